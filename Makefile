@@ -1,0 +1,59 @@
+# The whole of it: `make demo` runs a mesh, `make test` runs every test. CONTRIBUTING.md tells the rest.
+
+JOBS ?= $(shell nproc)
+RELEASE := build
+DEBUG := build-debug
+TSAN := build-tsan
+
+.PHONY: all setup build check test demo format lint tsan debug clean
+
+all: build
+
+setup:
+	@tools/setup
+
+$(RELEASE)/build.ninja $(DEBUG)/build.ninja $(TSAN)/build.ninja: | setup
+
+$(RELEASE)/build.ninja:
+	cmake --preset release
+$(DEBUG)/build.ninja:
+	cmake --preset debug
+$(TSAN)/build.ninja:
+	cmake --preset tsan
+
+# Leaves kuma-cp, kuma-dp and kumactl in build/bin/.
+build: setup $(RELEASE)/build.ninja
+	ninja -C $(RELEASE) -j $(JOBS)
+
+# The inner loop: incremental build, unit tests, rooms.
+check: build
+	@tools/check_rooms.py
+	ctest --test-dir $(RELEASE) -j $(JOBS) --output-on-failure -LE slow
+
+test: build
+	@tools/check_rooms.py
+	ctest --test-dir $(RELEASE) -j $(JOBS) --output-on-failure
+	@$(MAKE) --no-print-directory debug
+
+# Our own code again under AddressSanitizer and UndefinedBehaviorSanitizer.
+debug: setup $(DEBUG)/build.ninja
+	ninja -C $(DEBUG) -j $(JOBS)
+	ctest --test-dir $(DEBUG) -j $(JOBS) --output-on-failure -LE e2e
+
+tsan: setup $(TSAN)/build.ninja
+	ninja -C $(TSAN) -j $(JOBS)
+	ctest --test-dir $(TSAN) -j $(JOBS) --output-on-failure -LE e2e
+
+demo: build
+	@tests/e2e/demo
+
+format:
+	git ls-files '*.cc' '*.h' | xargs clang-format -i
+
+lint: setup $(RELEASE)/build.ninja
+	@tools/check_rooms.py
+	git ls-files '*.cc' '*.h' | xargs clang-format --dry-run -Werror
+	git ls-files 'src/*.cc' | grep -v _test.cc | xargs -P $(JOBS) -n 4 clang-tidy -p $(RELEASE) --quiet
+
+clean:
+	rm -rf $(RELEASE) $(DEBUG) $(TSAN)

@@ -1,0 +1,131 @@
+#pragma once
+
+// Where resources live. Every backend passes the same suite (tests/conformance/store).
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/resource.h"
+#include "model/resource_type.h"
+
+namespace kuma::store {
+
+using model::ResourceKey;
+using model::ResourcePtr;
+using model::Revision;
+
+// One write of a transaction.
+struct Write {
+  enum class Kind { kPut, kDelete };
+  Kind kind = Kind::kPut;
+  // Put: type, name, labels, owner, owned_by_proxy, spec and status are stored as given. The store sets
+  // revision, creation_time (kept on update) and modification_time. A put that equals what is stored in all
+  // of them is no write: no event, no new revision of the resource.
+  ResourcePtr resource;
+  ResourceKey key;  // Delete
+  // Compare-and-set. Absent: unconditional. 0: must not exist. Else: must exist at this revision.
+  std::optional<Revision> expected;
+  // Put: keep the stored spec (or status) instead of the given one, so that writers of status and of spec do not
+  // undo one another. Such a resource must exist (kNotFound).
+  bool status_only = false;
+};
+
+// All or nothing, in order. Deleting a resource deletes what it owns, in the same transaction.
+struct Transaction {
+  std::vector<Write> writes;
+  // The revision whose effect this is (derived resources), else 0. Carried to the events.
+  Revision cause;
+};
+
+struct Committed {
+  Revision revision;     // of the store after the transaction
+  bool changed = false;  // false: nothing differed; `revision` is then the newest one before
+  // Per write: true if the key did not exist before (of puts: created).
+  std::vector<bool> created;
+};
+
+// A change of one resource. `before` is null for creation, `after` for deletion.
+struct StoreEvent {
+  Revision revision;
+  Revision cause;
+  ResourceKey key;
+  ResourcePtr before;
+  ResourcePtr after;
+};
+
+struct ListQuery {
+  std::string kind;
+  std::optional<std::string> mesh;  // absent: all meshes
+  std::string name_contains;
+  std::vector<std::pair<std::string, std::string>> labels;  // all must match
+  size_t offset = 0;
+  size_t limit = SIZE_MAX;
+};
+struct Page {
+  std::vector<ResourcePtr> items;  // ordered by mesh, then name
+  size_t total = 0;                // matches, whatever offset and limit
+  Revision revision;               // all items are as of this revision
+};
+
+class WatchSink {
+ public:
+  virtual ~WatchSink() = default;
+  // Called first, once: all resources as of `revision`. After it every later event, in order, once.
+  virtual void OnSnapshot(Revision revision, std::vector<ResourcePtr> resources) = 0;
+  // Events of one transaction or several; a transaction is never split. Called on a store thread after the
+  // transaction is durable and before Commit returns or soon after; must be quick (post and return) and must
+  // not call the store.
+  virtual void OnEvents(std::span<const StoreEvent> events) = 0;
+};
+
+// Ends the watch when destroyed; after the destructor returns the sink is not called any more.
+class WatchHandle {
+ public:
+  WatchHandle() = default;
+  explicit WatchHandle(std::function<void()> stop) : stop_(std::move(stop)) {}
+  WatchHandle(WatchHandle&& other) noexcept : stop_(std::exchange(other.stop_, nullptr)) {}
+  WatchHandle& operator=(WatchHandle&& other) noexcept {
+    if (this != &other) {
+      if (auto stop = std::exchange(stop_, nullptr)) stop();
+      stop_ = std::exchange(other.stop_, nullptr);
+    }
+    return *this;
+  }
+  ~WatchHandle() {
+    if (stop_) stop_();
+  }
+
+ private:
+  std::function<void()> stop_;
+};
+
+// Thread-safe. Calls block for I/O: never call from an event loop or the mesh writer, use CommitAsync there.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // kNotFound if absent.
+  virtual base::Result<ResourcePtr> Get(const ResourceKey& key) = 0;
+  virtual base::Result<Page> List(const ListQuery& query) = 0;
+
+  // Durable when it returns (fsync done). Errors: kConflict (an `expected` did not hold; names the key),
+  // kNotFound (delete or status_only of an absent key), kUnavailable (disk full, busy), kInternal. On error
+  // nothing of the transaction is stored.
+  base::Result<Committed> Commit(Transaction transaction);
+  // The same; `done` is called on a store thread, exactly once.
+  virtual void CommitAsync(Transaction transaction,
+                           std::function<void(base::Result<Committed>)> done) = 0;
+
+  // The sink must outlive the handle.
+  virtual base::Result<WatchHandle> Watch(WatchSink& sink) = 0;
+
+  virtual base::Status Ping() = 0;
+  virtual Revision revision() const = 0;
+};
+
+}  // namespace kuma::store
