@@ -6,7 +6,10 @@
 #   KUMA_DEPS                      folder of third_party/fetch; empty: its default
 
 set(KUMA_DEPS "$ENV{KUMA_DEPS}" CACHE PATH "Folder of third_party/fetch; empty: its default")
-set(_third_party "${CMAKE_CURRENT_LIST_DIR}/../third_party")
+if(DEFINED ENV{KUMA_DEPS})
+  set_property(CACHE KUMA_DEPS PROPERTY VALUE "$ENV{KUMA_DEPS}")
+endif()
+get_filename_component(_third_party "${CMAKE_CURRENT_LIST_DIR}/../third_party" ABSOLUTE)
 
 # A change of what the library is made of configures anew.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from google.protobuf import descriptor_pb2
 
-# -O1: -O2 costs 40 % more compile time for generated code that is rarely the bottleneck.
+# -O1: -O2 costs 40 % more compile time, for generated code that is rarely the bottleneck.
+# NDEBUG changes no layout, so that users of the headers may be built with or without it.
 FLAGS = ["-std=c++20", "-O1", "-g0", "-w", "-DNDEBUG"]
 # Few big units share the cost of parsing headers, but keep several cores busy.
 UNITS = 12
@@ -41,7 +42,7 @@ def unescape(match):
 
 
 def embedded_descriptor(path):
-    """Returns the descriptor inside of a .pb.go file, None if it only holds more code for another one."""
+    """Returns the descriptor inside of a .pb.go file; None if it only adds code to another."""
     text = path.read_bytes()
     if b"_rawDesc" not in text:
         return None
@@ -60,7 +61,7 @@ def embedded_descriptor(path):
 
 
 def extract(module_folders):
-    """Returns {name: FileDescriptorProto} of all modules, with protobuf's own files as far as imported."""
+    """Returns {name: FileDescriptorProto} of all modules and of what they import of protobuf."""
     files = {}
     for folder in module_folders:
         for path in sorted(Path(folder).rglob("*.pb.go")):
@@ -72,7 +73,8 @@ def extract(module_folders):
             if not name.startswith("google/protobuf/"):
                 raise ValueError(f"no pinned module holds {name}")
             module = importlib.import_module(name.removesuffix(".proto").replace("/", ".") + "_pb2")
-            files[name] = descriptor_pb2.FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb)
+            raw = module.DESCRIPTOR.serialized_pb
+            files[name] = descriptor_pb2.FileDescriptorProto.FromString(raw)
     return files
 
 
@@ -122,7 +124,7 @@ def strip(node, used):
 
 
 def for_cpp(files):
-    """Returns copies of the files without options, services and the imports needed only by those."""
+    """Returns copies of the files without options, services and imports needed only by those."""
     defined_in = {name: file.name for file in files.values()
                   for name in types_of("." + file.package, file.message_type, file.enum_type)}
     result = {}
@@ -140,7 +142,7 @@ def for_cpp(files):
 
 
 def write_units(folder, generated):
-    """Writes unity sources of about equal size that include the generated .pb.cc; returns their names."""
+    """Writes unity sources of about equal size out of generated .pb.cc; returns their names."""
     count = min(UNITS, len(generated))
     units = [[] for _ in range(count)]
     sizes = [0] * count
@@ -159,7 +161,7 @@ def write_units(folder, generated):
 
 
 def build(module_folders, api_folders, scratch, cxx, log, run):
-    """Leaves include/, lib/libenvoy_api.a, descriptors.pb and the mark "complete" in scratch/result."""
+    """Leaves include, lib, descriptors.pb and the mark "complete" in scratch/result."""
     scratch = Path(scratch)
     result = scratch / "result"
     (result / "lib").mkdir(parents=True)
