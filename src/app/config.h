@@ -1,0 +1,45 @@
+#pragma once
+
+// Configuration of kuma-cp: built-in defaults, then the YAML file, then environment variables (Kuma 3.0). The keys are
+// in config_keys.def.
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/value.h"
+
+namespace kuma::app {
+
+// Immutable after Load.
+class Config {
+ public:
+  // Name of an environment variable -> its value, if set.
+  using Environment = std::function<std::optional<std::string>(const std::string&)>;
+
+  // `yaml` is the text of the configuration file ("" if there is none). Errors (kInvalid) name the key or the
+  // variable, all of them at once: unknown keys, wrong types, unusable values.
+  static base::Result<Config> Load(std::string_view yaml, const Environment& environment);
+
+  // REQUIRES: `key` is in config_keys.def with this kind.
+  std::string String(std::string_view key) const;
+  int64_t Int(std::string_view key) const;
+  bool Bool(std::string_view key) const;
+  std::chrono::nanoseconds Duration(std::string_view key) const;
+  std::vector<std::string> List(std::string_view key) const;
+  const model::Value& Raw(std::string_view key) const;
+
+  // What GET /config shows: everything, secrets as "*****".
+  model::Value Effective() const;
+
+ private:
+  explicit Config(model::Value values) : values_(std::move(values)) {}
+  model::Value values_;
+};
+
+}  // namespace kuma::app
