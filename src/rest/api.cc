@@ -1,0 +1,207 @@
+#include "rest/api.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "base/strings.h"
+#include "base/version.h"
+#include "rest/problem.h"
+
+namespace kuma::rest {
+namespace {
+
+using model::Array;
+using model::Object;
+using model::ResourceType;
+using model::Value;
+
+net::HttpResponse PageNotFound() { return Text(404, "404: Page Not Found"); }
+
+net::HttpResponse MethodNotAllowed(std::string_view allow) {
+  net::HttpResponse response = Text(405, "405: Method Not Allowed");
+  response.headers.Set("allow", std::string(allow));
+  return response;
+}
+
+// "/meshes//x/" -> {"meshes", "x"}
+std::vector<std::string> Segments(std::string_view path) {
+  std::vector<std::string> segments = base::Split(path, '/');
+  std::erase(segments, "");
+  return segments;
+}
+
+std::vector<const ResourceType*> SortedByKind(const model::TypeTable& types) {
+  std::vector<const ResourceType*> sorted = types.all();
+  std::sort(sorted.begin(), sorted.end(),
+            [](const ResourceType* a, const ResourceType* b) { return a->kind < b->kind; });
+  return sorted;
+}
+
+}  // namespace
+
+Api::Api(store::Store& store, const model::TypeTable& types, TokenEndpoint& tokens,
+         VerifyUserToken verify, runtime::Pool& pool, ApiSettings settings)
+    : types_(types),
+      tokens_(tokens),
+      verify_(std::move(verify)),
+      pool_(pool),
+      settings_(std::move(settings)),
+      resources_(store, types, settings_.resources) {}
+
+void Api::Handle(net::HttpRequest request, net::HttpResponder responder) {
+  pool_.Post([this, request = std::move(request), responder] {
+    if (!responder.peer_gone()) responder.Send(Answer(request));
+  });
+}
+
+net::HttpResponse Api::Answer(const net::HttpRequest& request) {
+  net::HttpResponse response;
+  const auto principal = Authenticate(request, settings_.localhost_is_admin, verify_);
+  if (!principal) {
+    Problem problem{401, "Invalid authentication data", "Unauthenticated", {}, principal.error().message()};
+    response = ToResponse(problem);
+  } else {
+    response = Route(request, *principal);
+  }
+  if (const std::string* origin = request.headers.Find("origin")) {
+    for (const std::string& domain : settings_.cors_domains) {
+      if (domain != "*" && domain != ".*" && domain != *origin) continue;
+      response.headers.Set("access-control-allow-origin", *origin);
+      response.headers.Set("vary", "origin");
+      break;
+    }
+  }
+  if (request.method == "HEAD") response.body.clear();
+  return response;
+}
+
+net::HttpResponse Api::Route(const net::HttpRequest& request, const Principal& principal) {
+  if (!request.path.starts_with(settings_.base_path)) return PageNotFound();
+  const std::vector<std::string> at =
+      Segments(std::string_view(request.path).substr(settings_.base_path.size()));
+  const bool is_get = request.method == "GET" || request.method == "HEAD";
+
+  if (at.size() == 2 && at[0] == "tokens") {
+    if (request.method != "POST") return MethodNotAllowed("POST");
+    return tokens_.Issue(at[1], request, principal);
+  }
+
+  // What has one path and is only read.
+  if (at.empty()) return is_get ? Index() : MethodNotAllowed("GET");
+  if (at.size() == 1) {
+    if (at[0] == "config") {
+      if (!is_get) return MethodNotAllowed("GET");
+      if (const base::Status may = Check(settings_.resources.access.control_plane_metadata, principal,
+                                         "view control plane metadata");
+          !may) {
+        return ToResponse(ProblemOf(may.error(), "Could not get the configuration"));
+      }
+      net::HttpResponse response = Json(200, Value());
+      response.body = model::ToJson(settings_.config);
+      return response;
+    }
+    if (at[0] == "who-am-i") {
+      Array groups;
+      for (const std::string& group : principal.groups) groups.emplace_back(group);
+      return is_get ? Json(200, Value(Object{{"name", principal.name}, {"groups", std::move(groups)}}))
+                    : MethodNotAllowed("GET");
+    }
+    if (at[0] == "_resources") return is_get ? ResourceTypes() : MethodNotAllowed("GET");
+    if (at[0] == "policies") return is_get ? Policies() : MethodNotAllowed("GET");
+  }
+  if (at.size() == 2 && at[0] == "_kri") {
+    return is_get ? resources_.ByKri(request, principal, at[1]) : MethodNotAllowed("GET");
+  }
+
+  // Resources: [/meshes/{mesh}]/{type}[/{name}][/_overview].
+  ResourcePath path;
+  size_t next = 0;
+  if (at[0] == "meshes" && at.size() >= 3 && at[2] != "_overview") {
+    path.mesh = at[1];
+    next = 2;
+  }
+  std::string type_path = at[next];
+  bool overview = false;
+  constexpr std::string_view kWithInsights = "+insights";
+  if (type_path.ends_with(kWithInsights)) {
+    type_path.resize(type_path.size() - kWithInsights.size());
+    overview = true;
+  }
+  path.type = types_.FindByPath(type_path);
+  if (path.type == nullptr) return PageNotFound();
+  const bool mesh_scoped = path.type->scope == model::Scope::kMesh;
+  if (!mesh_scoped && next != 0) return PageNotFound();
+  std::vector<std::string> rest(at.begin() + static_cast<std::ptrdiff_t>(next) + 1, at.end());
+  if (!rest.empty() && rest.back() == "_overview") {
+    overview = true;
+    rest.pop_back();
+  }
+  if (rest.size() > 1) return PageNotFound();
+  if (!rest.empty()) path.name = rest[0];
+  // A mesh-scoped kind without a mesh has a list only.
+  if (mesh_scoped && path.mesh.empty() && !path.name.empty()) return PageNotFound();
+
+  if (overview) {
+    if (path.type->kind != "Dataplane" && path.type->kind != "Zone") return PageNotFound();
+    return is_get ? resources_.Overview(request, principal, path) : MethodNotAllowed("GET");
+  }
+  if (path.name.empty()) {
+    return is_get ? resources_.List(request, principal, path) : MethodNotAllowed("GET");
+  }
+  if (is_get) return resources_.Get(request, principal, path);
+  if (request.method == "PUT") return resources_.Put(request, principal, path);
+  if (request.method == "DELETE") return resources_.Delete(request, principal, path);
+  return MethodNotAllowed("GET, PUT, DELETE");
+}
+
+net::HttpResponse Api::Index() const {
+  return Json(200, Value(Object{{"hostname", settings_.hostname},
+                                {"product", base::Version().product},
+                                {"version", base::Version().version},
+                                {"instanceId", settings_.instance_id},
+                                {"clusterId", settings_.cluster_id()},
+                                {"gui", ""}}));
+}
+
+net::HttpResponse Api::ResourceTypes() const {
+  Array list;
+  for (const ResourceType* type : SortedByKind(types_)) {
+    if (type->plural.empty()) continue;
+    Object row{{"includeInFederation", type->in_federation_export},
+               {"name", type->kind},
+               {"path", type->plural},
+               {"pluralDisplayName", type->plural_display_name}};
+    if (type->is_policy) {
+      row.Set("policy", Object{{"hasFromTargetRef", false},
+                               {"hasRulesTargetRef", type->policy_has_rules},
+                               {"hasToTargetRef", type->policy_has_to},
+                               {"isFromAsRules", false},
+                               {"isTargetRef", true}});
+    }
+    row.Set("readOnly", type->read_only);
+    row.Set("scope", type->scope == model::Scope::kMesh ? "Mesh" : "Global");
+    row.Set("shortName", type->short_name);
+    row.Set("singularDisplayName", type->singular_display_name);
+    list.emplace_back(std::move(row));
+  }
+  return Json(200, Value(Object{{"resources", std::move(list)}}));
+}
+
+net::HttpResponse Api::Policies() const {
+  Array list;
+  for (const ResourceType* type : SortedByKind(types_)) {
+    if (!type->is_policy) continue;
+    list.emplace_back(Object{{"name", type->kind},
+                             {"readOnly", type->read_only},
+                             {"path", type->plural},
+                             {"singularDisplayName", type->singular_display_name},
+                             {"pluralDisplayName", type->plural_display_name},
+                             {"isExperimental", false},
+                             {"isTargetRefBased", true},
+                             {"isInbound", type->policy_has_rules},
+                             {"isOutbound", type->policy_has_to}});
+  }
+  return Json(200, Value(Object{{"policies", std::move(list)}}));
+}
+
+}  // namespace kuma::rest

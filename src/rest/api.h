@@ -1,0 +1,58 @@
+#pragma once
+
+// The REST API of ports 5681 and 5682: resources, tokens, and what the control plane says of itself.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/resource_type.h"
+#include "net/http.h"
+#include "rest/access.h"
+#include "rest/resource_endpoint.h"
+#include "rest/token_endpoint.h"
+#include "runtime/executor.h"
+#include "store/store.h"
+
+namespace kuma::rest {
+
+struct ApiSettings {
+  ResourceEndpoint::Settings resources;
+  bool localhost_is_admin = true;
+  std::string base_path;  // "" or "/kuma", without the last slash
+  std::string hostname;
+  std::string instance_id;
+  std::function<std::string()> cluster_id;  // empty until the store has it
+  model::Value config;                      // effective configuration, secrets masked
+  std::vector<std::string> cors_domains;    // none: no CORS headers
+};
+
+// Thread-safe. Requests are answered on the pool.
+class Api {
+ public:
+  // All references outlive the Api and the tasks of the pool.
+  Api(store::Store& store, const model::TypeTable& types, TokenEndpoint& tokens, VerifyUserToken verify,
+      runtime::Pool& pool, ApiSettings settings);
+
+  // For net::Server.
+  void Handle(net::HttpRequest request, net::HttpResponder responder);
+
+  // The answer, on this thread; what Handle does on the pool.
+  net::HttpResponse Answer(const net::HttpRequest& request);
+
+ private:
+  net::HttpResponse Route(const net::HttpRequest& request, const Principal& principal);
+  net::HttpResponse Index() const;
+  net::HttpResponse ResourceTypes() const;
+  net::HttpResponse Policies() const;
+
+  const model::TypeTable& types_;
+  TokenEndpoint& tokens_;
+  VerifyUserToken verify_;
+  runtime::Pool& pool_;
+  ApiSettings settings_;
+  ResourceEndpoint resources_;
+};
+
+}  // namespace kuma::rest
