@@ -130,7 +130,7 @@ Value EncodeForApi(const Resource& resource) {
       const std::string section = name != nullptr && name->if_string() && !name->if_string()->empty()
                                       ? *name->if_string()
                                       : std::to_string(*number->if_int());
-      if (auto sni = model::SniOf(model::KriOf(resource, section), resource.meta())) {
+      if (auto sni = model::SniOf(model::KriOf(resource, section))) {
         snis.emplace_back(Object{{"port", *number}, {"sni", *std::move(sni)}});
       }
     }
@@ -316,10 +316,7 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
     }
   }
   model::ValidateMetadata(type, meta, is_new, violations);
-  const model::LabelOrigin origin{.zone = settings_.origin.zone,
-                                  .environment = settings_.origin.environment,
-                                  .global = settings_.origin.global};
-  model::ValidateLabels(type, meta, is_new ? nullptr : &(*existing)->meta(), origin, violations);
+  model::CheckLabels(type, meta, is_new ? nullptr : &(*existing)->meta(), settings_.here, violations);
   if (!violations.empty()) return ToResponse(NotValid(kProcess, std::move(violations)));
 
   const Allowed& allowed =
@@ -352,7 +349,7 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
   } else if (type.scope == model::Scope::kMesh) {
     meta.owner = ResourceKey{"Mesh", "", path.mesh};
   }
-  meta.labels = model::ComputeLabels(type, meta, decoded.resource->spec().get(), origin);
+  meta.labels = model::ComputeLabels(type, meta, settings_.here);
 
   store::Write write;
   write.resource = std::make_shared<const Resource>(

@@ -5,19 +5,13 @@
 #include <functional>
 #include <string>
 
+#include "model/labels.h"
 #include "model/resource_type.h"
 #include "net/http.h"
 #include "rest/access.h"
 #include "store/store.h"
 
 namespace kuma::rest {
-
-// How this control plane stamps what it stores.
-struct Origin {
-  std::string zone = "default";
-  std::string environment = "universal";
-  bool global = false;  // mode global
-};
 
 // What a path named. Empty `mesh` of a mesh-scoped kind: over all meshes (lists only).
 struct ResourcePath {
@@ -30,7 +24,7 @@ struct ResourcePath {
 class ResourceEndpoint {
  public:
   struct Settings {
-    Origin origin;
+    model::ControlPlane here;
     AccessRules access;
     bool strict = false;     // unknown fields are refused instead of warned about
     std::string url_prefix;  // apiServer.basePath without the last slash

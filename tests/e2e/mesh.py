@@ -86,10 +86,11 @@ class Process:
 
 
 class ControlPlane:
-    def __init__(self, folder, binary=None, env=None, store="sqlite"):
+    def __init__(self, folder, binaries=BIN, env=None, store="sqlite", kumactl=None):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.binary = binary or BIN / "kuma-cp"
+        self.binary = Path(binaries) / "kuma-cp"
+        self.kumactl_binary = kumactl or BIN / "kumactl"
         self.api, self.dp, self.diagnostics, https, mads = (free_port() for _ in range(5))
         self.env = {
             "KUMA_STORE_TYPE": store,
@@ -123,7 +124,7 @@ class ControlPlane:
         return self
 
     def kumactl(self, *arguments, stdin=None, check=True):
-        command = [BIN / "kumactl", "--config-file", self.folder / "kumactl.yaml", *arguments]
+        command = [self.kumactl_binary, "--config-file", self.folder / "kumactl.yaml", *arguments]
         done = subprocess.run([str(part) for part in command], input=stdin, capture_output=True, text=True)
         if check and done.returncode != 0:
             raise Failed(f"kumactl {' '.join(map(str, arguments))}: exit {done.returncode}: {done.stderr.strip()}")
