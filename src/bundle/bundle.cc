@@ -1,6 +1,9 @@
 #include "bundle/bundle.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "base/check.h"
 
 namespace kuma::bundle {
 namespace {
@@ -13,6 +16,58 @@ constexpr std::array<std::string_view, kXdsTypeCount> kTypeUrls = {
     "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
 };
 
+// Protobuf wire format, as much of it as a frame needs.
+void AppendVarint(std::string& out, uint64_t value) {
+  while (value >= 0x80) {
+    out.push_back(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  out.push_back(static_cast<char>(value));
+}
+size_t VarintSize(uint64_t value) {
+  size_t size = 1;
+  while (value >= 0x80) {
+    value >>= 7;
+    ++size;
+  }
+  return size;
+}
+// Field numbers below 16 have a tag of one byte; wire type 2 is "length-delimited".
+void AppendField(std::string& out, uint32_t number, std::string_view bytes) {
+  out.push_back(static_cast<char>(number << 3 | 2));
+  AppendVarint(out, bytes.size());
+  out.append(bytes);
+}
+size_t FieldSize(size_t bytes) { return 1 + VarintSize(bytes) + bytes; }
+
+// envoy.service.discovery.v3: DeltaDiscoveryResponse.resources, Resource{version, resource, name},
+// google.protobuf.Any{type_url, value}.
+constexpr uint32_t kResources = 2;
+constexpr uint32_t kVersion = 1;
+constexpr uint32_t kResource = 2;
+constexpr uint32_t kName = 3;
+constexpr uint32_t kTypeUrl = 1;
+constexpr uint32_t kValue = 2;
+
+std::string Frame(XdsType type, std::string_view name, std::string_view version, std::string_view message) {
+  const std::string_view url = TypeUrl(type);
+  const size_t any = FieldSize(url.size()) + FieldSize(message.size());
+  const size_t resource = FieldSize(version.size()) + FieldSize(any) + FieldSize(name.size());
+  std::string out;
+  out.reserve(FieldSize(resource));
+  const auto open = [&out](uint32_t number, size_t size) {
+    out.push_back(static_cast<char>(number << 3 | 2));
+    AppendVarint(out, size);
+  };
+  open(kResources, resource);
+  AppendField(out, kVersion, version);
+  open(kResource, any);
+  AppendField(out, kTypeUrl, url);
+  AppendField(out, kValue, message);
+  AppendField(out, kName, name);
+  return out;
+}
+
 }  // namespace
 
 std::string_view TypeUrl(XdsType type) { return kTypeUrls[static_cast<size_t>(type)]; }
@@ -22,10 +77,45 @@ const XdsType* FindXdsType(std::string_view type_url) {
   return found == kTypeUrls.end() ? nullptr : &kAllXdsTypes[static_cast<size_t>(found - kTypeUrls.begin())];
 }
 
-const SealedResource* Find(const SealedList& list, std::string_view name) {
+const SealedPtr* FindPtr(const SealedList& list, std::string_view name) {
   const auto found = std::lower_bound(list.begin(), list.end(), name,
                                       [](const SealedPtr& a, std::string_view b) { return a->name < b; });
-  return found != list.end() && (*found)->name == name ? found->get() : nullptr;
+  return found != list.end() && (*found)->name == name ? &*found : nullptr;
+}
+
+const SealedResource* Find(const SealedList& list, std::string_view name) {
+  const SealedPtr* found = FindPtr(list, name);
+  return found == nullptr ? nullptr : found->get();
+}
+
+SealedPtr Seal(SealInput input) {
+  auto sealed = std::make_shared<SealedResource>();
+  sealed->type = input.type;
+  sealed->name = std::move(input.name);
+  sealed->version = input.version != nullptr ? *input.version : base::HashBytes(input.message);
+  sealed->wire_version = std::move(input.wire_version);
+  sealed->clusters = std::move(input.clusters);
+  std::sort(sealed->clusters.begin(), sealed->clusters.end());
+  sealed->clusters.erase(std::unique(sealed->clusters.begin(), sealed->clusters.end()), sealed->clusters.end());
+  sealed->origins = std::move(input.origins);
+  sealed->bytes = std::make_shared<const std::string>(
+      Frame(sealed->type, sealed->name, sealed->VersionText(), input.message));
+  return sealed;
+}
+
+SealedListPtr MakeList(std::vector<SealedPtr> resources) {
+  std::sort(resources.begin(), resources.end(),
+            [](const SealedPtr& a, const SealedPtr& b) { return a->name < b->name; });
+  const auto twice = std::adjacent_find(resources.begin(), resources.end(), [](const auto& a, const auto& b) {
+    return a->name == b->name || a->type != b->type;
+  });
+  CHECK(twice == resources.end(), "a list holds one type and each name once");
+  return std::make_shared<const SealedList>(std::move(resources));
+}
+
+SealedListPtr EmptyList() {
+  static const SealedListPtr empty = std::make_shared<const SealedList>();
+  return empty;
 }
 
 }  // namespace kuma::bundle

@@ -26,11 +26,13 @@ std::string_view TypeUrl(XdsType type);  // "type.googleapis.com/envoy.config.cl
 // Null if the type URL is none of ours.
 const XdsType* FindXdsType(std::string_view type_url);
 
-// One Envoy resource, sealed.
+// One Envoy resource, sealed. Seal() makes it.
 struct SealedResource {
   XdsType type = XdsType::kCluster;
   std::string name;
-  ContentHash version;  // of the content, deterministic
+  // What tells two contents apart: equal name and version mean equal configuration. Deterministic. On the wire the
+  // version is its 32 hexadecimal digits, unless `wire_version` is set.
+  ContentHash version;
   // One serialised `resources` field (number 2) of envoy.service.discovery.v3.DeltaDiscoveryResponse with tag and length,
   // holding name, version and the packed resource: a response is a small header plus these bytes.
   std::shared_ptr<const std::string> bytes;
@@ -39,6 +41,10 @@ struct SealedResource {
   std::vector<std::string> clusters;
   // Which stored resources shaped it ("MeshTimeout default/web"), for NACKs and explanations.
   std::vector<std::string> origins;
+  // Empty, or the version text that Envoy keeps and names again after a reconnect: secrets use authenticated text.
+  std::string wire_version;
+
+  std::string VersionText() const { return wire_version.empty() ? version.ToHex() : wire_version; }
 };
 using SealedPtr = std::shared_ptr<const SealedResource>;
 
@@ -58,5 +64,29 @@ using BundlePtr = std::shared_ptr<const XdsBundle>;
 
 // Null if absent.
 const SealedResource* Find(const SealedList& list, std::string_view name);
+const SealedPtr* FindPtr(const SealedList& list, std::string_view name);
+
+// True if both stand for the same content under the same name.
+inline bool SameContent(const SealedResource& a, const SealedResource& b) {
+  return &a == &b || (a.version == b.version && a.wire_version == b.wire_version && a.name == b.name);
+}
+
+// The only maker of SealedResource: hashes `message` (the serialised Envoy resource, deterministic) and frames it.
+// `clusters` need not be sorted. `version` replaces the hash of the content, and `wire_version` its text, where the
+// message holds what must not count (a fresh certificate of the same identity).
+struct SealInput {
+  XdsType type = XdsType::kCluster;
+  std::string name = {};
+  std::string_view message = {};
+  std::vector<std::string> clusters = {};
+  std::vector<std::string> origins = {};
+  const ContentHash* version = nullptr;
+  std::string wire_version = {};
+};
+SealedPtr Seal(SealInput input);
+
+// Sorts by name. REQUIRES: all of one type, names unique.
+SealedListPtr MakeList(std::vector<SealedPtr> resources);
+SealedListPtr EmptyList();
 
 }  // namespace kuma::bundle

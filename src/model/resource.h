@@ -74,6 +74,7 @@ class Resource {
   // Null when the kind has no status or none was written yet.
   template <class T>
   const T* Status() const {
+    DCHECK(!status_ || IsStatus(SpecTag<T>()), "wrong status type for this kind");
     return static_cast<const T*>(status_.get());
   }
 
@@ -85,6 +86,7 @@ class Resource {
 
  private:
   bool IsSpec(const void* tag) const;
+  bool IsStatus(const void* tag) const;
 
   const ResourceType* type_;
   Metadata meta_;

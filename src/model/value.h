@@ -3,7 +3,9 @@
 // A JSON value. JSON and YAML enter and leave the process through these functions only; the libraries
 // stay in model/internal.
 
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +39,9 @@ class Object {
   auto begin() { return entries_.begin(); }
   auto end() { return entries_.end(); }
   void SortKeys();  // this object only
+  // For parsers: AppendNew does not look for the key; KeepLastOfEachKey, called once at the end, does.
+  void AppendNew(std::string key, Value value);
+  void KeepLastOfEachKey();
   bool operator==(const Object&) const;  // the order of keys does not matter
 
  private:
@@ -86,16 +91,23 @@ class Value {
 };
 
 // Strict JSON, UTF-8; the depth is limited to 100; duplicate keys: the last one wins (as Go does).
-// Errors (kInvalid) name line and column.
+// Errors (kInvalid) are worded as Go's encoding/json, with line and column behind:
+// "invalid character ',' looking for beginning of object key string at line 1, column 2".
 base::Result<Value> ParseJson(std::string_view text);
+// The text of such an error without " at line 1, column 2".
+std::string_view WithoutPosition(std::string_view message);
 
-// All documents of a YAML stream, empty ones left out. Scalars are typed as YAML 1.1 of Go's
-// sigs.k8s.io/yaml does (true/false/yes/no? see the README), anchors are expanded within limits
-// (no "billion laughs"), depth at most 100. Errors (kInvalid) name line and column.
+// All documents of a YAML stream, empty ones left out. Scalars are typed as Go's sigs.k8s.io/yaml does (YAML 1.1:
+// yes, no, on, off, y and n are booleans, 010 is eight; see README.md), anchors are expanded within limits (no
+// "billion laughs"), depth at most 100. Errors (kInvalid) name line and column.
 base::Result<std::vector<Value>> ParseYaml(std::string_view text);
 
 // indent 0: compact; otherwise so many spaces a level. No HTML escaping.
 std::string ToJson(const Value& value, int indent = 0);
+// Block style, indented by two, lists not indented below their key, no "---"; read back it gives an equal value.
 std::string ToYaml(const Value& value);
+
+// A copy with the keys of every object, at any depth, in order.
+Value Sorted(Value value);
 
 }  // namespace kuma::model

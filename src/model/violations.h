@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,5 +38,6 @@ class Violations {
 
 std::string JoinPath(std::string_view prefix, std::string_view path);
 std::string IndexPath(std::string_view list_path, size_t index);  // "to[3]"
+std::string KeyPath(std::string_view map_path, std::string_view key);  // `labels["a.b"]`
 
 }  // namespace kuma::model

@@ -136,7 +136,7 @@ net::HttpResponse DpEndpoint::Bootstrap(const net::HttpRequest& request) {
     if (asked.dataplane_token.Reveal().empty()) {
       return Refuse(kCallersFault, proxy, generate::kTokenRequired + way_out);
     }
-    if (const base::Status right = verify_(proxy, dataplane->meta().labels, asked.dataplane_token); !right) {
+    if (const base::Status right = verify_(dataplane->meta(), asked.dataplane_token); !right) {
       return Refuse(kCallersFault, proxy,
                     base::Format("dataplane token is refused: {}{}", right.error().message(), way_out));
     }
@@ -145,10 +145,10 @@ net::HttpResponse DpEndpoint::Bootstrap(const net::HttpRequest& request) {
   const auto& spec = dataplane->Spec<resources::dataplane::Spec>();
   generate::BootstrapDataplane seen;
   seen.workload = dataplane->meta().Label(model::kWorkloadLabel);
-  if (spec.networking.admin && spec.networking.admin->port) seen.admin_port = *spec.networking.admin->port;
-  generate::BootstrapSettings settings = settings_.bootstrap;
+  if (spec.networking && spec.networking->admin) seen.admin_port = spec.networking->admin->port;
+  const std::string address = spec.networking ? spec.networking->address : std::string();
   const std::string host = HostOf(request);
-  const auto yaml = generate::BootstrapYaml(asked, seen, settings, host);
+  const auto yaml = generate::BootstrapYaml(asked, seen, settings_.bootstrap, host);
   if (!yaml) return Refuse(kCallersFault, proxy, yaml.error().message());
 
   if (request.headers.Get("accept").find("application/json") == std::string_view::npos) {
@@ -158,7 +158,7 @@ net::HttpResponse DpEndpoint::Bootstrap(const net::HttpRequest& request) {
   }
   return Json(200, Value(Object{{"bootstrap", base::EncodeBase64(*yaml)},
                                 {"kumaSidecarConfiguration",
-                                 Object{{"networking", Object{{"address", spec.networking.address}}},
+                                 Object{{"networking", Object{{"address", address}}},
                                         {"metrics", Object{{"aggregate", nullptr}}}}}}));
 }
 
@@ -178,7 +178,7 @@ net::HttpResponse DpEndpoint::Drain(const net::HttpRequest& request) {
     if (!stored) return Text(404, base::Format("{} does not exist", key.ToString()));
     const Resource& dataplane = **stored;
     if (verify_ != nullptr) {
-      if (const base::Status right = verify_(proxy, dataplane.meta().labels, token); !right) {
+      if (const base::Status right = verify_(dataplane.meta(), token); !right) {
         return Refuse(kCallersFault, proxy,
                       base::Format("dataplane token is refused: {}", right.error().message()));
       }
@@ -188,7 +188,8 @@ net::HttpResponse DpEndpoint::Drain(const net::HttpRequest& request) {
     }
     // Others lose the endpoints at once; the proxy itself keeps its listeners and serves what is on its way.
     auto spec = std::make_shared<resources::dataplane::Spec>(dataplane.Spec<resources::dataplane::Spec>());
-    for (auto& inbound : spec->networking.inbound) {
+    if (!spec->networking) return Text(409, "the Dataplane has no networking");
+    for (auto& inbound : spec->networking->inbound) {
       if (inbound.state != resources::dataplane::InboundState::kIgnored) {
         inbound.state = resources::dataplane::InboundState::kNotReady;
       }

@@ -19,8 +19,8 @@
 namespace kuma::rest {
 
 // Is this the token of this proxy? kDenied with the reason. Blocks on the store.
-using VerifyDataplaneToken = std::function<base::Status(
-    const base::ProxyKey& proxy, const model::Labels& labels, const base::Redacted<std::string>& token)>;
+using VerifyDataplaneToken =
+    std::function<base::Status(const model::Metadata& dataplane, const base::Redacted<std::string>& token)>;
 
 // Thread-safe. Requests are answered on the pool.
 class DpEndpoint {

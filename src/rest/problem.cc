@@ -77,7 +77,7 @@ Problem ProblemOf(const base::Error& error, std::string_view title) {
     problem.detail = row.detail.empty() ? error.message() : std::string(row.detail);
     return problem;
   }
-  return Problem{.title = std::string(title), .detail = "Internal Server Error"};
+  return Problem{500, std::string(title), "Internal Server Error", {}, {}};
 }
 
 Problem NotValid(std::string_view title, model::Violations violations) {

@@ -1,0 +1,106 @@
+#include <unistd.h>
+
+#include "base/format.h"
+#include "base/strings.h"
+#include "cli/commands.h"
+#include "cli/documents.h"
+#include "cli/output.h"
+#include "model/value.h"
+
+namespace kuma::cli {
+namespace {
+
+struct Options {
+  std::string file;
+  StringMap variables;
+  bool dry_run = false;
+};
+
+base::Result<std::vector<Document>> ReadResources(Invocation& invocation, const Options& options) {
+  if (options.file.empty() && isatty(STDIN_FILENO)) {
+    return base::Invalid("no input: give a file, a folder, a URL or - (standard input) with -f");
+  }
+  TRY_ASSIGN(std::vector<std::string> texts,
+             ReadDocuments(options.file.empty() ? "-" : options.file, invocation.environment().in));
+  std::vector<Document> documents;
+  std::vector<std::string> missing;
+  bool faults = false;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    // Without variables braces stay: access log formats and patches use them too.
+    if (!options.variables.empty()) texts[i] = FillPlaceholders(texts[i], options.variables, missing);
+    auto document = ParseDocument(texts[i]);
+    if (document.has_value()) {
+      documents.push_back(*std::move(document));
+    } else if (document.error().code() != base::Code::kNotFound) {
+      invocation.err() << base::Format("resource[{}]: {}\n", i, document.error().message());
+      faults = true;
+    }
+  }
+  if (!missing.empty()) {
+    invocation.err() << base::Format("Warning: no value for {}: set it with --var {}=...\n",
+                                     base::Join(missing, ", "), missing.front());
+  }
+  if (faults) return base::Invalid("failed to validate some resources");
+  return documents;
+}
+
+void PrintWarnings(const Reply& reply, std::ostream& err) {
+  const auto parsed = model::ParseJson(reply.body);
+  const model::Value* warnings = parsed.has_value() ? parsed->Find("warnings") : nullptr;
+  if (warnings == nullptr || warnings->if_array() == nullptr) return;
+  for (const model::Value& warning : *warnings->if_array()) {
+    if (const std::string* text = warning.if_string()) err << "Warning: " << *text << "\n";
+  }
+}
+
+base::Status Write(Invocation& invocation, const Document& document) {
+  TRY_ASSIGN(ControlPlane * server, invocation.Server());
+  const std::string who = base::Format("resource type=\"{}\" mesh=\"{}\" name=\"{}\"", document.kind->kind,
+                                       document.mesh, document.name);
+  auto reply = server->Call("PUT", PathOf(*document.kind, document.mesh, document.name),
+                            model::ToJson(document.content));
+  if (!reply.has_value()) return std::move(reply).error().Context(who + ": failed server side");
+  if (!reply->ok()) {
+    return base::Invalid(base::Format("{}: failed server side: {}", who, DescribeFailure(*reply)));
+  }
+  PrintWarnings(*reply, invocation.err());
+  invocation.out() << who << (reply->status == 201 ? " Created\n" : " Updated\n");
+  return base::Ok{};
+}
+
+base::Status Apply(Invocation& invocation, const Options& options) {
+  TRY_ASSIGN(const std::vector<Document> documents, ReadResources(invocation, options));
+  bool first = true;
+  for (const Document& document : documents) {
+    if (options.dry_run) {
+      if (!first) invocation.out() << "---\n";
+      first = false;
+      PrintValue(document.content, OutputFormat::kYaml, invocation.out());
+    } else {
+      TRY(Write(invocation, document));
+    }
+  }
+  return base::Ok{};
+}
+
+}  // namespace
+
+void AddApply(Invocation& invocation, Command& root) {
+  auto options = std::make_shared<Options>();
+  root.children.push_back(
+      {.name = "apply",
+       .aliases = {},
+       .arguments = "",
+       .help = "Create or modify Kuma resources",
+       .flags = {{.name = "dry-run", .help = "Resolve variable and prints result out without actual applying",
+                  .target = &options->dry_run},
+                 {.name = "file", .letter = 'f', .help = "Path to file, directory or URL to apply. Pass `-` to read "
+                                                         "from stdin",
+                  .target = &options->file},
+                 {.name = "var", .letter = 'v', .help = "Variable to replace in configuration",
+                  .target = &options->variables}},
+       .children = {},
+       .run = [&invocation, options](const Strings&) { return Apply(invocation, *options); }});
+}
+
+}  // namespace kuma::cli

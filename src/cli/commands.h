@@ -1,0 +1,59 @@
+#pragma once
+
+// The commands of kumactl. Each function adds one command to a group.
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "cli/command_line.h"
+#include "cli/config_file.h"
+#include "cli/control_plane.h"
+#include "cli/kumactl.h"
+
+namespace kuma::cli {
+
+// One call of kumactl: the global flags, and what the commands share. Confined to one thread; outlives the
+// command tree that refers to it.
+class Invocation {
+ public:
+  explicit Invocation(Environment& environment) : environment_(environment) {}
+
+  // Targets of the global flags.
+  std::string api_timeout = "1m0s";
+  std::string config_file;
+  std::string target;  // --context
+  std::string log_level = "off";
+  bool no_config = false;
+
+  Environment& environment() { return environment_; }
+  std::ostream& out() { return environment_.out; }
+  std::ostream& err() { return environment_.err; }
+
+  // The configuration file; made first if there is none at the default place.
+  base::Result<ConfigFile> LoadConfig();
+  base::Status SaveConfig(const ConfigFile& config);
+
+  base::Result<runtime::Duration> Timeout() const;
+  // The control plane that is meant. Warns about a server of another version, once.
+  base::Result<ControlPlane*> Server();
+  // The same without asking the server anything.
+  base::Result<ControlPlane*> ServerUnchecked();
+
+ private:
+  std::string ConfigPath() const;
+  void CheckVersion();
+
+  Environment& environment_;
+  std::unique_ptr<ControlPlane> server_;
+  bool checked_ = false;
+};
+
+void AddApply(Invocation& invocation, Command& root);
+void AddConfig(Invocation& invocation, Command& root);
+void AddDelete(Invocation& invocation, Command& root);
+void AddGenerate(Invocation& invocation, Command& root);
+void AddGet(Invocation& invocation, Command& root);
+void AddVersion(Invocation& invocation, Command& root);
+
+}  // namespace kuma::cli

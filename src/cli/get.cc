@@ -1,0 +1,159 @@
+#include "base/format.h"
+#include "base/strings.h"
+#include "cli/commands.h"
+#include "cli/kinds.h"
+#include "cli/output.h"
+#include "net/http.h"
+
+namespace kuma::cli {
+namespace {
+
+struct Options {
+  std::string mesh = "default";
+  int64_t size = 0;
+  std::string offset;
+};
+
+std::string Text(const model::Value* value) {
+  return value != nullptr && value->if_string() != nullptr ? *value->if_string() : "";
+}
+
+std::string LabelsText(const model::Value* labels) {
+  std::vector<std::string> pairs;
+  if (labels != nullptr && labels->if_object() != nullptr) {
+    const model::Value sorted = model::Sorted(*labels);
+    for (const auto& [key, value] : *sorted.if_object()) pairs.push_back(key + "=" + Text(&value));
+  }
+  return base::Join(pairs, " ");
+}
+
+void AddRow(const Kind& kind, const model::Value& item, runtime::WallTime now, Table& table) {
+  std::vector<std::string> row;
+  if (kind.in_mesh) row.push_back(Text(item.Find("mesh")));
+  row.push_back(Text(item.Find("name")));
+  if (kind.kind == "Dataplane") {
+    row.push_back(LabelsText(item.Find("labels")));
+    row.push_back(Text(item.At({"networking", "address"})));
+  }
+  row.push_back(Age(Text(item.Find("modificationTime")), now));
+  table.rows.push_back(std::move(row));
+}
+
+Table EmptyTable(const Kind& kind) {
+  Table table;
+  if (kind.in_mesh) table.headers.emplace_back("MESH");
+  table.headers.emplace_back("NAME");
+  if (kind.kind == "Dataplane") table.headers.insert(table.headers.end(), {"TAGS", "ADDRESS"});
+  table.headers.emplace_back("AGE");
+  return table;
+}
+
+base::Status GetOne(Invocation& invocation, const Kind& kind, const Options& options, const std::string& name,
+                    const std::string& output) {
+  TRY_ASSIGN(const OutputFormat format, ParseOutputFormat(output));
+  TRY_ASSIGN(ControlPlane * server, invocation.Server());
+  auto reply = server->Call("GET", PathOf(kind, options.mesh, name));
+  if (!reply.has_value()) {
+    return std::move(reply).error().Context(base::Format("failed to get a {}", kind.singular));
+  }
+  if (reply->status == 404) return base::NotFound("No resources found");
+  if (!reply->ok()) return base::Invalid(DescribeFailure(*reply));
+  TRY_ASSIGN(const model::Value item, model::ParseJson(reply->body));
+  if (format != OutputFormat::kTable) {
+    PrintValue(item, format, invocation.out());
+    return base::Ok{};
+  }
+  Table table = EmptyTable(kind);
+  AddRow(kind, item, invocation.environment().clock.WallNow(), table);
+  table.Print(invocation.out());
+  return base::Ok{};
+}
+
+// The offset in the URL of the next page, or empty.
+std::string NextOffset(const model::Value& list) {
+  const auto url = net::ParseUrl(Text(list.Find("next")));
+  net::HttpRequest parsed;
+  if (!url.has_value() || !net::ParseTarget(url->target, parsed)) return "";
+  const std::string* offset = parsed.FindQuery("offset");
+  return offset != nullptr ? *offset : "";
+}
+
+base::Status GetList(Invocation& invocation, const Kind& kind, const Options& options,
+                     const std::string& output) {
+  TRY_ASSIGN(const OutputFormat format, ParseOutputFormat(output));
+  TRY_ASSIGN(ControlPlane * server, invocation.Server());
+  std::vector<std::string> query;
+  if (!options.offset.empty()) query.push_back("offset=" + net::PercentEncode(options.offset));
+  if (options.size != 0) query.push_back(base::Format("size={}", options.size));
+  std::string target = PathOf(kind, options.mesh);
+  if (!query.empty()) target += "?" + base::Join(query, "&");
+  auto reply = server->Call("GET", target);
+  if (!reply.has_value()) {
+    return std::move(reply).error().Context(base::Format("failed to list {}", kind.kind));
+  }
+  if (!reply->ok()) return base::Invalid(DescribeFailure(*reply));
+  TRY_ASSIGN(const model::Value list, model::ParseJson(reply->body));
+  if (format != OutputFormat::kTable) {
+    PrintValue(list, format, invocation.out());
+    return base::Ok{};
+  }
+  Table table = EmptyTable(kind);
+  const model::Value* items = list.Find("items");
+  if (items != nullptr && items->if_array() != nullptr) {
+    const auto now = invocation.environment().clock.WallNow();
+    for (const model::Value& item : *items->if_array()) AddRow(kind, item, now, table);
+  }
+  if (const std::string offset = NextOffset(list); !offset.empty()) {
+    table.footer = base::Format("Rerun command with --offset={} argument to retrieve more resources", offset);
+  }
+  table.Print(invocation.out());
+  return base::Ok{};
+}
+
+std::vector<std::string> AliasList(std::string_view alias) {
+  return alias.empty() ? std::vector<std::string>() : std::vector<std::string>{std::string(alias)};
+}
+
+}  // namespace
+
+void AddGet(Invocation& invocation, Command& root) {
+  auto output = std::make_shared<std::string>("table");
+  Command group{.name = "get",
+                .aliases = {},
+                .arguments = "",
+                .help = "Show Kuma resources",
+                .flags = {{.name = "output", .letter = 'o', .help = "output format: one of table|yaml|json",
+                           .target = output.get()}},
+                .children = {},
+                .run = nullptr};
+  for (const Kind& kind : AllKinds()) {
+    auto options = std::make_shared<Options>();
+    const Flag mesh{.name = "mesh", .letter = 'm', .help = "mesh to use", .target = &options->mesh};
+    group.children.push_back({.name = std::string(kind.singular),
+                              .aliases = AliasList(kind.singular_alias),
+                              .arguments = "NAME",
+                              .help = base::Format("Show a single {} resource", kind.kind),
+                              .flags = {mesh},
+                              .children = {},
+                              .run = [&invocation, &kind, options, output](const Strings& arguments) {
+                                return GetOne(invocation, kind, *options, arguments[0], *output);
+                              }});
+    group.children.push_back({.name = std::string(kind.plural),
+                              .aliases = AliasList(kind.plural_alias),
+                              .arguments = "",
+                              .help = base::Format("Show {}", kind.kind),
+                              .flags = {mesh,
+                                        {.name = "offset", .help = "the offset that indicates starting element of the "
+                                                                   "resources list to retrieve",
+                                         .target = &options->offset},
+                                        {.name = "size", .help = "maximum number of elements to return",
+                                         .target = &options->size}},
+                              .children = {},
+                              .run = [&invocation, &kind, options, output](const Strings&) {
+                                return GetList(invocation, kind, *options, *output);
+                              }});
+  }
+  root.children.push_back(std::move(group));
+}
+
+}  // namespace kuma::cli

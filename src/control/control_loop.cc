@@ -1,0 +1,571 @@
+#include "control/control_loop.h"
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+#include <utility>
+
+#include "base/log.h"
+#include "control/internal/affected.h"
+#include "control/internal/follow_up.h"
+#include "control/internal/owned_dataplanes.h"
+#include "control/internal/rounds.h"
+
+namespace kuma::control {
+namespace {
+
+using base::ProxyKey;
+using base::Revision;
+using runtime::Time;
+
+constexpr base::Logger kLog("control");
+constexpr runtime::Duration kFirstRetry = std::chrono::milliseconds(10);
+constexpr runtime::Duration kLongestRetry = std::chrono::seconds(5);
+constexpr runtime::Duration kRemovalRetry = std::chrono::seconds(1);
+// Derivation reaches its fixed point at once; this only bounds the damage of a fault in it.
+constexpr int kMaxDerivations = 16;
+
+// Kinds whose derived values must be durable before a proxy sees them: addresses and keys.
+bool MustBeDurable(const mesh::Change& change) {
+  if (!change.inputs_changed || change.after == nullptr) return false;
+  const std::string& kind = change.key.kind;
+  return kind == "MeshService" || kind == "MeshExternalService" || kind == "MeshMultiZoneService" || kind == "Secret";
+}
+
+}  // namespace
+
+// Confined to the writer's executor, but for what says otherwise.
+class ControlLoop::Writer final : public store::WatchSink, public std::enable_shared_from_this<Writer> {
+ public:
+  Writer(Settings settings, derive::Settings derive, Surroundings surroundings)
+      : settings_(settings),
+        around_(std::move(surroundings)),
+        derivation_(std::move(derive)),
+        owned_(settings_),
+        rounds_(std::make_shared<internal::Rounds>(settings_, around_, counters_)) {}
+
+  // Any thread.
+
+  base::Status Start() {
+    base::Result<store::WatchHandle> watch = around_.store.Watch(*this);
+    if (!watch.has_value()) return std::move(watch).error();
+    watch_ = *std::move(watch);
+    return base::Ok{};
+  }
+
+  void OnSnapshot(Revision revision, std::vector<model::ResourcePtr> resources) override {
+    Post([revision, resources = std::move(resources)](Writer& self) { self.Load(revision, resources); });
+  }
+  void OnEvents(std::span<const store::StoreEvent> events) override {
+    Post([events = std::vector<store::StoreEvent>(events.begin(), events.end())](Writer& self) mutable {
+      self.counters_.events += events.size();
+      std::move(events.begin(), events.end(), std::back_inserter(self.events_));
+      self.counters_.waiting_events = self.events_.size();
+      self.WantStep();
+    });
+  }
+
+  // Runs `task` on the writer, unless this is gone or stopped by then.
+  template <class F>
+  void Post(F task) {
+    around_.writer.Post([weak = weak_from_this(), task = std::move(task)]() mutable {
+      const std::shared_ptr<Writer> self = weak.lock();
+      if (self != nullptr && !self->stopped_) task(*self);
+    });
+  }
+
+  // On the writer.
+
+  void Stop() {
+    stopped_ = true;
+    watch_ = {};
+    retry_timer_.Cancel();
+    status_timer_.Cancel();
+    derive_timer_.Cancel();
+    owned_timer_.Cancel();
+    rounds_ = nullptr;
+  }
+
+  void OnArrival(const Arrival& arrival) {
+    if (!rounds_->Connected(arrival)) return;
+    owned_.Connected(arrival.proxy);
+    connections_[arrival.proxy] = true;
+    if (arrival.dataplane != nullptr) {
+      brought_[arrival.proxy] = arrival.dataplane;
+      if (loaded_) Register(arrival.proxy);
+    }
+    WantStep();
+  }
+  void OnDeparture(const ProxyKey& proxy, StreamId stream, bool graceful) {
+    if (!rounds_->Disconnected(proxy, stream)) return;
+    owned_.Disconnected(proxy, graceful, around_.clock.Now());
+    brought_.erase(proxy);
+    connections_[proxy] = false;
+    WantStep();
+  }
+  void Release(const std::string& mesh) {
+    owned_.Release(mesh, around_.clock.Now());
+    RemoveDue();
+  }
+  std::vector<ProxyKey> held() const { return owned_.held(); }
+  const internal::Rounds& rounds() const { return *rounds_; }
+
+  bool idle() const {
+    return loaded_ && events_.empty() && connections_.empty() && !step_wanted_ && marks_.empty() &&
+           follow_up_.idle() && registering_.empty() && removing_.empty() && rounds_->idle();
+  }
+
+  SnapshotHolder snapshots_;
+  Counters counters_;
+  std::atomic<bool> ready_ = false;
+
+ private:
+  struct Pending {
+    mesh::SnapshotPtr snapshot;
+    size_t marks;
+  };
+  using Causes = std::map<model::ResourceKey, Revision>;
+  // Changes of one step, with why.
+  struct Marks {
+    internal::CausePtr cause;
+    std::vector<internal::Scope> scopes;
+  };
+
+  void Load(Revision revision, const std::vector<model::ResourcePtr>& resources) {
+    std::vector<mesh::Change> changes;
+    changes.reserve(resources.size());
+    for (const model::ResourcePtr& resource : resources)
+      changes.push_back({.key = resource->key(),
+                         .before = nullptr,
+                         .after = resource,
+                         .revision = revision,
+                         .inputs_changed = false});
+    newest_ = revision;
+    loaded_ = true;
+    const mesh::ChangeSet applied = state_.Apply(changes);
+    TakeChanges(applied, {}, revision);
+    Derive(applied, revision);
+    for (const auto& [proxy, dataplane] : brought_) Register(proxy);
+    kLog.Info("loaded", {{"revision", revision.value}, {"resources", resources.size()}});
+    WantStep();
+  }
+
+  void WantStep() {
+    if (step_wanted_) return;
+    step_wanted_ = true;
+    // Behind the events that are queued already: they are one step.
+    Post([](Writer& self) { self.Step(); });
+  }
+
+  // One step: everything that is queued -> state -> derived -> snapshot -> marks.
+  void Step() {
+    step_wanted_ = false;
+    if (!loaded_) return;
+    const Time begin = around_.clock.Now();
+
+    std::vector<mesh::Change> changes;
+    Causes causes;
+    Revision newest_cause;
+    for (const store::StoreEvent& event : std::exchange(events_, {})) {
+      newest_ = std::max(newest_, event.revision);
+      const Revision cause = event.cause.value != 0 ? event.cause : event.revision;
+      causes[event.key] = cause;
+      newest_cause = std::max(newest_cause, cause);
+      if (!follow_up_.OnEvent(event)) continue;
+      changes.push_back({.key = event.key,
+                         .before = event.before,
+                         .after = event.after,
+                         .revision = event.revision,
+                         .inputs_changed = false});
+    }
+    counters_.waiting_events = 0;
+    if (!changes.empty()) {
+      const mesh::ChangeSet applied = state_.Apply(changes);
+      TakeChanges(applied, causes, newest_cause);
+      Derive(applied, newest_cause);
+    }
+    for (const auto& [proxy, connected] : std::exchange(connections_, {}))
+      ApplyDerived(derivation_.OnConnection(state_, proxy, connected), newest_);
+    RunTimers();
+
+    Publish();
+    const auto spent = static_cast<uint64_t>((around_.clock.Now() - begin).count());
+    ++counters_.steps;
+    counters_.step_nanoseconds += spent;
+    counters_.last_step_nanoseconds = spent;
+    if (spent > counters_.longest_step_nanoseconds) counters_.longest_step_nanoseconds = spent;
+  }
+
+  // Freezes, stores what is wanted, starts generation.
+  void Publish() {
+    snapshots_.Store(state_.Freeze());
+    StoreDerived();
+    if (!MustWait()) Generate(snapshots_.Load(), marks_.size());
+    MaybeReady();
+    RemoveDue();
+    rounds_->UpdateCounters();
+  }
+
+  // Hands over the first `count` marks with a snapshot that shows their changes.
+  void Generate(mesh::SnapshotPtr snapshot, size_t count) {
+    rounds_->SetSnapshot(std::move(snapshot));
+    const auto end = marks_.begin() + static_cast<std::ptrdiff_t>(count);
+    for (auto at = marks_.begin(); at != end; ++at) {
+      for (const internal::Scope& scope : at->scopes) rounds_->Mark(scope, at->cause);
+    }
+    marks_.erase(marks_.begin(), end);
+    rounds_->Wake();
+  }
+
+  // `causes`: what changes go back to, if not to `cause`.
+  void TakeChanges(const mesh::ChangeSet& applied, const Causes& causes, Revision cause) {
+    const mesh::Snapshot& now = state_.current();
+    for (const mesh::Change& change : applied.changes) {
+      if (change.key.kind == "Dataplane") TakeDataplane(change);
+      std::vector<internal::Scope> scopes = internal::ScopesOf(change, now, around_.generator.policies());
+      if (scopes.empty()) continue;
+      const auto known = causes.find(change.key);
+      marks_.push_back({std::make_shared<const internal::Cause>(internal::Cause{
+                            known == causes.end() ? cause : known->second, internal::TextOf(change)}),
+                        std::move(scopes)});
+    }
+    for (const auto& [mesh, service] : applied.services_with_changed_members) {
+      marks_.push_back({std::make_shared<const internal::Cause>(internal::Cause{
+                            cause, "MeshService " + mesh + "/" + service + " has other endpoints"}),
+                        internal::ScopesOfMembers(mesh, service)});
+    }
+  }
+
+  void TakeDataplane(const mesh::Change& change) {
+    const ProxyKey proxy{change.key.mesh, change.key.name};
+    if (change.after == nullptr) {
+      owned_.Erase(proxy);
+    } else {
+      owned_.Put(proxy, change.after->meta().owned_by_proxy, around_.clock.Now());
+    }
+  }
+
+  void Derive(const mesh::ChangeSet& first, Revision cause) {
+    mesh::ChangeSet applied = first;
+    for (int i = 0; i < kMaxDerivations; ++i) {
+      std::vector<derive::Derived> writes = derivation_.Run(state_, applied, around_.clock.WallNow());
+      if (writes.empty()) return;
+      applied = ApplyDerived(std::move(writes), cause);
+    }
+    kLog.Error("derived resources do not settle", {{"cause", cause.value}});
+  }
+
+  mesh::ChangeSet ApplyDerived(std::vector<derive::Derived> writes, Revision cause) {
+    if (writes.empty()) return {};
+    std::vector<mesh::Change> changes;
+    for (derive::Derived& write : writes) {
+      model::ResourcePtr before = state_.Find(write.key);
+      changes.push_back({.key = write.key,
+                         .before = before,
+                         .after = write.resource,
+                         .revision = newest_,
+                         .inputs_changed = false});
+      follow_up_.Want(std::move(write), std::move(before), cause);
+    }
+    counters_.derived_writes += changes.size();
+    const mesh::ChangeSet applied = state_.Apply(changes);
+    TakeChanges(applied, {}, cause);
+    for (const mesh::Change& change : applied.changes) {
+      waits_wanted_ = waits_wanted_ || MustBeDurable(change);
+      urgent_ = urgent_ || change.inputs_changed || change.before == nullptr || change.after == nullptr;
+    }
+    return applied;
+  }
+
+  void RunTimers() {
+    derive::Derivation::Timed timed = derivation_.RunTimers(state_, around_.clock.WallNow());
+    if (!timed.writes.empty()) {
+      const mesh::ChangeSet applied = ApplyDerived(std::move(timed.writes), newest_);
+      Derive(applied, newest_);
+      timed = derivation_.RunTimers(state_, around_.clock.WallNow());
+    }
+    if (timed.next == derive_at_) return;
+    derive_at_ = timed.next;
+    derive_timer_.Cancel();
+    if (!timed.next) return;
+    const auto delay = std::max<runtime::Duration>(*timed.next - around_.clock.WallNow(), std::chrono::milliseconds(1));
+    derive_timer_ = PostAfter(delay, [](Writer& self) {
+      self.derive_at_.reset();
+      self.WantStep();
+    });
+  }
+
+  template <class F>
+  runtime::Timer PostAfter(runtime::Duration delay, F task) {
+    return around_.writer.PostAfter(delay, [weak = weak_from_this(), task] {
+      const std::shared_ptr<Writer> self = weak.lock();
+      if (self != nullptr && !self->stopped_) task(*self);
+    });
+  }
+
+  // The follow-up transaction.
+
+  void StoreDerived() {
+    if (!follow_up_.wants() || follow_up_.in_flight() || retrying_) return;
+    const Time now = around_.clock.Now();
+    if (!urgent_ && now < status_at_) {
+      // Statuses that configuration does not read wait for one another.
+      if (!status_waits_) {
+        status_waits_ = true;
+        status_timer_ = PostAfter(status_at_ - now, [](Writer& self) {
+          self.status_waits_ = false;
+          self.StoreDerived();
+        });
+      }
+      return;
+    }
+    urgent_ = false;
+    status_at_ = now + settings_.status_interval;
+    std::optional<store::Transaction> transaction = follow_up_.Next();
+    if (!transaction) {
+      waits_wanted_ = waits_wanted_ && follow_up_.wants();
+      return;
+    }
+    if (!follow_up_.wants()) {
+      // All that the newest snapshot holds is stored when this transaction is.
+      waits_in_flight_ = std::exchange(waits_wanted_, false);
+      pending_ = Pending{snapshots_.Load(), marks_.size()};
+    }
+    ++counters_.derived_commits;
+    around_.store.CommitAsync(*std::move(transaction), [weak = weak_from_this()](base::Result<store::Committed> done) {
+      const std::shared_ptr<Writer> self = weak.lock();
+      if (self != nullptr) self->Post([done = std::move(done)](Writer& writer) { writer.OnStored(done); });
+    });
+  }
+
+  void OnStored(const base::Result<store::Committed>& done) {
+    // The events of the transaction, or of the write that it lost against, came before: see them first.
+    if (!events_.empty()) Step();
+    if (done.has_value()) {
+      retry_delay_ = kFirstRetry;
+      follow_up_.Stored();
+      AfterStored();
+      return;
+    }
+    switch (done.error().code()) {
+      case base::Code::kConflict:
+      case base::Code::kNotFound: {
+        ++counters_.derived_conflicts;
+        const std::vector<mesh::Change> changes = follow_up_.Refused(false);
+        const mesh::ChangeSet applied = state_.Apply(changes);
+        TakeChanges(applied, {}, newest_);
+        waits_wanted_ = waits_in_flight_ = false;
+        pending_.reset();
+        Derive(applied, newest_);
+        break;
+      }
+      case base::Code::kUnavailable:
+      case base::Code::kCancelled:
+        ++counters_.derived_failures;
+        follow_up_.Unavailable();
+        TakeBackWaits();
+        break;
+      case base::Code::kInvalid:
+      case base::Code::kDenied:
+      case base::Code::kInternal:
+        ++counters_.derived_failures;
+        kLog.Error("the store refuses derived resources", {{"error", done.error().message()}});
+        follow_up_.Refused(true);
+        TakeBackWaits();
+        waits_wanted_ = waits_wanted_ && follow_up_.wants();
+        break;
+    }
+    // At once it would meet the same obstacle.
+    retrying_ = true;
+    urgent_ = true;
+    retry_timer_ = PostAfter(retry_delay_, [](Writer& self) {
+      self.retrying_ = false;
+      self.Publish();
+    });
+    retry_delay_ = std::min(2 * retry_delay_, kLongestRetry);
+    Publish();
+  }
+
+  void TakeBackWaits() {
+    waits_wanted_ = waits_wanted_ || waits_in_flight_;
+    waits_in_flight_ = false;
+    pending_.reset();
+  }
+
+  // A wanted write holds what no proxy may see before it is stored.
+  bool MustWait() const { return waits_wanted_ || waits_in_flight_; }
+
+  void AfterStored() {
+    if (waits_in_flight_ && pending_ && waits_wanted_) Generate(pending_->snapshot, pending_->marks);
+    pending_.reset();
+    waits_in_flight_ = false;
+    StoreDerived();
+    if (!MustWait()) Generate(snapshots_.Load(), marks_.size());
+    MaybeReady();
+  }
+
+  void MaybeReady() {
+    if (!ready_ && loaded_ && follow_up_.idle()) ready_ = true;
+  }
+
+  // Dataplanes that their proxies own.
+
+  void Register(const ProxyKey& proxy) {
+    const model::ResourceKey key{"Dataplane", proxy.mesh, proxy.name};
+    if (state_.Find(key) != nullptr || !registering_.insert(proxy).second) return;
+    const model::Resource& brought = *brought_.at(proxy);
+    model::Metadata meta = brought.meta();
+    meta.owned_by_proxy = true;
+    store::Transaction transaction;
+    transaction.writes.push_back(
+        {.kind = store::Write::Kind::kPut,
+         .resource = std::make_shared<const model::Resource>(brought.type(), std::move(meta),
+                                                             brought.spec(), brought.status()),
+         .key = key,
+         .expected = Revision{0}});
+    around_.store.CommitAsync(std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
+      const std::shared_ptr<Writer> self = weak.lock();
+      if (self == nullptr) return;
+      self->Post([proxy, stored = done.has_value(),
+                  error = done.has_value() ? std::string() : done.error().message()](Writer& writer) {
+        writer.registering_.erase(proxy);
+        if (stored) {
+          ++writer.counters_.dataplanes_registered;
+        } else {
+          kLog.Warn("a Dataplane could not be registered", {{"proxy", proxy.ToString()}, {"error", error}});
+        }
+      });
+    });
+  }
+
+  void RemoveDue() {
+    const Time now = around_.clock.Now();
+    const size_t held = owned_.held_count();
+    for (const ProxyKey& proxy : owned_.TakeDue(now)) Remove(proxy);
+    if (owned_.held_count() > held) {
+      kLog.Warn("mass removal held: many proxies left at once",
+                {{"dataplanes", owned_.held_count()}, {"release", "POST /mass-removals/<mesh>/release"}});
+    }
+    counters_.held_dataplanes = owned_.held_count();
+    const std::optional<Time> next = owned_.next();
+    if (next == owned_at_) return;
+    owned_at_ = next;
+    owned_timer_.Cancel();
+    if (!next) return;
+    owned_timer_ = PostAfter(std::max<runtime::Duration>(*next - now, runtime::Duration(1)), [](Writer& self) {
+      self.owned_at_.reset();
+      self.RemoveDue();
+    });
+  }
+
+  void Remove(const ProxyKey& proxy) {
+    const model::ResourceKey key{"Dataplane", proxy.mesh, proxy.name};
+    const model::ResourcePtr dataplane = state_.Find(key);
+    if (dataplane == nullptr || !removing_.insert(proxy).second) return;
+    store::Transaction transaction;
+    // Registered anew meanwhile: then it is not ours to remove.
+    transaction.writes.push_back({.kind = store::Write::Kind::kDelete,
+                                  .resource = nullptr,
+                                  .key = key,
+                                  .expected = dataplane->meta().revision});
+    around_.store.CommitAsync(std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
+      const std::shared_ptr<Writer> self = weak.lock();
+      if (self == nullptr) return;
+      const bool again = !done.has_value() && done.error().code() != base::Code::kNotFound;
+      self->Post([proxy, again](Writer& writer) { writer.OnRemoved(proxy, again); });
+    });
+  }
+
+  void OnRemoved(const ProxyKey& proxy, bool again) {
+    if (!events_.empty()) Step();
+    removing_.erase(proxy);
+    if (again) {
+      owned_.Retry(proxy, around_.clock.Now() + kRemovalRetry);
+      RemoveDue();
+      return;
+    }
+    ++counters_.dataplanes_removed;
+    // It came back in the moment of its removal.
+    if (brought_.contains(proxy)) Register(proxy);
+  }
+
+  const Settings settings_;
+  const Surroundings around_;
+  store::WatchHandle watch_;
+  bool stopped_ = false;
+
+  mesh::MeshState state_;
+  derive::Derivation derivation_;
+  internal::FollowUp follow_up_;
+  internal::OwnedDataplanes owned_;
+  std::shared_ptr<internal::Rounds> rounds_;  // shared with tasks that run, by weak pointers
+
+  bool loaded_ = false;
+  bool step_wanted_ = false;
+  Revision newest_;
+  std::vector<store::StoreEvent> events_;
+  std::map<ProxyKey, bool> connections_;  // that came or went since the last step
+  std::map<ProxyKey, model::ResourcePtr> brought_;  // Dataplanes that connected proxies brought along
+  std::vector<Marks> marks_;              // not given to rounds_ yet
+  bool waits_wanted_ = false;             // see MustWait
+  bool waits_in_flight_ = false;
+  std::optional<Pending> pending_;        // what can be generated when the transaction in flight is stored
+  bool urgent_ = false;                   // a wanted write is more than a status
+  bool retrying_ = false;
+  bool status_waits_ = false;
+  Time status_at_;
+  runtime::Duration retry_delay_ = kFirstRetry;
+  std::set<ProxyKey> registering_;
+  std::set<ProxyKey> removing_;
+  std::optional<model::WallTime> derive_at_;
+  std::optional<Time> owned_at_;
+  runtime::Timer retry_timer_;
+  runtime::Timer status_timer_;
+  runtime::Timer derive_timer_;
+  runtime::Timer owned_timer_;
+};
+
+ControlLoop::ControlLoop(Settings settings, derive::Settings derive, Surroundings surroundings)
+    : writer_(std::make_shared<Writer>(settings, std::move(derive), std::move(surroundings))) {}
+ControlLoop::~ControlLoop() = default;
+
+base::Status ControlLoop::Start() { return writer_->Start(); }
+
+void ControlLoop::Stop(std::function<void()> done) {
+  writer_->Post([done = std::move(done)](Writer& writer) {
+    writer.Stop();
+    if (done) done();
+  });
+}
+
+bool ControlLoop::ready() const { return writer_->ready_; }
+const SnapshotHolder& ControlLoop::snapshots() const { return writer_->snapshots_; }
+const Counters& ControlLoop::counters() const { return writer_->counters_; }
+
+void ControlLoop::Connected(Arrival arrival) {
+  writer_->Post([arrival = std::move(arrival)](Writer& writer) { writer.OnArrival(arrival); });
+}
+void ControlLoop::Disconnected(const base::ProxyKey& proxy, StreamId stream, bool graceful) {
+  writer_->Post([proxy, stream, graceful](Writer& writer) { writer.OnDeparture(proxy, stream, graceful); });
+}
+
+void ControlLoop::InspectProxy(const base::ProxyKey& proxy, std::function<void(std::optional<ProxyReport>)> answer) {
+  writer_->Post([proxy, answer = std::move(answer)](Writer& writer) { answer(writer.rounds().Report(proxy)); });
+}
+void ControlLoop::ListProxies(std::function<void(std::vector<base::ProxyKey>)> answer) {
+  writer_->Post([answer = std::move(answer)](Writer& writer) { answer(writer.rounds().proxies()); });
+}
+void ControlLoop::ListDegraded(std::function<void(std::vector<DegradedCell>)> answer) {
+  writer_->Post([answer = std::move(answer)](Writer& writer) { answer(writer.rounds().degraded()); });
+}
+void ControlLoop::ListHeld(std::function<void(std::vector<base::ProxyKey>)> answer) {
+  writer_->Post([answer = std::move(answer)](Writer& writer) { answer(writer.held()); });
+}
+void ControlLoop::ReleaseHeld(const std::string& mesh) {
+  writer_->Post([mesh](Writer& writer) { writer.Release(mesh); });
+}
+
+std::vector<std::string> ControlLoop::CheckAllForTest() const { return writer_->rounds().CheckAll(); }
+bool ControlLoop::IdleForTest() const { return writer_->idle(); }
+
+}  // namespace kuma::control

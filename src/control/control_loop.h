@@ -1,0 +1,107 @@
+#pragma once
+
+// The mesh writer: store events -> MeshState -> derived writes -> snapshot -> affected cells and proxies ->
+// rounds of generation on the pool -> bundles.
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "bundle/bundle.h"
+#include "control/counters.h"
+#include "control/reports.h"
+#include "control/snapshot_holder.h"
+#include "derive/derive.h"
+#include "generate/generate.h"
+#include "runtime/clock.h"
+#include "runtime/executor.h"
+#include "store/store.h"
+
+namespace kuma::control {
+
+struct Settings {
+  // An owned Dataplane is removed when its proxy's stream has been gone for this long. Envoy opens a broken stream again
+  // within its first retry interval (500 ms, jittered): a broken connection alone takes no endpoint away, a killed proxy
+  // does so within a second.
+  runtime::Duration leave_grace = std::chrono::seconds(1);
+  // The same after a start of this process, and after registration: Envoy's longest retry interval is 30 s.
+  runtime::Duration return_grace = std::chrono::seconds(60);
+  // Removals are held when, within `guard_window`, they are more than `guard_percent` of the Dataplanes of a mesh and
+  // more than `guard_minimum`.
+  unsigned guard_percent = 20;
+  size_t guard_minimum = 10;
+  runtime::Duration guard_window = std::chrono::seconds(10);
+  // False when other control planes use the same store: then only Dataplanes that were connected here are removed.
+  bool only_instance = true;
+  // Statuses that configuration does not read are stored at most once in this time.
+  runtime::Duration status_interval = std::chrono::seconds(1);
+  // Plans and own parts of at most so many proxies are looked at in one round, so that a small change does not wait for
+  // the whole of a large one.
+  size_t round_limit = 256;
+  // Every n-th published bundle is compared with the oracle on the pool; 0: none.
+  uint64_t oracle_every = 0;
+};
+
+// Thread-safe: its methods post to the writer, which owns all state. Queues: events and arrivals are unbounded in number
+// but each waits for one step only; marks of cells and proxies merge.
+class ControlLoop {
+ public:
+  // Borrowed: all of it must outlive the loop; the writer must outlive the pool's threads.
+  struct Surroundings {
+    store::Store& store;
+    const generate::Generator& generator;
+    const runtime::Clock& clock;
+    runtime::SerialExecutor& writer;
+    runtime::Pool& pool;
+    // The hub. Called on the writer, only when a list of the bundle changed, or once for each new stream.
+    std::function<void(const base::ProxyKey&, bundle::BundlePtr)> publish;
+    // Called on the writer after each round that published or settled something; must be quick. May be null.
+    std::function<void(const RoundReport&)> on_round;
+  };
+
+  ControlLoop(Settings settings, derive::Settings derive, Surroundings surroundings);
+  // Nothing is called any more afterwards, if Stop was done or the writer runs no task meanwhile (simulation).
+  ~ControlLoop();
+
+  // Starts to watch the store. Errors: those of Store::Watch. Call once.
+  base::Status Start();
+  // Ends the watch and drops all that is queued; deregisters nobody. `done` is called on the writer.
+  void Stop(std::function<void()> done);
+  // The store is loaded and derivation has run and is stored: streams may be answered.
+  bool ready() const;
+
+  // The newest snapshot, derived resources included.
+  const SnapshotHolder& snapshots() const;
+  const Counters& counters() const;
+
+  // Streams. Of two streams of one proxy the newest counts; the end of the older does nothing.
+  void Connected(Arrival arrival);
+  // `graceful`: the proxy said goodbye (drained): its owned Dataplane is removed at once, without grace.
+  void Disconnected(const base::ProxyKey& proxy, StreamId stream, bool graceful);
+
+  // Answers are given on the writer, soon.
+  void InspectProxy(const base::ProxyKey& proxy, std::function<void(std::optional<ProxyReport>)> answer);
+  void ListProxies(std::function<void(std::vector<base::ProxyKey>)> answer);  // connected, sorted
+  void ListDegraded(std::function<void(std::vector<DegradedCell>)> answer);
+  // Owned Dataplanes without a proxy whose removal the guard holds; sorted.
+  void ListHeld(std::function<void(std::vector<base::ProxyKey>)> answer);
+  // Removes the held Dataplanes of a mesh.
+  void ReleaseHeld(const std::string& mesh);
+
+  // Compares all published bundles with the oracle, on the calling thread; texts of differences. Proxies with degraded
+  // cells or with work waiting are left out. REQUIRES: the writer runs no task meanwhile.
+  std::vector<std::string> CheckAllForTest() const;
+  // True when nothing is queued, marked, running or waiting for the store. REQUIRES: as above.
+  bool IdleForTest() const;
+
+ private:
+  class Writer;
+  std::shared_ptr<Writer> writer_;
+};
+
+}  // namespace kuma::control

@@ -1,0 +1,106 @@
+#include "control/internal/affected.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "model/names.h"
+#include "policy/target_ref.h"
+#include "resources/dataplane/dataplane.h"
+
+namespace kuma::control::internal {
+namespace {
+
+using What = Scope::What;
+
+// Kinds that no plan and no context reads. Everything that is not named here or below is taken to be read by all.
+constexpr std::array<std::string_view, 6> kNeverRead = {"Workload",    "HostnameGenerator", "Zone",
+                                                        "ZoneInsight", "MeshInsight",       "ServiceInsight"};
+constexpr std::array<std::string_view, 3> kDestinations = {"MeshService", "MeshExternalService",
+                                                           "MeshMultiZoneService"};
+// Policies that shape cells of proxies that they do not select: by their existence, or through endpoint sets, which
+// have no view.
+constexpr std::array<std::string_view, 2> kMeshWidePolicies = {"MeshFaultInjection", "MeshLoadBalancingStrategy"};
+
+template <class List>
+bool Contains(const List& list, std::string_view kind) {
+  return std::find(list.begin(), list.end(), kind) != list.end();
+}
+
+// Does a policy of the mesh route to destinations other than its listener's own?
+bool HasRoutes(const mesh::MeshSnapshot* mesh, const policy::PolicyTable& policies) {
+  if (mesh == nullptr) return false;
+  return std::any_of(policies.begin(), policies.end(), [&](const policy::PolicyType& row) {
+    return row.conf.backend_refs != nullptr && !mesh->Of(row.kind()).empty();
+  });
+}
+
+Scope ScopeOf(What what, std::string mesh, std::string name = {}) {
+  return {.what = what, .mesh = std::move(mesh), .name = std::move(name), .also = {}, .policy = {}};
+}
+
+bool SelectsAlike(const policy::PolicyType& row, const model::Resource& before, const model::Resource& after) {
+  if (before.meta().labels != after.meta().labels) return false;
+  const policy::TargetRef* a = row.spec.target == nullptr ? nullptr : row.spec.target(before);
+  const policy::TargetRef* b = row.spec.target == nullptr ? nullptr : row.spec.target(after);
+  if (a == nullptr || b == nullptr) return a == b;
+  return a->kind == b->kind && a->labels == b->labels && a->section_name == b->section_name;
+}
+
+}  // namespace
+
+Reach ReachOf(const model::Resource& dataplane) {
+  const auto& networking = dataplane.Spec<resources::dataplane::Spec>().networking;
+  Reach reach;
+  if (!networking) return reach;
+  reach.everything = networking->transparent_proxying.has_value() || !networking->listeners.empty();
+  for (const resources::dataplane::Outbound& outbound : networking->outbound) {
+    if (!outbound.backend_ref) continue;
+    if (!outbound.backend_ref->labels.empty() || outbound.backend_ref->name.empty()) reach.everything = true;
+    reach.services.insert(outbound.backend_ref->kind + "/" + outbound.backend_ref->name);
+  }
+  return reach;
+}
+
+std::string TextOf(const mesh::Change& change) {
+  return change.key.ToString() +
+         (change.before == nullptr ? " created" : change.after == nullptr ? " deleted" : " changed");
+}
+
+std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& snapshot,
+                            const policy::PolicyTable& policies) {
+  const model::ResourceKey& key = change.key;
+  const model::Resource& resource = *(change.after != nullptr ? change.after : change.before);
+  if (!change.inputs_changed || resource.type().is_insight || Contains(kNeverRead, key.kind)) return {};
+
+  if (key.kind == "Mesh") return {ScopeOf(What::kMesh, key.name)};
+  if (key.mesh.empty()) return {ScopeOf(What::kEverything, {})};
+  // The endpoint sets that the Dataplane is in come as services with changed members.
+  if (key.kind == "Dataplane") return {ScopeOf(What::kProxy, key.mesh, key.name)};
+
+  if (Contains(kDestinations, key.kind)) {
+    Scope readers = ScopeOf(What::kReaders, key.mesh, key.kind + "/" + key.name);
+    readers.also = key.kind + "/" + std::string(resource.meta().Label(model::kDisplayNameLabel));
+    std::vector<Scope> scopes = {std::move(readers), ScopeOf(What::kDestination, key.mesh, key.kind + "/" + key.name),
+                                 ScopeOf(What::kKind, key.mesh, "MeshMultiZoneService")};
+    if (HasRoutes(snapshot.Mesh(key.mesh), policies)) scopes.push_back(ScopeOf(What::kListeners, key.mesh));
+    return scopes;
+  }
+
+  const policy::PolicyType* row = policy::FindPolicy(policies, key.kind);
+  if (row == nullptr || Contains(kMeshWidePolicies, key.kind)) return {ScopeOf(What::kMesh, key.mesh)};
+  std::vector<Scope> scopes = {ScopeOf(What::kView, key.mesh)};
+  scopes.back().policy = key;
+  // Views hold the keys of policies in order; their content counts as far as it selects and orders.
+  if (change.before == nullptr || change.after == nullptr || !SelectsAlike(*row, *change.before, *change.after))
+    scopes.push_back(ScopeOf(What::kPlans, key.mesh));
+  return scopes;
+}
+
+std::vector<Scope> ScopesOfMembers(const std::string& mesh, const std::string& mesh_service) {
+  return {ScopeOf(What::kDestination, mesh, "MeshService/" + mesh_service),
+          ScopeOf(What::kKind, mesh, "MeshMultiZoneService")};
+}
+
+}  // namespace kuma::control::internal

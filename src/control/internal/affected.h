@@ -1,0 +1,68 @@
+#pragma once
+
+// What a change may touch: scopes of cells and proxies. May say too much, never too little; a cell whose context comes
+// out unchanged stops the wave. Pure functions.
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "mesh/mesh_state.h"
+#include "policy/policy_type.h"
+
+namespace kuma::control::internal {
+
+// Why something is looked at again. Shared by everything that it marks.
+struct Cause {
+  base::Revision revision;  // the user's write that it goes back to
+  std::string text;         // Destinations that a Dataplane may reach by its outbounds.
+struct Reach {
+  bool everything = false;         // transparent proxying, selection by labels
+  std::set<std::string> services;  // "MeshService/backend"
+};
+Reach ReachOf(const model::Resource& dataplane);
+
+// "MeshTimeout default/slow changed"
+};
+using CausePtr = std::shared_ptr<const Cause>;
+
+struct Scope {
+  enum class What : uint8_t {
+    kProxy,        // plan and own part of the proxy `name`
+    kReaders,      // plans and own parts of the proxies that may reach the destination `name` ("MeshService/backend")
+    kDestination,  // Listener, Cluster and Endpoints cells of the destination `name`
+    kKind,         // the same of all destinations of the kind `name`
+    kListeners,    // all Listener cells of the mesh
+    kView,         // cells whose view has `policy`, and plans of proxies whose view has it
+    kPlans,        // plans of all proxies of the mesh
+    kMesh,         // all plans and cells of the mesh
+    kEverything,   // of all meshes
+  };
+  What what = What::kEverything;
+  std::string mesh;
+  std::string name;
+  std::string also;  // kReaders: the destination by its display name, or empty
+  model::ResourceKey policy;
+  bool operator==(const Scope&) const = default;
+};
+
+// `snapshot`: after the change.
+std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& snapshot,
+                            const policy::PolicyTable& policies);
+// Of MeshServices whose members changed.
+std::vector<Scope> ScopesOfMembers(const std::string& mesh, const std::string& mesh_service);
+
+// Destinations that a Dataplane may reach by its outbounds.
+struct Reach {
+  bool everything = false;         // transparent proxying, selection by labels
+  std::set<std::string> services;  // "MeshService/backend"
+};
+Reach ReachOf(const model::Resource& dataplane);
+
+// "MeshTimeout default/slow changed"
+std::string TextOf(const mesh::Change& change);
+
+}  // namespace kuma::control::internal

@@ -1,0 +1,195 @@
+#pragma once
+
+// The tables of the mesh writer: cells, groups of proxies that share cells, proxies. Confined to the mesh writer.
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "bundle/bundle.h"
+#include "control/counters.h"
+#include "control/internal/affected.h"
+#include "control/internal/interner.h"
+#include "control/reports.h"
+#include "generate/generate.h"
+
+namespace kuma::control::internal {
+
+struct Group;
+struct Proxy;
+using Causes = std::vector<CausePtr>;
+
+// Adds what is not there yet; the oldest go when there are too many.
+void AddCauses(Causes& to, const Causes& more);
+
+// What a cause did to a bundle; one for each cause.
+struct Effect {
+  CausePtr cause;
+  std::shared_ptr<const std::string> reason;  // "MeshTimeout default/slow changed: Cluster ..."
+};
+using Effects = std::vector<Effect>;
+void AddEffects(Effects& to, const Effects& more);
+
+// One cell that some bundle holds, or is about to. Its address is its identity while a round runs.
+struct Cell {
+  generate::CellId id;
+  uint64_t number = 0;  // order of creation
+
+  bool checked = false;       // `context` counts
+  bool gone = false;          // what the id names does not exist: no resources
+  base::ContentHash context;  // that was built last, or that failed to
+  std::vector<bundle::SealedPtr> resources;  // last good
+  std::vector<Cell*> needs;
+  bool has_good = false;  // `resources` and `needs` were built once, by this cell or by one like it
+  std::string failure;    // not empty: degraded
+  base::Revision failed_since;
+
+  bool marked = false;   // to be checked in the next round
+  bool running = false;  // in this round
+  Causes causes;         // of the mark
+  Causes checking;       // of the check in this round
+  std::vector<Group*> groups;  // whose closure has it, by number; a cell that only is an own part has none
+  size_t owners = 0;           // proxies whose own part it is: 0 or 1
+};
+
+struct ByNumber {
+  template <class T>
+  bool operator()(const T* a, const T* b) const {
+    return a->number < b->number;
+  }
+};
+using CellSet = std::set<Cell*, ByNumber>;
+
+struct ProxyLess {
+  bool operator()(const Proxy* a, const Proxy* b) const;
+};
+
+// Proxies with the same shared cells. Their lists are the same lists.
+struct Group {
+  uint64_t number = 0;
+  std::vector<generate::CellId> roots;  // listeners of the plan and what the own part needs
+  std::vector<Cell*> cells;             // closure, roots first
+  std::array<bundle::SealedListPtr, bundle::kXdsTypeCount> lists;
+  std::set<Proxy*, ProxyLess> proxies;
+  bool fresh = true;   // no closure yet
+  bool stale = false;  // to be worked out at the end of this round
+  Effects effects;     // of its cells in this round
+};
+
+// A connected proxy.
+struct Proxy {
+  base::ProxyKey key;
+  uint64_t number = 0;  // of the record: a new stream with other metadata has a new one
+  StreamId stream;
+  std::shared_ptr<const generate::ProxyNode> node;
+  model::WallTime connected_at;
+
+  std::optional<Reach> reach;  // of its Dataplane; absent: not worked out
+  std::optional<generate::ProxyPlan> plan;
+  Cell* own = nullptr;
+  Group* group = nullptr;
+
+  bool plan_marked = false;
+  bool own_marked = false;
+  bool queued = false;
+  bool check_own = false;     // in this round
+  bool regroup = false;       // at the end of this round
+  bool behind = false;        // was marked before this round and is not looked at in it
+  bool touched = false;       // to be assembled at the end of this round, or when it is not behind any more
+  bool must_publish = false;  // its stream has not got a bundle yet
+  Causes causes;              // of the marks
+  Causes checking;            // of what is looked at in this round
+  Effects effects;            // not published yet
+
+  bundle::BundlePtr bundle;  // the newest one published
+  std::deque<Explanation> explanations;
+};
+
+// Looks up, counts and indexes; knows nothing of rounds.
+class Cells {
+ public:
+  explicit Cells(Counters& counters) : counters_(counters) {}
+  Cells(const Cells&) = delete;
+  Cells& operator=(const Cells&) = delete;
+
+  Cell* Find(const generate::CellId& id);
+  Cell& FindOrCreate(const generate::CellId& id);
+  const std::map<uint64_t, std::unique_ptr<Cell>>& all() const { return cells_; }
+
+  // In the order of numbers.
+  const CellSet& OfDestination(const std::string& mesh, const std::string& destination) const;
+  const CellSet& OfMesh(const std::string& mesh) const;
+  std::vector<std::pair<policy::ViewPtr, const CellSet*>> Views(const std::string& mesh) const;
+  // Destinations with cells whose name begins with "<kind>/".
+  std::vector<Cell*> OfKind(const std::string& mesh, const std::string& kind) const;
+  // A cell for the same thing and class of proxies under another view, with good resources: the one whose view has most
+  // in common. Null if there is none.
+  const Cell* MostAlike(const Cell& cell) const;
+
+  // The pointer that the cells with this view have.
+  policy::ViewPtr Intern(const policy::ViewPtr& view) const;
+
+  // Creates an empty group at first.
+  Group& GroupOf(std::vector<generate::CellId> roots);
+  // Works out closure and lists again. True if a list changed or the group is fresh. REQUIRES: the roots are cells.
+  bool Refresh(Group& group, Interner& interner);
+  const std::map<uint64_t, std::unique_ptr<Group>>& groups() const { return groups_; }
+
+  void Join(Proxy& proxy, Group* group);  // null: leaves its group
+  void SetOwn(Proxy& proxy, Cell* own);   // null: none
+  // Replaces what the cell holds. True if it differs from what it held.
+  bool SetContent(Cell& cell, std::vector<bundle::SealedPtr> resources, std::vector<Cell*> needs);
+  void SetFailure(Cell& cell, std::string failure, base::Revision since);
+
+  // Cells whose users are gone, and groups without members. Call between rounds only.
+  void Collect();
+
+ private:
+  struct IdHash {
+    size_t operator()(const generate::CellId* id) const { return id->Hash(); }
+  };
+  struct IdEqual {
+    bool operator()(const generate::CellId* a, const generate::CellId* b) const { return *a == *b; }
+  };
+  struct ViewLess {
+    bool operator()(const policy::ViewPtr& a, const policy::ViewPtr& b) const {
+      if (a == b) return false;
+      if (a->hash != b->hash) return a->hash < b->hash;
+      return a->policies < b->policies;
+    }
+  };
+  struct MeshIndex {
+    CellSet cells;
+    std::map<std::string, CellSet, std::less<>> destinations;
+    std::map<policy::ViewPtr, CellSet, ViewLess> views;
+  };
+  void Erase(Cell& cell);
+  void Unlink(Group& group);
+
+  Counters& counters_;
+  std::map<uint64_t, std::unique_ptr<Cell>> cells_;
+  std::unordered_map<const generate::CellId*, Cell*, IdHash, IdEqual> by_id_;
+  std::map<std::string, MeshIndex> meshes_;
+  std::map<std::tuple<generate::CellKind, std::string, std::string, std::string, std::string, std::string>, CellSet>
+      alike_;
+  std::map<uint64_t, std::unique_ptr<Group>> groups_;
+  std::unordered_multimap<size_t, Group*> groups_by_roots_;
+  CellSet unused_;
+  std::vector<Group*> empty_groups_;
+  uint64_t next_number_ = 1;
+};
+
+// "MeshService/backend" of "MeshService/backend/80".
+std::string_view ServiceOf(std::string_view destination);
+
+}  // namespace kuma::control::internal

@@ -1,0 +1,131 @@
+#include "control/internal/follow_up.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kuma::control::internal {
+namespace {
+
+using derive::Derived;
+using model::ResourceKey;
+using model::ResourcePtr;
+
+// Null when nothing needs to be written.
+std::optional<store::Write> WriteOf(const Derived& write, const ResourcePtr& stored) {
+  store::Write out;
+  if (write.resource == nullptr) {
+    if (stored == nullptr) return std::nullopt;
+    out.kind = store::Write::Kind::kDelete;
+    out.key = write.key;
+    out.expected = stored->meta().revision;
+    return out;
+  }
+  out.resource = write.resource;
+  out.key = write.key;
+  out.status_only = write.status_only;
+  if (write.must_not_exist) {
+    out.expected = base::Revision{0};
+  } else if (!write.status_only) {
+    out.expected = stored == nullptr ? base::Revision{0} : stored->meta().revision;
+  }
+  return out;
+}
+
+}  // namespace
+
+void FollowUp::Want(Derived write, ResourcePtr stored, base::Revision cause) {
+  const ResourceKey key = write.key;
+  stored_.try_emplace(key, std::move(stored));
+  Wanted& wanted = wanted_[key];
+  // A status that follows a creation or a change of the spec which is not on its way yet travels with it.
+  if (write.status_only && wanted.write.resource != nullptr) {
+    write.status_only = wanted.write.status_only;
+    write.must_not_exist = wanted.write.must_not_exist;
+  }
+  wanted.write = std::move(write);
+  wanted.cause = std::max(wanted.cause, cause);
+}
+
+bool FollowUp::OnEvent(const store::StoreEvent& event) {
+  const auto known = stored_.find(event.key);
+  if (known == stored_.end()) return true;
+  known->second = event.after;
+  if (!wanted_.contains(event.key)) return true;
+  const auto sent = in_flight_.find(event.key);
+  if (sent == in_flight_.end()) return true;
+  const ResourcePtr& written = sent->second.write.resource;
+  if (written == nullptr || event.after == nullptr) return written != event.after;
+  return !mesh::SameContent(*written, *event.after);
+}
+
+std::optional<store::Transaction> FollowUp::Next() {
+  if (in_flight()) return std::nullopt;
+  store::Transaction transaction;
+  while (!wanted_.empty() && transaction.writes.empty()) {
+    if (one_by_one_ > 0) {
+      --one_by_one_;
+      in_flight_.insert(wanted_.extract(wanted_.begin()));
+    } else {
+      in_flight_ = std::exchange(wanted_, {});
+    }
+    for (auto at = in_flight_.begin(); at != in_flight_.end();) {
+      if (auto write = WriteOf(at->second.write, stored_.at(at->first))) {
+        transaction.writes.push_back(*std::move(write));
+        transaction.cause = std::max(transaction.cause, at->second.cause);
+        ++at;
+      } else {
+        stored_.erase(at->first);
+        at = in_flight_.erase(at);
+      }
+    }
+  }
+  if (transaction.writes.empty()) return std::nullopt;
+  // Owners first, so that what they own finds them; deletions last, so that nothing is deleted under a later put.
+  std::stable_sort(transaction.writes.begin(), transaction.writes.end(),
+                   [](const store::Write& a, const store::Write& b) {
+                     const auto rank = [](const store::Write& w) {
+                       if (w.kind == store::Write::Kind::kDelete) return 3;
+                       if (w.status_only) return 2;
+                       return w.resource->meta().owner ? 1 : 0;
+                     };
+                     return rank(a) < rank(b);
+                   });
+  return transaction;
+}
+
+void FollowUp::Stored() {
+  for (const auto& [key, unused] : in_flight_) {
+    if (!wanted_.contains(key)) stored_.erase(key);
+  }
+  in_flight_.clear();
+}
+
+void FollowUp::Unavailable() {
+  wanted_.merge(in_flight_);  // newer ones stay
+  in_flight_.clear();
+}
+
+std::vector<mesh::Change> FollowUp::Refused(bool one_by_one) {
+  std::vector<mesh::Change> changes;
+  if (one_by_one && in_flight_.size() == 1) {
+    const ResourceKey key = in_flight_.begin()->first;
+    in_flight_.clear();
+    if (!wanted_.contains(key)) stored_.erase(key);
+    return changes;
+  }
+  Unavailable();
+  if (one_by_one) {
+    one_by_one_ = wanted_.size();
+    return changes;
+  }
+  for (const auto& [key, wanted] : wanted_) {
+    const ResourcePtr& stored = stored_.at(key);
+    changes.push_back({.key = key, .before = wanted.write.resource, .after = stored,
+                       .revision = stored == nullptr ? wanted.cause : stored->meta().revision});
+  }
+  wanted_.clear();
+  stored_.clear();
+  return changes;
+}
+
+}  // namespace kuma::control::internal

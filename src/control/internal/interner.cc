@@ -1,0 +1,45 @@
+#include "control/internal/interner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash.h"
+
+namespace kuma::control::internal {
+
+bundle::SealedPtr Interner::Resource(bundle::SealedPtr resource) {
+  const uint64_t hash = base::Hash64(resource->name, resource->version.low ^ static_cast<uint64_t>(resource->type));
+  const auto [begin, end] = resources_.equal_range(hash);
+  for (auto at = begin; at != end; ++at) {
+    const bundle::SealedPtr held = at->second.lock();
+    // Equal content with other origins is kept apart: a NACK must name the right policies.
+    if (held != nullptr && held->type == resource->type && SameContent(*held, *resource) &&
+        held->origins == resource->origins && held->clusters == resource->clusters) {
+      return held;
+    }
+  }
+  resources_.emplace(hash, resource);
+  return resource;
+}
+
+bundle::SealedListPtr Interner::List(bundle::SealedListPtr list) {
+  uint64_t hash = list->size();
+  for (const bundle::SealedPtr& resource : *list)
+    hash = (hash ^ (hash >> 29) ^ reinterpret_cast<uintptr_t>(resource.get())) * 0x9E3779B97F4A7C15u;
+  const auto [begin, end] = lists_.equal_range(hash);
+  for (auto at = begin; at != end; ++at) {
+    bundle::SealedListPtr held = at->second.lock();
+    if (held != nullptr && *held == *list) return held;
+  }
+  lists_.emplace(hash, list);
+  return list;
+}
+
+void Interner::Sweep() {
+  if (resources_.size() + lists_.size() < sweep_at_) return;
+  std::erase_if(resources_, [](const auto& entry) { return entry.second.expired(); });
+  std::erase_if(lists_, [](const auto& entry) { return entry.second.expired(); });
+  sweep_at_ = std::max<size_t>(1024, 2 * (resources_.size() + lists_.size()));
+}
+
+}  // namespace kuma::control::internal

@@ -1,0 +1,616 @@
+#include "control/internal/rounds.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/oracle.h"
+
+namespace kuma::control::internal {
+namespace {
+
+using base::ProxyKey;
+using generate::CellKind;
+
+constexpr base::Logger kLog("control");
+constexpr size_t kMaxExplanations = 64;
+// Tasks for the pool: small enough to keep its threads busy, large enough that posting costs nothing.
+constexpr size_t kTasksPerRound = 8;
+constexpr size_t kMaxJobsPerTask = 32;
+
+Effects EffectsOf(const Causes& causes, const std::string& what) {
+  Effects effects;
+  for (const CausePtr& cause : causes)
+    effects.push_back({cause, std::make_shared<const std::string>(cause->text + ": " + what)});
+  return effects;
+}
+
+}  // namespace
+
+Rounds::Rounds(const Settings& settings, const ControlLoop::Surroundings& surroundings, Counters& counters)
+    : settings_(settings), around_(surroundings), counters_(counters), cells_(counters) {}
+
+template <class F>
+void Rounds::ForProxiesOf(const std::string& mesh, F f) {
+  for (auto at = proxies_.lower_bound({mesh, ""}); at != proxies_.end() && at->first.mesh == mesh; ++at) f(*at->second);
+}
+
+// Marks.
+
+void Rounds::MarkCell(Cell& cell, const CausePtr& cause) {
+  if (cell.id.kind == CellKind::kOwn) {
+    if (Proxy* owner = OwnerOf(cell)) MarkProxy(*owner, true, true, cause);
+    return;
+  }
+  AddCauses(cell.causes, {cause});
+  if (cell.marked) return;
+  cell.marked = true;
+  marked_cells_.push_back(cell.number);
+}
+
+void Rounds::MarkProxy(Proxy& proxy, bool plan, bool own, const CausePtr& cause) {
+  proxy.plan_marked = proxy.plan_marked || plan;
+  proxy.own_marked = proxy.own_marked || own;
+  if (cause != nullptr) AddCauses(proxy.causes, {cause});
+  if (proxy.queued) return;
+  proxy.queued = true;
+  (proxy.bundle == nullptr ? new_queue_ : queue_).push_back(proxy.key);
+}
+
+void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
+  const auto mark_cells = [&](const auto& cells) {
+    for (Cell* cell : cells) MarkCell(*cell, cause);
+  };
+  const auto mark_proxies = [&](bool own) {
+    ForProxiesOf(scope.mesh, [&](Proxy& proxy) { MarkProxy(proxy, true, own, cause); });
+  };
+  using enum Scope::What;
+  if (scope.what == kView || scope.what == kPlans || scope.what == kMesh) views_.erase(scope.mesh);
+  if (scope.what == kEverything) views_.clear();
+  switch (scope.what) {
+    case kProxy: {
+      const auto found = proxies_.find({scope.mesh, scope.name});
+      if (found == proxies_.end()) break;
+      found->second->reach.reset();
+      MarkProxy(*found->second, true, true, cause);
+      break;
+    }
+    case kReaders: MarkReaders(scope, cause); break;
+    case kDestination: mark_cells(cells_.OfDestination(scope.mesh, scope.name)); break;
+    case kKind: mark_cells(cells_.OfKind(scope.mesh, scope.name)); break;
+    case kListeners:
+      for (Cell* cell : cells_.OfMesh(scope.mesh)) {
+        if (cell->id.kind == CellKind::kListener) MarkCell(*cell, cause);
+      }
+      break;
+    case kView:
+      for (const auto& [view, cells] : cells_.Views(scope.mesh)) {
+        const auto& policies = view->policies;
+        if (std::find(policies.begin(), policies.end(), scope.policy) != policies.end()) mark_cells(*cells);
+      }
+      break;
+    case kPlans: mark_proxies(false); break;
+    case kMesh:
+      mark_proxies(true);
+      mark_cells(cells_.OfMesh(scope.mesh));
+      break;
+    case kEverything:
+      for (auto& [key, proxy] : proxies_) MarkProxy(*proxy, true, true, cause);
+      for (const auto& [id, cell] : cells_.all()) {
+        if (cell->id.kind != CellKind::kOwn) MarkCell(*cell, cause);
+      }
+      break;
+  }
+  kLog.Debug("affected", {{"cause", cause->text},
+                          {"mesh", scope.mesh},
+                          {"name", scope.name},
+                          {"scope", static_cast<int>(scope.what)},
+                          {"cells", marked_cells_.size()},
+                          {"proxies", queue_.size() + new_queue_.size()}});
+}
+
+void Rounds::MarkReaders(const Scope& scope, const CausePtr& cause) {
+  const mesh::MeshSnapshot* mesh = next_snapshot_->Mesh(scope.mesh);
+  if (mesh == nullptr) return;
+  const mesh::Table<model::ResourcePtr>& dataplanes = mesh->Of("Dataplane");
+  ForProxiesOf(scope.mesh, [&](Proxy& proxy) {
+    if (!proxy.reach) {
+      const model::ResourcePtr* dataplane = dataplanes.Find(proxy.key.name);
+      if (dataplane == nullptr) return;  // when it comes, it marks the proxy
+      proxy.reach = ReachOf(**dataplane);
+    }
+    if (proxy.reach->everything || proxy.reach->services.contains(scope.name) ||
+        proxy.reach->services.contains(scope.also)) {
+      MarkProxy(proxy, true, true, cause);
+    }
+  });
+}
+
+Proxy* Rounds::OwnerOf(const Cell& own) {
+  const auto found = proxies_.find({own.id.mesh, own.id.proxy});
+  return found != proxies_.end() && found->second->own == &own ? found->second.get() : nullptr;
+}
+
+// Streams.
+
+bool Rounds::Connected(const Arrival& arrival) {
+  std::unique_ptr<Proxy>& held = proxies_[arrival.proxy];
+  if (held != nullptr) {
+    if (arrival.stream < held->stream) return false;
+    Detach(*held);
+  }
+  held = std::make_unique<Proxy>();
+  held->key = arrival.proxy;
+  held->number = next_number_++;
+  held->stream = arrival.stream;
+  held->node = std::make_shared<const generate::ProxyNode>(arrival.node);
+  held->connected_at = around_.clock.WallNow();
+  held->must_publish = true;
+  MarkProxy(*held, true, true, nullptr);
+  return true;
+}
+
+bool Rounds::Disconnected(const ProxyKey& proxy, StreamId stream) {
+  const auto found = proxies_.find(proxy);
+  if (found == proxies_.end() || found->second->stream != stream) return false;
+  Detach(*found->second);
+  proxies_.erase(found);
+  if (!running_) cells_.Collect();
+  return true;
+}
+
+void Rounds::Detach(Proxy& proxy) {
+  touched_.erase(&proxy);
+  cells_.Join(proxy, nullptr);
+  cells_.SetOwn(proxy, nullptr);
+}
+
+// Rounds.
+
+bool Rounds::idle() const {
+  return !running_ && marked_cells_.empty() && queue_.empty() && new_queue_.empty();
+}
+
+void Rounds::Wake() {
+  if (running_) return;
+  if (!idle()) {
+    StartRound();
+  } else if (settled_ < next_snapshot_->revision) {
+    settled_ = next_snapshot_->revision;
+    if (around_.on_round) around_.on_round({.published = {}, .settled = settled_});
+  }
+}
+
+void Rounds::StartRound() {
+  running_ = true;
+  snapshot_ = next_snapshot_;
+  ++counters_.rounds;
+
+  for (const uint64_t number : std::exchange(marked_cells_, {})) {
+    const auto found = cells_.all().find(number);
+    if (found == cells_.all().end()) continue;
+    found->second->marked = false;
+    Check(*found->second);
+  }
+
+  // By turns, so that neither a wave of new streams nor one of changes keeps the other waiting.
+  size_t picked = 0;
+  const auto pick = [&](std::deque<ProxyKey>& queue) {
+    while (!queue.empty()) {
+      const ProxyKey key = std::move(queue.front());
+      queue.pop_front();
+      const auto found = proxies_.find(key);
+      if (found == proxies_.end() || !found->second->queued) continue;
+      Proxy& proxy = *found->second;
+      proxy.queued = false;
+      proxy.behind = false;
+      proxy.checking = std::exchange(proxy.causes, {});
+      proxy.check_own = std::exchange(proxy.own_marked, false);
+      round_proxies_.push_back(key);
+      ++picked;
+      if (std::exchange(proxy.plan_marked, false)) {
+        plan_jobs_.push_back({.proxy = key, .number = proxy.number, .node = proxy.node, .views = ViewsOf(key.mesh),
+                              .plan = {}});
+      } else if (proxy.own != nullptr) {
+        Check(*proxy.own);
+      }
+      return;
+    }
+  };
+  while (picked < settings_.round_limit && (!queue_.empty() || !new_queue_.empty())) {
+    pick(queue_);
+    pick(new_queue_);
+  }
+  all_looked_at_ = queue_.empty() && new_queue_.empty();
+  for (const auto* queue : {&queue_, &new_queue_}) {
+    for (const ProxyKey& key : *queue) {
+      const auto found = proxies_.find(key);
+      if (found != proxies_.end()) found->second->behind = true;
+    }
+  }
+  PostPlans();
+  PostCells();
+  MaybeFinish();
+}
+
+std::shared_ptr<const policy::ViewIndex> Rounds::ViewsOf(const std::string& mesh) {
+  std::shared_ptr<const policy::ViewIndex>& views = views_[mesh];
+  const mesh::MeshSnapshot* snapshot = snapshot_->Mesh(mesh);
+  if (views == nullptr && snapshot != nullptr)
+    views = std::make_shared<const policy::ViewIndex>(*snapshot, around_.generator.policies());
+  return views;
+}
+
+void Rounds::Check(Cell& cell) {
+  if (cell.running) return;
+  cell.running = true;
+  cell.checking = std::exchange(cell.causes, {});
+  round_cells_.push_back(&cell);
+  CellJob job{.cell = &cell, .id = cell.id, .node = nullptr, .known = {}, .outcome = {}, .context = {}, .sealed = {},
+              .failure = {}};
+  if (cell.id.kind == CellKind::kOwn) {
+    const Proxy* owner = OwnerOf(cell);
+    CHECK(owner != nullptr, "own parts are checked for the proxy that has them");
+    job.node = owner->node;
+  }
+  if (cell.checked && !cell.gone) job.known = cell.context;
+  cell_jobs_.push_back(std::move(job));
+}
+
+template <class Job, class Run, class Done>
+void Rounds::PostJobs(std::vector<Job>& jobs, Run run, Done done) {
+  const size_t size = std::clamp<size_t>((jobs.size() + kTasksPerRound - 1) / kTasksPerRound, 1, kMaxJobsPerTask);
+  for (size_t begin = 0; begin < jobs.size(); begin += size) {
+    const auto from = jobs.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto to = jobs.begin() + static_cast<std::ptrdiff_t>(std::min(begin + size, jobs.size()));
+    auto batch = std::make_shared<std::vector<Job>>(std::make_move_iterator(from), std::make_move_iterator(to));
+    ++outstanding_;
+    around_.pool.Post([batch, run, done, weak = weak_from_this(), snapshot = snapshot_,
+                       generator = &around_.generator, writer = &around_.writer] {
+      for (Job& job : *batch) run(*generator, *snapshot, job);
+      writer->Post([batch, done, weak] {
+        const auto self = weak.lock();
+        if (self == nullptr) return;
+        --self->outstanding_;
+        (self.get()->*done)(std::move(*batch));
+        self->PostPlans();
+        self->PostCells();
+        self->MaybeFinish();
+      });
+    });
+  }
+  jobs.clear();
+}
+
+void Rounds::PostPlans() {
+  PostJobs(
+      plan_jobs_,
+      [](const generate::Generator& generator, const mesh::Snapshot& snapshot, PlanJob& job) {
+        job.plan = generator.PlanOf(snapshot, job.proxy, *job.node, job.views.get());
+      },
+      &Rounds::OnPlans);
+}
+
+void Rounds::PostCells() {
+  PostJobs(
+      cell_jobs_,
+      [](const generate::Generator& generator, const mesh::Snapshot& snapshot, CellJob& job) {
+        const generate::CellContextPtr context = generator.ContextOf(snapshot, job.id, job.node.get());
+        if (context == nullptr) {
+          job.outcome = CellJob::Outcome::kGone;
+          return;
+        }
+        job.context = generate::Generator::HashOf(*context);
+        if (job.known == job.context) {
+          job.outcome = CellJob::Outcome::kUnchanged;
+          return;
+        }
+        base::Result<generate::SealedCell> sealed = generator.Build(*context);
+        if (sealed.has_value()) {
+          job.outcome = CellJob::Outcome::kBuilt;
+          job.sealed = *std::move(sealed);
+        } else {
+          job.outcome = CellJob::Outcome::kFailed;
+          job.failure = sealed.error().message();
+        }
+      },
+      &Rounds::OnCells);
+}
+
+void Rounds::OnPlans(std::vector<PlanJob> jobs) {
+  counters_.plans += jobs.size();
+  for (PlanJob& job : jobs) {
+    const auto found = proxies_.find(job.proxy);
+    if (found == proxies_.end() || found->second->number != job.number) continue;
+    Proxy& proxy = *found->second;
+    if (job.plan->has_value()) {
+      TakePlan(proxy, **std::move(job.plan));
+    } else if (job.plan->error().code() == base::Code::kNotFound) {
+      // Its Dataplane is not there (yet): the proxy keeps what it has, and costs nothing.
+      proxy.plan.reset();
+      proxy.effects.clear();
+      Detach(proxy);
+    } else {
+      kLog.Error("no plan for the proxy", {{"proxy", job.proxy.ToString()}, {"error", job.plan->error().message()}});
+      if (proxy.check_own && proxy.own != nullptr) Check(*proxy.own);
+    }
+  }
+}
+
+void Rounds::TakePlan(Proxy& proxy, generate::ProxyPlan plan) {
+  if (!proxy.plan || !(*proxy.plan == plan)) {
+    plan.view = cells_.Intern(plan.view);
+    plan.own.view = plan.view;
+    for (generate::CellId& id : plan.listeners) id.view = plan.view;
+    if (proxy.plan) AddEffects(proxy.effects, EffectsOf(proxy.checking, "other policies or outbounds"));
+    proxy.plan = std::move(plan);
+    proxy.regroup = true;
+    for (const generate::CellId& id : proxy.plan->listeners) {
+      Cell& listener = cells_.FindOrCreate(id);
+      if (!listener.checked) Check(listener);
+    }
+    Cell& own = cells_.FindOrCreate(proxy.plan->own);
+    proxy.check_own = proxy.check_own || !own.checked;
+    cells_.SetOwn(proxy, &own);
+  }
+  if (proxy.check_own) Check(*proxy.own);
+}
+
+void Rounds::OnCells(std::vector<CellJob> jobs) {
+  counters_.checks += jobs.size();
+  for (CellJob& job : jobs) TakeCell(job);
+}
+
+void Rounds::TakeCell(CellJob& job) {
+  Cell& cell = *job.cell;
+  cell.checked = true;
+  bool changed = false;
+  switch (job.outcome) {
+    case CellJob::Outcome::kUnchanged: ++counters_.hits; return;
+    case CellJob::Outcome::kGone:
+      cell.gone = true;
+      cells_.SetFailure(cell, {}, {});
+      changed = cells_.SetContent(cell, {}, {});
+      break;
+    case CellJob::Outcome::kBuilt:
+      ++counters_.generations[static_cast<size_t>(cell.id.kind)];
+      cell.gone = false;
+      cells_.SetFailure(cell, {}, {});
+      changed = TakeBuilt(cell, job.sealed);
+      break;
+    case CellJob::Outcome::kFailed:
+      ++counters_.build_failures;
+      cell.gone = false;
+      changed = TakeFailure(cell, std::move(job.failure));
+      break;
+  }
+  cell.context = job.context;
+  if (changed) changed_cells_.push_back(&cell);
+}
+
+bool Rounds::TakeBuilt(Cell& cell, generate::SealedCell& sealed) {
+  for (bundle::SealedPtr& resource : sealed.resources) resource = interner_.Resource(std::move(resource));
+  std::vector<Cell*> needs;
+  for (const generate::CellId& id : sealed.needs) {
+    Cell& need = cells_.FindOrCreate(id);
+    if (!need.checked) Check(need);
+    needs.push_back(&need);
+  }
+  cell.has_good = true;
+  return cells_.SetContent(cell, std::move(sealed.resources), std::move(needs));
+}
+
+// Never half-applied: the cell keeps its last good resources; a new one takes those of the cell that it replaces.
+bool Rounds::TakeFailure(Cell& cell, std::string failure) {
+  kLog.Warn("a cell keeps its last good resources", {{"cell", cell.id.ToString()}, {"error", failure}});
+  cells_.SetFailure(cell, std::move(failure), snapshot_->revision);
+  if (cell.has_good) return false;
+  const Cell* alike = cells_.MostAlike(cell);
+  if (alike == nullptr) return false;
+  cell.has_good = true;
+  return cells_.SetContent(cell, alike->resources, alike->needs);
+}
+
+void Rounds::MaybeFinish() {
+  if (running_ && outstanding_ == 0 && plan_jobs_.empty() && cell_jobs_.empty()) Finish();
+}
+
+void Rounds::Touch(Proxy& proxy) { touched_.insert(&proxy); }
+
+void Rounds::Regroup(Proxy& proxy, std::set<Group*, ByNumber>& groups) {
+  proxy.regroup = false;
+  std::vector<generate::CellId> roots = proxy.plan->listeners;
+  for (const Cell* need : proxy.own->needs) roots.push_back(need->id);
+  Group& group = cells_.GroupOf(std::move(roots));
+  cells_.Join(proxy, &group);
+  if (group.fresh) groups.insert(&group);
+  Touch(proxy);
+}
+
+void Rounds::Finish() {
+  std::set<Group*, ByNumber> groups;
+  for (const Cell* cell : changed_cells_) {
+    if (cell->id.kind == CellKind::kOwn) {
+      Proxy* owner = OwnerOf(*cell);
+      if (owner == nullptr) continue;
+      AddEffects(owner->effects, EffectsOf(owner->checking, cell->id.ToString()));
+      owner->regroup = true;  // its needs are roots of its group
+    } else {
+      const Effects effects = EffectsOf(cell->checking, cell->id.ToString());
+      for (Group* group : cell->groups) {
+        AddEffects(group->effects, effects);
+        groups.insert(group);
+      }
+    }
+  }
+  for (const ProxyKey& key : round_proxies_) {
+    const auto found = proxies_.find(key);
+    if (found == proxies_.end()) continue;
+    Proxy& proxy = *found->second;
+    if (proxy.regroup && proxy.plan) Regroup(proxy, groups);
+    proxy.checking.clear();
+    proxy.check_own = false;
+  }
+  for (Group* group : groups) {
+    if (!group->proxies.empty() && cells_.Refresh(*group, interner_)) {
+      for (Proxy* proxy : group->proxies) {
+        AddEffects(proxy->effects, group->effects);
+        Touch(*proxy);
+      }
+    }
+    group->effects.clear();
+  }
+
+  RoundReport report;
+  std::erase_if(touched_, [&](Proxy* proxy) {
+    if (proxy->behind) return false;
+    if (auto published = Publish(*proxy)) report.published.push_back(*std::move(published));
+    return true;
+  });
+
+  for (Cell* cell : round_cells_) {
+    cell->running = false;
+    cell->checking.clear();
+  }
+  round_cells_.clear();
+  changed_cells_.clear();
+  round_proxies_.clear();
+  cells_.Collect();
+  interner_.Sweep();
+  const bool settled = all_looked_at_ && settled_ < snapshot_->revision;
+  if (settled) settled_ = snapshot_->revision;
+  report.settled = settled_;
+  running_ = false;
+  snapshot_ = nullptr;
+  if (around_.on_round && (settled || !report.published.empty())) around_.on_round(report);
+  // Behind the events that wait: they join the next round.
+  if (!idle() || settled_ < next_snapshot_->revision) {
+    around_.writer.Post([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->Wake();
+    });
+  }
+}
+
+std::optional<Published> Rounds::Publish(Proxy& proxy) {
+  const Effects effects = std::exchange(proxy.effects, {});
+  if (!proxy.plan) return std::nullopt;
+  std::array<bool, bundle::kXdsTypeCount> owned{};
+  std::vector<bundle::SealedPtr> resources = proxy.own->resources;
+  for (const bundle::SealedPtr& resource : resources) owned[static_cast<size_t>(resource->type)] = true;
+  for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {
+    const bundle::SealedList& shared = *proxy.group->lists[type];
+    if (owned[type]) resources.insert(resources.end(), shared.begin(), shared.end());
+  }
+  bundle::XdsBundle assembled = generate::Assemble(snapshot_->revision, std::move(resources));
+  bool changed = proxy.bundle == nullptr;
+  for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {
+    assembled.resources[type] =
+        owned[type] ? interner_.List(std::move(assembled.resources[type])) : proxy.group->lists[type];
+    changed = changed || assembled.resources[type] != proxy.bundle->resources[type];
+  }
+  if (!changed && !proxy.must_publish) {
+    ++counters_.publishes_equal;
+    return std::nullopt;
+  }
+
+  Published published{.proxy = proxy.key, .revision = snapshot_->revision, .causes = {}};
+  for (const Effect& effect : effects) {
+    published.causes.push_back(effect.cause->revision);
+    proxy.explanations.push_back({effect.cause->revision, around_.clock.WallNow(), effect.reason});
+  }
+  while (proxy.explanations.size() > kMaxExplanations) proxy.explanations.pop_front();
+  std::sort(published.causes.begin(), published.causes.end());
+  published.causes.erase(std::unique(published.causes.begin(), published.causes.end()), published.causes.end());
+  if (std::exchange(proxy.must_publish, false)) published.causes.clear();
+
+  proxy.bundle = std::make_shared<const bundle::XdsBundle>(std::move(assembled));
+  ++counters_.publishes;
+  around_.publish(proxy.key, proxy.bundle);
+  if (settings_.oracle_every > 0 && ++published_ % settings_.oracle_every == 0) CompareWithOracle(proxy);
+  return published;
+}
+
+void Rounds::CompareWithOracle(const Proxy& proxy) {
+  const auto fails = [](const Cell* cell) { return !cell->failure.empty(); };
+  if (fails(proxy.own) || std::any_of(proxy.group->cells.begin(), proxy.group->cells.end(), fails)) return;
+  around_.pool.Post([weak = weak_from_this(), writer = &around_.writer, generator = &around_.generator,
+                     snapshot = snapshot_, key = proxy.key, node = proxy.node, published = proxy.bundle] {
+    std::string difference = OracleDifference(*generator, *snapshot, key, *node, *published);
+    writer->Post([weak, difference = std::move(difference)] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      ++self->counters_.oracle_checks;
+      if (difference.empty()) return;
+      ++self->counters_.oracle_differences;
+      kLog.Error("a published bundle differs from what it should be", {{"difference", difference}});
+    });
+  });
+}
+
+// What others see.
+
+void Rounds::UpdateCounters() {
+  counters_.proxies = proxies_.size();
+  counters_.lists = interner_.lists();
+  counters_.waiting_cells = marked_cells_.size() + round_cells_.size();
+  counters_.waiting_proxies = queue_.size() + new_queue_.size() + round_proxies_.size();
+}
+
+DegradedCell Rounds::DegradedOf(const Cell& cell) const {
+  return {.id = cell.id, .reason = cell.failure, .since = cell.failed_since, .has_last_good = cell.has_good};
+}
+
+std::optional<ProxyReport> Rounds::Report(const ProxyKey& key) const {
+  const auto found = proxies_.find(key);
+  if (found == proxies_.end()) return std::nullopt;
+  const Proxy& proxy = *found->second;
+  ProxyReport report{.proxy = key,
+                     .stream = proxy.stream,
+                     .node = *proxy.node,
+                     .connected_at = proxy.connected_at,
+                     .has_dataplane = proxy.plan.has_value(),
+                     .bundle = proxy.bundle,
+                     .degraded = {},
+                     .explanations = {proxy.explanations.begin(), proxy.explanations.end()}};
+  if (proxy.own != nullptr && !proxy.own->failure.empty()) report.degraded.push_back(DegradedOf(*proxy.own));
+  if (proxy.group != nullptr) {
+    for (const Cell* cell : proxy.group->cells) {
+      if (!cell->failure.empty()) report.degraded.push_back(DegradedOf(*cell));
+    }
+  }
+  return report;
+}
+
+std::vector<ProxyKey> Rounds::proxies() const {
+  std::vector<ProxyKey> keys;
+  for (const auto& [key, proxy] : proxies_) keys.push_back(key);
+  return keys;
+}
+
+std::vector<DegradedCell> Rounds::degraded() const {
+  std::map<uint64_t, const Cell*> failing;
+  for (const auto& [number, cell] : cells_.all()) {
+    if (!cell->failure.empty()) failing.emplace(number, cell.get());
+  }
+  std::vector<DegradedCell> degraded;
+  for (const auto& [number, cell] : failing) degraded.push_back(DegradedOf(*cell));
+  return degraded;
+}
+
+std::vector<std::string> Rounds::CheckAll() const {
+  std::vector<std::string> differences;
+  for (const auto& [key, proxy] : proxies_) {
+    if (!proxy->plan || proxy->queued || running_ || !marked_cells_.empty()) continue;
+    const std::optional<ProxyReport> report = Report(key);
+    if (!report->degraded.empty()) continue;
+    if (proxy->bundle == nullptr) {
+      differences.push_back(key.ToString() + ": nothing was published");
+      continue;
+    }
+    std::string difference = OracleDifference(around_.generator, *next_snapshot_, key, *proxy->node, *proxy->bundle);
+    if (!difference.empty()) differences.push_back(std::move(difference));
+  }
+  return differences;
+}
+
+}  // namespace kuma::control::internal

@@ -1,0 +1,128 @@
+#pragma once
+
+// Rounds of generation: marked cells and proxies -> contexts and cells on the pool -> bundles.
+//
+//   idle --Wake--> plans and cells run on the pool; cells name further cells --none left--> assemble, publish --> idle
+//
+// A round works on one snapshot, so that each bundle is of one revision. What is marked meanwhile waits for the next
+// round and merges there. At most `round_limit` plans and own parts are looked at in a round; a proxy that waits for its
+// turn keeps the bundle that it has.
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "control/control_loop.h"
+#include "control/internal/affected.h"
+#include "control/internal/cells.h"
+#include "control/internal/interner.h"
+
+namespace kuma::control::internal {
+
+// Confined to the mesh writer.
+class Rounds : public std::enable_shared_from_this<Rounds> {
+ public:
+  Rounds(const Settings& settings, const ControlLoop::Surroundings& surroundings, Counters& counters);
+
+  // What the following rounds see.
+  void SetSnapshot(mesh::SnapshotPtr snapshot) { next_snapshot_ = std::move(snapshot); }
+  void Mark(const Scope& scope, const CausePtr& cause);
+
+  // True if the stream is the newest of its proxy.
+  bool Connected(const Arrival& arrival);
+  // True if the stream was the one that counted.
+  bool Disconnected(const base::ProxyKey& proxy, StreamId stream);
+  bool IsConnected(const base::ProxyKey& proxy) const { return proxies_.contains(proxy); }
+
+  // Starts a round if none runs and something is marked, else reports what settled without one.
+  void Wake();
+  bool idle() const;
+  void UpdateCounters();
+
+  std::optional<ProxyReport> Report(const base::ProxyKey& proxy) const;
+  std::vector<base::ProxyKey> proxies() const;
+  std::vector<DegradedCell> degraded() const;
+  std::vector<std::string> CheckAll() const;
+
+ private:
+  struct PlanJob {
+    base::ProxyKey proxy;
+    uint64_t number;
+    std::shared_ptr<const generate::ProxyNode> node;
+    std::shared_ptr<const policy::ViewIndex> views;
+    std::optional<base::Result<generate::ProxyPlan>> plan;
+  };
+  struct CellJob {
+    Cell* cell;  // not touched by the pool
+    generate::CellId id;
+    std::shared_ptr<const generate::ProxyNode> node;  // of Own
+    std::optional<base::ContentHash> known;
+    enum class Outcome { kGone, kUnchanged, kBuilt, kFailed } outcome = Outcome::kGone;
+    base::ContentHash context;
+    generate::SealedCell sealed;
+    std::string failure;
+  };
+
+  void MarkCell(Cell& cell, const CausePtr& cause);
+  void MarkProxy(Proxy& proxy, bool plan, bool own, const CausePtr& cause);
+  void MarkReaders(const Scope& scope, const CausePtr& cause);
+  template <class F>
+  void ForProxiesOf(const std::string& mesh, F f);
+
+  void StartRound();
+  std::shared_ptr<const policy::ViewIndex> ViewsOf(const std::string& mesh);
+  void Check(Cell& cell);
+  void PostPlans();
+  void PostCells();
+  template <class Job, class Run, class Done>
+  void PostJobs(std::vector<Job>& jobs, Run run, Done done);
+  void OnPlans(std::vector<PlanJob> jobs);
+  void OnCells(std::vector<CellJob> jobs);
+  void TakePlan(Proxy& proxy, generate::ProxyPlan plan);
+  void TakeCell(CellJob& job);
+  bool TakeBuilt(Cell& cell, generate::SealedCell& sealed);
+  bool TakeFailure(Cell& cell, std::string failure);
+  Proxy* OwnerOf(const Cell& own);
+  void Regroup(Proxy& proxy, std::set<Group*, ByNumber>& groups);
+  void MaybeFinish();
+  void Finish();
+  void Touch(Proxy& proxy);
+  std::optional<Published> Publish(Proxy& proxy);
+  void CompareWithOracle(const Proxy& proxy);
+  void Detach(Proxy& proxy);
+  DegradedCell DegradedOf(const Cell& cell) const;
+
+  const Settings settings_;
+  const ControlLoop::Surroundings& around_;
+  Counters& counters_;
+  Interner interner_;
+  Cells cells_;
+  std::map<base::ProxyKey, std::unique_ptr<Proxy>> proxies_;
+  std::map<std::string, std::shared_ptr<const policy::ViewIndex>> views_;  // by mesh, until a policy changes
+  uint64_t next_number_ = 1;
+
+  mesh::SnapshotPtr next_snapshot_ = std::make_shared<const mesh::Snapshot>();
+  std::vector<uint64_t> marked_cells_;    // numbers; the cell may be gone
+  std::deque<base::ProxyKey> queue_;      // marked proxies that have a bundle
+  std::deque<base::ProxyKey> new_queue_;  // that have none: they wait without harm
+  base::Revision settled_;
+
+  // Of the round that runs.
+  bool running_ = false;
+  mesh::SnapshotPtr snapshot_;
+  size_t outstanding_ = 0;  // tasks on the pool
+  std::vector<PlanJob> plan_jobs_;
+  std::vector<CellJob> cell_jobs_;
+  std::vector<Cell*> round_cells_;
+  std::vector<Cell*> changed_cells_;
+  std::vector<base::ProxyKey> round_proxies_;  // looked at; they may have left
+  bool all_looked_at_ = true;                  // no proxy is behind
+  std::set<Proxy*, ProxyLess> touched_;        // also of earlier rounds, when behind
+  uint64_t published_ = 0;  // for the sample of the oracle
+};
+
+}  // namespace kuma::control::internal

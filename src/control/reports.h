@@ -1,0 +1,77 @@
+#pragma once
+
+// Values that the mesh writer hands out.
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "bundle/bundle.h"
+#include "generate/generate.h"
+#include "model/resource.h"
+
+namespace kuma::control {
+
+// One ADS stream; unique in this process, newer streams have greater numbers.
+struct StreamId {
+  uint64_t value = 0;
+  auto operator<=>(const StreamId&) const = default;
+};
+
+// A proxy opened its stream.
+struct Arrival {
+  base::ProxyKey proxy;
+  StreamId stream;
+  generate::ProxyNode node;
+  // The Dataplane that the proxy brought along (node metadata), or null. Stored as owned by its proxy if there is none.
+  model::ResourcePtr dataplane;
+};
+
+// A proxy was given a new bundle.
+struct Published {
+  base::ProxyKey proxy;
+  base::Revision revision;  // of the bundle
+  // Revisions whose effect it holds and that the proxy had not been given before, sorted, unique; each stands for
+  // its derived writes too. Empty for the first bundle of a stream.
+  std::vector<base::Revision> causes;
+};
+
+// What one round of generation did.
+struct RoundReport {
+  std::vector<Published> published;  // sorted by proxy
+  // The effects of every revision up to this one were given to all proxies that were connected.
+  base::Revision settled;
+};
+
+// Why a proxy was looked at again.
+struct Explanation {
+  base::Revision revision;
+  model::WallTime time;
+  std::shared_ptr<const std::string> reason;  // "MeshTimeout default/slow changed: in the view of Own(web-1)"
+};
+
+// A cell that could not be built from what is stored. Proxies keep its last good resources.
+struct DegradedCell {
+  generate::CellId id;
+  std::string reason;  // names the policy
+  base::Revision since;
+  bool has_last_good = false;  // false: its resources are missing from the bundles
+};
+
+// A connected proxy.
+struct ProxyReport {
+  base::ProxyKey proxy;
+  StreamId stream;
+  generate::ProxyNode node;
+  model::WallTime connected_at;
+  bool has_dataplane = false;
+  bundle::BundlePtr bundle;  // the newest one given to it, or null
+  std::vector<DegradedCell> degraded;
+  std::vector<Explanation> explanations;  // oldest first, at most 64
+};
+
+}  // namespace kuma::control

@@ -1,0 +1,98 @@
+#pragma once
+
+// Drafts: Envoy resources under construction. They hold Envoy's own messages, unpacked and indexed by meaning, so that
+// policies neither search by name nor unpack and repack. Seal() (seal.h) packs each draft once.
+// A draft is a plain value, confined to the job that builds its cell.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "envoy/api.h"
+#include "envoy/drafts_fwd.h"
+#include "envoy/protocol.h"
+
+namespace kuma::envoy {
+
+// One route of a virtual host.
+struct RouteDraft {
+  api::Route route;
+  // KRI without section of the MeshHTTPRoute that it came from; empty: implicit route. Policies find their
+  // configuration for the route by it.
+  std::string origin;
+};
+
+// An HTTP connection manager with one virtual host for all domains.
+struct HttpManagerDraft {
+  api::HttpConnectionManager manager;     // without filters and routes
+  std::vector<api::HttpFilter> filters;   // in order, without the router, which is always last
+  api::RouteConfiguration route_config;   // without virtual hosts
+  api::VirtualHost virtual_host;          // without routes
+  std::vector<RouteDraft> routes;
+};
+
+// A filter chain ends in exactly one of `http` and `tcp`.
+struct FilterChainDraft {
+  api::FilterChain chain;                    // match, name; without filters and transport socket
+  std::vector<api::Filter> network_filters;  // in order, before the terminal one
+  std::optional<HttpManagerDraft> http;
+  std::optional<api::TcpProxy> tcp;
+  std::optional<api::DownstreamTlsContext> tls;
+};
+
+struct ListenerDraft {
+  api::Listener listener;  // without filter chains and listener filters
+  std::vector<api::ListenerFilter> listener_filters;
+  std::vector<FilterChainDraft> chains;
+  Protocol protocol = Protocol::kTcp;
+  // Clusters that must be at the proxy although no route names them.
+  std::vector<std::string> more_clusters;
+
+  // Calls f(HttpManagerDraft&) for each chain that ends in HTTP.
+  template <class F>
+  void ForEachHttp(F f) {
+    for (FilterChainDraft& chain : chains) {
+      if (chain.http) f(*chain.http);
+    }
+  }
+  template <class F>
+  void ForEachTcp(F f) {
+    for (FilterChainDraft& chain : chains) {
+      if (chain.tcp) f(*chain.tcp);
+    }
+  }
+  // Names of all clusters that routes, mirrors, TCP proxies and more_clusters name; sorted, unique.
+  std::vector<std::string> Clusters() const;
+};
+
+struct ClusterDraft {
+  api::Cluster cluster;  // without HTTP protocol options and transport socket
+  std::optional<api::HttpProtocolOptions> http;
+  std::optional<api::UpstreamTlsContext> tls;
+  Protocol protocol = Protocol::kTcp;  // of the destination's application
+
+  api::HttpProtocolOptions& Http() {
+    if (!http) http.emplace();
+    return *http;
+  }
+};
+
+struct EndpointsDraft {
+  api::ClusterLoadAssignment assignment;
+};
+
+// An inbound: its listener and the cluster of the application behind it.
+struct InboundDraft {
+  ListenerDraft listener;
+  ClusterDraft cluster;
+};
+
+// What only this proxy has besides its inbounds.
+struct ProxyDraft {
+  std::vector<ListenerDraft> listeners;
+  std::vector<ClusterDraft> clusters;
+  std::vector<api::Secret> secrets;
+};
+
+}  // namespace kuma::envoy

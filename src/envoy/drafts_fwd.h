@@ -1,0 +1,13 @@
+#pragma once
+
+// Names of the drafts for headers that must not see Envoy's API; see drafts.h.
+
+namespace kuma::envoy {
+
+struct ListenerDraft;
+struct ClusterDraft;
+struct EndpointsDraft;
+struct InboundDraft;
+struct ProxyDraft;
+
+}  // namespace kuma::envoy

@@ -1,0 +1,96 @@
+#include "envoy/seal.h"
+
+#include <algorithm>
+
+#include <google/protobuf/util/json_util.h>
+
+#include "envoy/builders.h"
+#include <envoy/extensions/filters/http/router/v3/router.pb.h>
+#include <envoy/service/discovery/v3/discovery.pb.h>
+
+namespace kuma::envoy {
+namespace {
+
+constexpr std::string_view kHttpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+bundle::SealedPtr SealMessage(bundle::XdsType type, const std::string& name,
+                              const google::protobuf::Message& message, std::vector<std::string> clusters,
+                              std::vector<std::string> origins) {
+  const std::string content = SerializeDeterministic(message);
+  std::sort(origins.begin(), origins.end());
+  origins.erase(std::unique(origins.begin(), origins.end()), origins.end());
+  bundle::SealInput input;
+  input.type = type;
+  input.name = name;
+  input.message = content;
+  input.clusters = std::move(clusters);
+  input.origins = std::move(origins);
+  return bundle::Seal(std::move(input));
+}
+
+api::HttpConnectionManager Finish(const HttpManagerDraft& draft) {
+  api::HttpConnectionManager manager = draft.manager;
+  for (const api::HttpFilter& filter : draft.filters) *manager.add_http_filters() = filter;
+  *manager.add_http_filters() =
+      HttpFilterOf("envoy.filters.http.router", ::envoy::extensions::filters::http::router::v3::Router());
+  api::RouteConfiguration& routes = *manager.mutable_route_config();
+  routes = draft.route_config;
+  api::VirtualHost& host = *routes.add_virtual_hosts();
+  host = draft.virtual_host;
+  for (const RouteDraft& route : draft.routes) *host.add_routes() = route.route;
+  return manager;
+}
+
+void PackTls(const google::protobuf::Message& context, api::TransportSocket* socket) {
+  socket->set_name("envoy.transport_sockets.tls");
+  Pack(context, socket->mutable_typed_config());
+}
+
+}  // namespace
+
+bundle::SealedPtr Seal(const ListenerDraft& draft, std::vector<std::string> origins) {
+  api::Listener listener = draft.listener;
+  for (const api::ListenerFilter& filter : draft.listener_filters) *listener.add_listener_filters() = filter;
+  for (const FilterChainDraft& from : draft.chains) {
+    api::FilterChain& chain = *listener.add_filter_chains();
+    chain = from.chain;
+    for (const api::Filter& filter : from.network_filters) *chain.add_filters() = filter;
+    if (from.http) {
+      *chain.add_filters() =
+          NetworkFilterOf("envoy.filters.network.http_connection_manager", Finish(*from.http));
+    } else if (from.tcp) {
+      *chain.add_filters() = NetworkFilterOf("envoy.filters.network.tcp_proxy", *from.tcp);
+    }
+    if (from.tls) PackTls(*from.tls, chain.mutable_transport_socket());
+  }
+  return SealMessage(bundle::XdsType::kListener, listener.name(), listener, draft.Clusters(), std::move(origins));
+}
+
+bundle::SealedPtr Seal(const ClusterDraft& draft, std::vector<std::string> origins) {
+  api::Cluster cluster = draft.cluster;
+  if (draft.http) {
+    Pack(*draft.http, &(*cluster.mutable_typed_extension_protocol_options())[std::string(kHttpOptions)]);
+  }
+  if (draft.tls) PackTls(*draft.tls, cluster.mutable_transport_socket());
+  return SealMessage(bundle::XdsType::kCluster, cluster.name(), cluster, {}, std::move(origins));
+}
+
+bundle::SealedPtr Seal(const EndpointsDraft& draft, std::vector<std::string> origins) {
+  return SealMessage(bundle::XdsType::kEndpoints, draft.assignment.cluster_name(), draft.assignment, {},
+                     std::move(origins));
+}
+
+bundle::SealedPtr Seal(const api::Secret& secret, std::vector<std::string> origins) {
+  return SealMessage(bundle::XdsType::kSecret, secret.name(), secret, {}, std::move(origins));
+}
+
+std::string ResourceJson(const bundle::SealedResource& resource) {
+  ::envoy::service::discovery::v3::DeltaDiscoveryResponse response;
+  std::string json;
+  if (!response.ParseFromString(*resource.bytes) || response.resources_size() != 1) return json;
+  const auto status =
+      google::protobuf::util::MessageToJsonString(response.resources(0).resource(), &json);
+  return status.ok() ? json : std::string();
+}
+
+}  // namespace kuma::envoy

@@ -1,0 +1,22 @@
+#pragma once
+
+// From drafts to sealed resources: everything is packed once, deterministically, and hashed.
+
+#include <string>
+#include <vector>
+
+#include "bundle/bundle.h"
+#include "envoy/drafts.h"
+
+namespace kuma::envoy {
+
+// `origins`: the stored resources that shaped the draft, for NACKs and explanations; sorted and made unique here.
+bundle::SealedPtr Seal(const ListenerDraft& draft, std::vector<std::string> origins);
+bundle::SealedPtr Seal(const ClusterDraft& draft, std::vector<std::string> origins);
+bundle::SealedPtr Seal(const EndpointsDraft& draft, std::vector<std::string> origins);
+bundle::SealedPtr Seal(const api::Secret& secret, std::vector<std::string> origins);
+
+// The message as Envoy's JSON, `@type` first; for inspection and tests. REQUIRES: `bytes` are those of a SealedResource.
+std::string ResourceJson(const bundle::SealedResource& resource);
+
+}  // namespace kuma::envoy

@@ -1,0 +1,471 @@
+#include "generate/generate.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "base/format.h"
+#include "base/strings.h"
+#include "envoy/seal.h"
+#include "generate/internal/base_config.h"
+#include "generate/internal/cell_context.h"
+#include "generate/internal/services.h"
+#include "model/names.h"
+#include "policy/effective.h"
+#include "policy/target_ref.h"
+#include "resources/dataplane/dataplane.h"
+
+namespace kuma::generate {
+namespace {
+
+namespace dataplane = resources::dataplane;
+
+constexpr std::string_view kHttpRouteKind = "MeshHTTPRoute";
+// An inbound with this port stands for a proxy without any service.
+constexpr uint32_t kNoServicePort = 49151;
+
+bool SameView(const policy::ViewPtr& a, const policy::ViewPtr& b) {
+  return a == b || (a != nullptr && b != nullptr && *a == *b);
+}
+
+void AddConfsOf(const model::ResourcePtr& service, const policy::Destination& destination,
+                const mesh::MeshSnapshot& mesh, const policy::View& view, const policy::PolicyTable& table,
+                bool (*wanted)(const policy::Hooks&), policy::Confs& out) {
+  for (const policy::PolicyType& type : table) {
+    if (wanted(type.hooks)) out.Add(policy::EffectiveFor(type, mesh, view, destination, *service));
+  }
+}
+
+// Configurations of the MeshHTTPRoutes that shape the listener, where policies name them.
+void AddRoutes(const mesh::MeshSnapshot& mesh, const policy::View& view, const policy::PolicyTable& table,
+               policy::ListenerContext& context) {
+  std::set<policy::Origin> origins;
+  for (const policy::Effective& conf : context.confs.list()) {
+    for (const policy::Origin& origin : conf.origins()) {
+      if (origin.policy.kind == kHttpRouteKind) origins.insert({origin.policy, origin.kri, 0});
+    }
+  }
+  for (const policy::Origin& origin : origins) {
+    const model::ResourcePtr route = mesh.Find(origin.policy.kind, origin.policy.name);
+    if (route == nullptr) continue;
+    policy::Confs confs;
+    for (const policy::PolicyType& type : table) {
+      if (type.hooks.listener != nullptr) confs.Add(policy::EffectiveForRoute(type, mesh, view, *route));
+    }
+    if (!confs.list().empty()) context.routes.emplace(origin.kri.ToString(), std::move(confs));
+  }
+}
+
+void AddBackends(const mesh::MeshSnapshot& mesh, const policy::PolicyTable& table, policy::ListenerContext& context) {
+  for (const policy::PolicyType& type : table) {
+    if (type.conf.backend_refs == nullptr) continue;
+    const policy::Effective* conf = context.confs.Find(type.conf.tag);
+    if (conf == nullptr) continue;
+    std::vector<policy::BackendUse> uses;
+    type.conf.backend_refs(conf->raw(), uses);
+    for (const policy::BackendUse& use : uses) {
+      if (auto destination = Resolve(mesh, *use.ref, use.ns))
+        context.backends.emplace(policy::BackendKey(*use.ref), *std::move(destination));
+    }
+  }
+}
+
+std::vector<std::string> OriginsOf(const policy::Confs& confs) {
+  std::vector<std::string> origins;
+  for (const policy::Effective& conf : confs.list()) {
+    for (const policy::Origin& origin : conf.origins()) origins.push_back(origin.policy.ToString());
+  }
+  return origins;
+}
+
+CellId IdOf(const CellId& like, CellKind kind, const policy::Destination& destination) {
+  CellId id;
+  id.kind = kind;
+  id.mesh = like.mesh;
+  id.destination = DestinationId(destination);
+  if (kind == CellKind::kCluster) {
+    id.view = like.view;
+    id.traits = like.traits;
+  }
+  return id;
+}
+
+Traits TraitsOf(const ProxyNode& node) {
+  Traits traits;
+  traits.ipv6 = node.ipv6_enabled;
+  return traits;
+}
+
+// "127.0.0.1:10001"; an IPv6 address keeps its colons: the port comes after the last one.
+std::string BindOf(std::string_view address, uint32_t port) { return base::Format("{}:{}", address, port); }
+
+model::Labels LabelsOf(const dataplane::OutboundBackendRef& ref, const model::Metadata& proxy) {
+  if (!ref.labels.empty() || ref.name.empty()) return ref.labels;
+  model::Labels labels{{std::string(model::kDisplayNameLabel), ref.name}};
+  const std::string_view ns = proxy.Label(model::kNamespaceLabel);
+  if (!ns.empty()) labels.emplace(model::kNamespaceLabel, ns);
+  return labels;
+}
+
+}  // namespace
+
+// ---- names of cells
+
+bool CellId::operator==(const CellId& other) const {
+  return std::tie(kind, mesh, proxy, destination, bind, locality, traits, slot) ==
+             std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind, other.locality, other.traits,
+                      other.slot) &&
+         SameView(view, other.view);
+}
+
+size_t CellId::Hash() const {
+  base::Hasher hasher;
+  hasher.Add(static_cast<uint64_t>(kind)).Add(mesh).Add(proxy).Add(destination).Add(bind).Add(locality).Add(slot);
+  hasher.Add(view == nullptr ? uint64_t{0} : view->hash).Add(traits.identity);
+  hasher.Add(uint64_t{traits.transparent_proxy}).Add(uint64_t{traits.ipv6});
+  return hasher.Finish().low;
+}
+
+std::string CellId::ToString() const {
+  switch (kind) {
+    case CellKind::kOwn: return base::Format("own part of {}/{}", mesh, proxy);
+    case CellKind::kListener: return base::Format("listener {} at {} in {}", destination, bind, mesh);
+    case CellKind::kCluster: return base::Format("cluster {} in {}", destination, mesh);
+    case CellKind::kEndpoints: return base::Format("endpoints of {} in {}", destination, mesh);
+  }
+  return {};
+}
+
+std::strong_ordering CellId::operator<=>(const CellId& other) const {
+  const auto view_key = [](const policy::ViewPtr& of) { return of == nullptr ? uint64_t{0} : of->hash; };
+  const uint64_t own_view = view_key(view);
+  const uint64_t other_view = view_key(other.view);
+  return std::tie(kind, mesh, proxy, destination, bind, locality, slot, traits, own_view) <=>
+         std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind, other.locality, other.slot,
+                  other.traits, other_view);
+}
+
+bool ProxyPlan::operator==(const ProxyPlan& other) const {
+  return SameView(view, other.view) && own == other.own && listeners == other.listeners;
+}
+
+CellContext::CellContext(Content content) : content_(std::move(content)) {
+  base::Hasher hasher;
+  hasher.Add(uint64_t{content_.index()});
+  if (const auto* listener = std::get_if<ListenerCell>(&content_)) listener->context.AddTo(hasher);
+  if (const auto* cluster = std::get_if<ClusterCell>(&content_)) cluster->context.AddTo(hasher);
+  if (const auto* endpoints = std::get_if<EndpointsCell>(&content_)) endpoints->context.AddTo(hasher);
+  if (const auto* own = std::get_if<OwnCell>(&content_)) {
+    own->proxy.AddTo(hasher);
+    for (const policy::InboundContext& inbound : own->inbounds) inbound.AddTo(hasher);
+    hasher.Add(uint64_t{own->admin_port}).Add(own->admin_address).Add(own->admin_socket_path);
+    hasher.Add(uint64_t{own->readiness_port}).Add(static_cast<uint64_t>(own->admin_epoch));
+  }
+  hash_ = hasher.Finish();
+}
+
+// ---- from snapshots to contexts
+
+struct Generator::State {
+  policy::PolicyTable policies;
+  Settings settings;
+  std::vector<std::string_view> internal_ranges;  // of settings
+  std::unique_ptr<AdminMemo> admin_memo;
+
+  CellContextPtr OwnContext(const mesh::MeshSnapshot& mesh, const CellId& id, const ProxyNode& node) const;
+  CellContextPtr ListenerContext(const mesh::MeshSnapshot& mesh, const CellId& id) const;
+  CellContextPtr ClusterContext(const mesh::MeshSnapshot& mesh, const CellId& id) const;
+  CellContextPtr EndpointsContext(const mesh::MeshSnapshot& mesh, const CellId& id) const;
+
+  base::Result<SealedCell> Build(const ListenerCell& cell) const;
+  base::Result<SealedCell> Build(const ClusterCell& cell) const;
+  base::Result<SealedCell> Build(const EndpointsCell& cell) const;
+  base::Result<SealedCell> Build(const OwnCell& cell) const;
+};
+
+Generator::Generator(policy::PolicyTable policies, Settings settings)
+    : state_(std::make_unique<State>(State{std::move(policies), std::move(settings), {}, std::make_unique<AdminMemo>()})) {
+  state_->internal_ranges.assign(state_->settings.internal_ranges.begin(), state_->settings.internal_ranges.end());
+}
+
+Generator::~Generator() = default;
+
+const policy::PolicyTable& Generator::policies() const { return state_->policies; }
+
+base::Result<ProxyPlan> Generator::PlanOf(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy,
+                                          const ProxyNode& node, const policy::ViewIndex* index) const {
+  const mesh::MeshSnapshot* mesh = snapshot.Mesh(proxy.mesh);
+  const model::ResourcePtr resource = mesh == nullptr ? nullptr : mesh->Find("Dataplane", proxy.name);
+  if (resource == nullptr) return base::NotFound(base::Format("no Dataplane {}", proxy.ToString()));
+
+  ProxyPlan plan;
+  plan.view = index == nullptr ? policy::SelectView(*mesh, *resource, state_->policies) : index->Select(*resource);
+  plan.own.kind = CellKind::kOwn;
+  plan.own.mesh = proxy.mesh;
+  plan.own.proxy = proxy.name;
+  plan.own.view = plan.view;
+
+  const auto& networking = resource->Spec<dataplane::Spec>().networking;
+  if (!networking) return plan;
+  std::map<std::string, CellId> listeners;  // by name: of two for one destination the later counts
+  for (const dataplane::Outbound& outbound : networking->outbound) {
+    if (!outbound.backend_ref) continue;
+    const dataplane::OutboundBackendRef& ref = *outbound.backend_ref;
+    const model::ResourcePtr service = FindService(*mesh, ref.kind, LabelsOf(ref, resource->meta()));
+    if (service == nullptr) continue;
+    const auto destination = DestinationOf(*service, ref.port == 0 ? std::string() : std::to_string(ref.port));
+    if (!destination) continue;
+    CellId id;
+    id.kind = CellKind::kListener;
+    id.mesh = proxy.mesh;
+    id.destination = DestinationId(*destination);
+    id.bind = BindOf(outbound.EffectiveAddress(), outbound.port);
+    id.view = plan.view;
+    id.traits = TraitsOf(node);
+    listeners[id.destination] = std::move(id);
+  }
+  for (auto& [name, id] : listeners) plan.listeners.push_back(std::move(id));
+  return plan;
+}
+
+CellContextPtr Generator::ContextOf(const mesh::Snapshot& snapshot, const CellId& id, const ProxyNode* node) const {
+  const mesh::MeshSnapshot* mesh = snapshot.Mesh(id.mesh);
+  if (mesh == nullptr) return nullptr;
+  switch (id.kind) {
+    case CellKind::kOwn: {
+      static const ProxyNode kNoNode;
+      return state_->OwnContext(*mesh, id, node == nullptr ? kNoNode : *node);
+    }
+    case CellKind::kListener: return state_->ListenerContext(*mesh, id);
+    case CellKind::kCluster: return state_->ClusterContext(*mesh, id);
+    case CellKind::kEndpoints: return state_->EndpointsContext(*mesh, id);
+  }
+  return nullptr;
+}
+
+base::ContentHash Generator::HashOf(const CellContext& context) { return context.hash(); }
+
+CellContextPtr Generator::State::ListenerContext(const mesh::MeshSnapshot& mesh, const CellId& id) const {
+  model::ResourcePtr service;
+  auto destination = FindDestination(mesh, id.destination, &service);
+  const size_t colon = id.bind.rfind(':');
+  if (!destination || id.view == nullptr || colon == std::string::npos) return nullptr;
+  ListenerCell cell;
+  policy::ListenerContext& context = cell.context;
+  context.destination = *std::move(destination);
+  context.bind_address = id.bind.substr(0, colon);
+  context.bind_port = static_cast<uint32_t>(base::ParseUint(id.bind.substr(colon + 1)).value_or(0));
+  context.traits = id.traits;
+  AddConfsOf(service, context.destination, mesh, *id.view, policies,
+             [](const policy::Hooks& hooks) { return hooks.listener != nullptr; }, context.confs);
+  AddRoutes(mesh, *id.view, policies, context);
+  AddBackends(mesh, policies, context);
+
+  const auto add_cluster = [&](const policy::Destination& to) {
+    cell.clusters.emplace(to.Name(), IdOf(id, CellKind::kCluster, to));
+  };
+  add_cluster(context.destination);
+  for (const auto& [key, backend] : context.backends) add_cluster(backend);
+  return std::make_shared<CellContext>(std::move(cell));
+}
+
+CellContextPtr Generator::State::ClusterContext(const mesh::MeshSnapshot& mesh, const CellId& id) const {
+  model::ResourcePtr service;
+  auto destination = FindDestination(mesh, id.destination, &service);
+  if (!destination || id.view == nullptr) return nullptr;
+  ClusterCell cell;
+  cell.context.destination = *std::move(destination);
+  cell.context.traits = id.traits;
+  AddConfsOf(service, cell.context.destination, mesh, *id.view, policies,
+             [](const policy::Hooks& hooks) { return hooks.cluster != nullptr; }, cell.context.confs);
+  cell.endpoints = IdOf(id, CellKind::kEndpoints, cell.context.destination);
+  return std::make_shared<CellContext>(std::move(cell));
+}
+
+CellContextPtr Generator::State::EndpointsContext(const mesh::MeshSnapshot& mesh, const CellId& id) const {
+  model::ResourcePtr service;
+  auto destination = FindDestination(mesh, id.destination, &service);
+  if (!destination) return nullptr;
+  EndpointsCell cell;
+  cell.context.endpoints = EndpointsOf(mesh, *service, *destination);
+  cell.context.destination = *std::move(destination);
+  cell.context.locality = id.locality;
+  return std::make_shared<CellContext>(std::move(cell));
+}
+
+CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, const CellId& id,
+                                            const ProxyNode& node) const {
+  const model::ResourcePtr resource = mesh.Find("Dataplane", id.proxy);
+  if (resource == nullptr || id.view == nullptr) return nullptr;
+  OwnCell cell;
+  cell.admin_port = node.admin_port;
+  cell.admin_address = node.admin_address;
+  cell.admin_socket_path = node.admin_socket_path;
+  cell.readiness_port = node.readiness_port;
+  policy::ProxyContext& proxy = cell.proxy;
+  proxy.key = {id.mesh, id.proxy};
+  proxy.kri = model::KriOf(*resource);
+  proxy.labels = resource->meta().labels;
+  proxy.workdir = node.workdir;
+  proxy.system_ca_path = node.system_ca_path;
+  proxy.zone = settings.zone;
+  proxy.features = node.features;
+  proxy.traits = TraitsOf(node);
+  for (const policy::PolicyType& type : policies) {
+    if (type.hooks.proxy != nullptr) proxy.confs.Add(policy::EffectiveForProxy(type, mesh, *id.view));
+  }
+
+  const auto& networking = resource->Spec<dataplane::Spec>().networking;
+  if (!networking) return std::make_shared<CellContext>(std::move(cell));
+  proxy.address = networking->address;
+  if (cell.admin_port != 0 && settings.admin) cell.admin_epoch = settings.admin.epoch(proxy.address);
+  for (const dataplane::Inbound& inbound : networking->inbound) {
+    if (inbound.port == kNoServicePort) continue;
+    policy::InboundContext& context = cell.inbounds.emplace_back();
+    context.section = inbound.SectionName();
+    context.address = dataplane::AddressOf(*networking, inbound);
+    context.port = inbound.port;
+    context.service_address = dataplane::ServiceAddressOf(*networking, inbound);
+    context.service_port = inbound.EffectiveServicePort();
+    context.protocol = envoy::ParseProtocol(inbound.protocol);
+    context.traits = proxy.traits;
+    for (const policy::PolicyType& type : policies) {
+      if (type.hooks.inbound == nullptr) continue;
+      policy::InboundConf conf = policy::EffectiveForInbound(type, mesh, *id.view, context.section);
+      context.confs.Add(std::move(conf.catch_all));
+      if (!conf.rules.empty()) context.rules.emplace_back(type.conf.tag, std::move(conf.rules));
+    }
+  }
+  return std::make_shared<CellContext>(std::move(cell));
+}
+
+// ---- from contexts to sealed cells
+
+namespace {
+
+base::Status Named(base::Status status, const policy::PolicyType& type) {
+  if (status.has_value()) return status;
+  return std::move(status).error().Context(type.kind());
+}
+
+}  // namespace
+
+base::Result<SealedCell> Generator::Build(const CellContext& context) const {
+  return std::visit([this](const auto& cell) { return state_->Build(cell); }, context.content());
+}
+
+base::Result<SealedCell> Generator::State::Build(const ListenerCell& cell) const {
+  envoy::ListenerDraft draft = OutboundListener(cell.context, internal_ranges);
+  for (const policy::PolicyType& type : policies) {
+    if (type.hooks.listener != nullptr) TRY(Named(type.hooks.listener(cell.context, draft), type));
+  }
+  std::vector<std::string> origins = OriginsOf(cell.context.confs);
+  for (const auto& [route, confs] : cell.context.routes) {
+    const std::vector<std::string> of_route = OriginsOf(confs);
+    origins.insert(origins.end(), of_route.begin(), of_route.end());
+  }
+  SealedCell sealed;
+  sealed.resources.push_back(envoy::Seal(draft, std::move(origins)));
+  for (const std::string& name : sealed.resources[0]->clusters) {
+    const auto found = cell.clusters.find(name);
+    if (found != cell.clusters.end()) sealed.needs.push_back(found->second);
+  }
+  std::sort(sealed.needs.begin(), sealed.needs.end());
+  return sealed;
+}
+
+base::Result<SealedCell> Generator::State::Build(const ClusterCell& cell) const {
+  envoy::ClusterDraft draft = OutboundCluster(cell.context);
+  for (const policy::PolicyType& type : policies) {
+    if (type.hooks.cluster != nullptr) TRY(Named(type.hooks.cluster(cell.context, draft), type));
+  }
+  SealedCell sealed;
+  sealed.resources.push_back(envoy::Seal(draft, OriginsOf(cell.context.confs)));
+  sealed.needs.push_back(cell.endpoints);
+  return sealed;
+}
+
+base::Result<SealedCell> Generator::State::Build(const EndpointsCell& cell) const {
+  envoy::EndpointsDraft draft = OutboundEndpoints(cell.context);
+  for (const policy::PolicyType& type : policies) {
+    if (type.hooks.endpoints != nullptr) TRY(Named(type.hooks.endpoints(cell.context, draft), type));
+  }
+  SealedCell sealed;
+  sealed.resources.push_back(envoy::Seal(draft, OriginsOf(cell.context.confs)));
+  return sealed;
+}
+
+base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
+  SealedCell sealed;
+  for (const policy::InboundContext& inbound : cell.inbounds) {
+    envoy::InboundDraft draft = Inbound(inbound, cell.proxy, internal_ranges);
+    for (const policy::PolicyType& type : policies) {
+      if (type.hooks.inbound != nullptr) TRY(Named(type.hooks.inbound(inbound, draft), type));
+    }
+    std::vector<std::string> origins = OriginsOf(inbound.confs);
+    for (const auto& [tag, rules] : inbound.rules) {
+      for (const policy::InboundRule& rule : rules) {
+        for (const policy::Origin& origin : rule.conf.origins()) origins.push_back(origin.policy.ToString());
+      }
+    }
+    sealed.resources.push_back(envoy::Seal(draft.listener, origins));
+    sealed.resources.push_back(envoy::Seal(draft.cluster, std::move(origins)));
+  }
+
+  envoy::ProxyDraft draft;
+  TRY(AddAdmin(cell, settings.admin, *admin_memo, draft));
+  for (const policy::PolicyType& type : policies) {
+    if (type.hooks.proxy != nullptr) TRY(Named(type.hooks.proxy(cell.proxy, draft), type));
+  }
+  const std::vector<std::string> origins = OriginsOf(cell.proxy.confs);
+  for (const envoy::ListenerDraft& listener : draft.listeners) sealed.resources.push_back(envoy::Seal(listener, origins));
+  for (const envoy::ClusterDraft& cluster : draft.clusters) sealed.resources.push_back(envoy::Seal(cluster, origins));
+  for (const envoy::api::Secret& secret : draft.secrets) sealed.resources.push_back(envoy::Seal(secret, origins));
+  return sealed;
+}
+
+// ---- everything at once
+
+base::Result<bundle::XdsBundle> Generator::BuildAll(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy,
+                                                    const ProxyNode& node) const {
+  TRY_ASSIGN(const ProxyPlan plan, PlanOf(snapshot, proxy, node));
+  std::vector<bundle::SealedPtr> resources;
+  std::vector<CellId> open = plan.listeners;
+  open.push_back(plan.own);
+  std::set<CellId> done;
+  while (!open.empty()) {
+    const CellId id = std::move(open.back());
+    open.pop_back();
+    if (!done.insert(id).second) continue;
+    const CellContextPtr context = ContextOf(snapshot, id, &node);
+    if (context == nullptr) continue;
+    auto cell = Build(*context);
+    if (!cell.has_value()) return std::move(cell).error().Context(id.ToString());
+    resources.insert(resources.end(), cell->resources.begin(), cell->resources.end());
+    open.insert(open.end(), cell->needs.begin(), cell->needs.end());
+  }
+  return Assemble(snapshot.revision, std::move(resources));
+}
+
+bundle::XdsBundle Assemble(model::Revision revision, std::vector<bundle::SealedPtr> resources) {
+  std::sort(resources.begin(), resources.end(), [](const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
+    return std::tie(a->type, a->name, a->version) < std::tie(b->type, b->name, b->version);
+  });
+  const auto same = [](const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
+    return a->type == b->type && a->name == b->name;
+  };
+  resources.erase(std::unique(resources.begin(), resources.end(), same), resources.end());
+  std::array<bundle::SealedList, bundle::kXdsTypeCount> lists;
+  for (bundle::SealedPtr& resource : resources) {
+    lists[static_cast<size_t>(resource->type)].push_back(std::move(resource));
+  }
+  bundle::XdsBundle result;
+  result.revision = revision;
+  for (size_t i = 0; i < lists.size(); ++i) {
+    result.resources[i] = lists[i].empty() ? bundle::EmptyList() : bundle::MakeList(std::move(lists[i]));
+  }
+  return result;
+}
+
+}  // namespace kuma::generate

@@ -1,0 +1,134 @@
+#pragma once
+
+// From snapshot to sealed Envoy resources, by cells. Everything here is a pure function and thread-safe.
+
+#include <compare>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/redacted.h"
+#include "base/result.h"
+#include "bundle/bundle.h"
+#include "mesh/mesh_state.h"
+#include "policy/policy_type.h"
+#include "policy/view.h"
+
+namespace kuma::generate {
+
+// What a connected proxy told about itself (node metadata of Envoy's bootstrap). A value.
+struct ProxyNode {
+  uint32_t admin_port = 0;  // 0: no admin resources
+  std::string admin_address = "127.0.0.1";
+  std::string admin_socket_path;  // empty: admin over TCP
+  uint32_t readiness_port = 9902;
+  uint32_t dns_port = 0;
+  std::string workdir;
+  std::string system_ca_path;
+  std::vector<std::string> features;  // sorted
+  bool ipv6_enabled = true;
+  std::string envoy_version;  // "1.40.0"
+  bool operator==(const ProxyNode&) const = default;
+};
+// From the JSON text of node.metadata. kInvalid names the field.
+base::Result<ProxyNode> ParseProxyNode(std::string_view metadata_json);
+
+// What may differ between classes of proxies and shapes shared cells.
+using policy::Traits;
+
+enum class CellKind : uint8_t { kListener, kCluster, kEndpoints, kOwn };
+
+// Who a cell is. It does not change with the cell's content. Fields that do not matter for the kind are empty.
+struct CellId {
+  CellKind kind = CellKind::kOwn;
+  std::string mesh;
+  std::string proxy;        // Own: name of the Dataplane
+  std::string destination;  // others: "MeshService/<name>/<port>"
+  std::string bind;         // Listener: "<address>:<port>"
+  policy::ViewPtr view;     // Listener, Cluster, Own; compared by identity of its policies
+  std::string locality;     // Endpoints: locality view; empty: the plain one
+  Traits traits;            // Listener, Cluster
+  std::string slot;         // value of the slots in use, or empty
+
+  bool operator==(const CellId&) const;
+  std::strong_ordering operator<=>(const CellId&) const;  // views by their hash
+  size_t Hash() const;
+  std::string ToString() const;  // for logs and explanations
+};
+
+// What one cell is built from: plain values, nothing else is readable by Build.
+class CellContext;  // defined in generate/internal
+using CellContextPtr = std::shared_ptr<const CellContext>;
+
+struct SealedCell {
+  std::vector<bundle::SealedPtr> resources;  // one, of Own several
+  std::vector<CellId> needs;                 // cells that must be in every bundle that has this one, sorted, unique
+};
+
+// Which cells a proxy has besides those that its cells need.
+struct ProxyPlan {
+  policy::ViewPtr view;
+  CellId own;
+  std::vector<CellId> listeners;
+  bool operator==(const ProxyPlan&) const;
+};
+
+// What the admin listener of a proxy shows and expects.
+struct AdminPair {
+  std::string certificate_pem;
+  base::Redacted<std::string> key_pem;
+  std::string ca_pem;  // signed the control plane's client certificate
+};
+// Makes them. Both functions are thread-safe.
+struct AdminAuthority {
+  // Cheap. A certificate is valid for an epoch and some time more, so that nobody is in a hurry when it changes.
+  std::function<int64_t(std::string_view address)> epoch;
+  // Pure; dear: the generator keeps the last results.
+  std::function<base::Result<AdminPair>(std::string_view address, int64_t epoch)> certificate;
+  explicit operator bool() const { return epoch != nullptr && certificate != nullptr; }
+};
+
+// Immutable while a generator lives.
+struct Settings {
+  std::string zone = "default";
+  AdminAuthority admin;  // empty: only readiness is served to other hosts
+  std::vector<std::string> internal_ranges = {"10.0.0.0/8", "192.168.0.0/16", "172.16.0.0/12", "fc00::/7",
+                                              "fd00::/8",   "127.0.0.1/32",   "::1/128"};
+};
+
+class Generator {
+ public:
+  Generator(policy::PolicyTable policies, Settings settings);
+  ~Generator();
+
+  // kNotFound when the Dataplane is absent. `index`: of the proxy's mesh in this snapshot, for plans of many proxies; null:
+  // the view is selected without one. The result is the same.
+  base::Result<ProxyPlan> PlanOf(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy, const ProxyNode& node,
+                                 const policy::ViewIndex* index = nullptr) const;
+
+  // Null when what the id names is gone (deleted service): the cell has no resources then. `node` is read for Own only.
+  // Cost: in proportion to the cell.
+  CellContextPtr ContextOf(const mesh::Snapshot& snapshot, const CellId& id, const ProxyNode* node) const;
+  static base::ContentHash HashOf(const CellContext& context);
+
+  // kInvalid: a policy cannot be applied; the message names it. The caller keeps the last good bytes.
+  base::Result<SealedCell> Build(const CellContext& context) const;
+
+  // Everything at once, from scratch and without any cache: the oracle, inspection.
+  base::Result<bundle::XdsBundle> BuildAll(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy,
+                                           const ProxyNode& node) const;
+
+  const policy::PolicyTable& policies() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Joins own resources and cells into a bundle: per type sorted by name; a name that occurs twice is kept once.
+bundle::XdsBundle Assemble(model::Revision revision, std::vector<bundle::SealedPtr> resources);
+
+}  // namespace kuma::generate

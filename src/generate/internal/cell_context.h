@@ -1,0 +1,52 @@
+#pragma once
+
+// What one cell is built from.
+
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "generate/generate.h"
+#include "policy/contexts.h"
+
+namespace kuma::generate {
+
+struct ListenerCell {
+  policy::ListenerContext context;
+  std::map<std::string, CellId> clusters;  // every cluster that a route may name: name -> its cell
+};
+
+struct ClusterCell {
+  policy::ClusterContext context;
+  CellId endpoints;
+};
+
+struct EndpointsCell {
+  policy::EndpointsContext context;
+};
+
+struct OwnCell {
+  policy::ProxyContext proxy;
+  std::vector<policy::InboundContext> inbounds;
+  uint32_t admin_port = 0;
+  std::string admin_address;
+  std::string admin_socket_path;
+  uint32_t readiness_port = 0;
+  int64_t admin_epoch = 0;
+};
+
+class CellContext {
+ public:
+  using Content = std::variant<ListenerCell, ClusterCell, EndpointsCell, OwnCell>;
+  explicit CellContext(Content content);
+
+  const Content& content() const { return content_; }
+  const base::ContentHash& hash() const { return hash_; }
+
+ private:
+  Content content_;
+  base::ContentHash hash_;
+};
+
+}  // namespace kuma::generate

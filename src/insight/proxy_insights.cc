@@ -1,0 +1,305 @@
+#include "insight/proxy_insights.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace kuma::insight {
+namespace {
+
+namespace insights = resources::dataplane_insight;
+using base::ProxyKey;
+using base::Revision;
+using insights::ServiceStats;
+using insights::Subscription;
+
+constexpr base::Logger kLog("insight");
+constexpr size_t kMaxWrites = 2000;    // of one transaction
+constexpr unsigned kMaxAttempts = 10;  // while the Dataplane is missing
+
+model::ResourceKey KeyOf(const ProxyKey& proxy) { return {"DataplaneInsight", proxy.mesh, proxy.name}; }
+model::ResourceKey OwnerOf(const ProxyKey& proxy) { return {"Dataplane", proxy.mesh, proxy.name}; }
+
+}  // namespace
+
+struct ProxyInsights::Proxy {
+  uint64_t stream = 0;
+  bool connected = false;
+  std::vector<Subscription> own;  // of this process, oldest first; the last one may be open
+  std::optional<model::Value> metadata;
+  std::optional<insights::Mtls> mtls;  // of this process
+  uint32_t certificates = 0;           // not counted in `stored`
+
+  bool loaded = false;  // the following two are as stored
+  insights::Spec stored;
+  Revision revision;     // 0: not stored
+  unsigned missing = 0;  // attempts that found no Dataplane
+};
+
+ProxyInsights::ProxyInsights(Settings settings, store::Store& store, const runtime::Clock& clock,
+                             runtime::SerialExecutor& executor)
+    : settings_(std::move(settings)), store_(store), clock_(clock), executor_(executor) {}
+ProxyInsights::~ProxyInsights() = default;
+
+void ProxyInsights::Start() {
+  CHECK_CONFINED(executor_);
+  if (settings_.only_instance)
+    grace_timer_ = executor_.PostAfter(settings_.return_grace, [this] { CloseLeftOver(); });
+}
+
+void ProxyInsights::Stop(std::function<void()> done) {
+  CHECK_CONFINED(executor_);
+  for (auto& [proxy, state] : proxies_) {
+    if (state->connected) OnDisconnected(proxy, state->stream);
+  }
+  stopping_ = std::move(done);
+  flush_timer_.Cancel();
+  grace_timer_.Cancel();
+  scheduled_ = false;
+  if (!flushing_) Flush();
+}
+
+ProxyInsights::Proxy* ProxyInsights::Find(const ProxyKey& proxy, uint64_t stream) {
+  CHECK_CONFINED(executor_);
+  const auto found = proxies_.find(proxy);
+  if (found == proxies_.end() || !found->second->connected || found->second->stream != stream) return nullptr;
+  return found->second.get();
+}
+
+Subscription* ProxyInsights::Open(const ProxyKey& proxy, uint64_t stream) {
+  Proxy* state = Find(proxy, stream);
+  return state == nullptr ? nullptr : &state->own.back();
+}
+
+void ProxyInsights::OnConnected(const ProxyKey& proxy, uint64_t stream, std::string id, model::Value metadata,
+                                insights::Version version) {
+  CHECK_CONFINED(executor_);
+  std::unique_ptr<Proxy>& state = proxies_[proxy];
+  if (state == nullptr) state = std::make_unique<Proxy>();
+  if (state->connected) {
+    if (stream < state->stream) return;
+    OnDisconnected(proxy, state->stream);
+  }
+  state->stream = stream;
+  state->connected = true;
+  state->missing = 0;
+  state->metadata = std::move(metadata);
+  Subscription subscription;
+  subscription.id = std::move(id);
+  subscription.control_plane_instance_id = settings_.instance_id;
+  subscription.connect_time = clock_.WallNow();
+  subscription.status = insights::SubscriptionStatus{.last_update_time = clock_.WallNow(),
+                                                     .total = ServiceStats{},
+                                                     .cds = ServiceStats{},
+                                                     .eds = ServiceStats{},
+                                                     .lds = ServiceStats{},
+                                                     .rds = ServiceStats{}};
+  subscription.version = std::move(version);
+  state->own.push_back(std::move(subscription));
+  if (state->own.size() > settings_.subscriptions) state->own.erase(state->own.begin());
+  Touch(proxy);
+}
+
+void ProxyInsights::OnDisconnected(const ProxyKey& proxy, uint64_t stream) {
+  Subscription* open = Open(proxy, stream);
+  if (open == nullptr) return;
+  open->disconnect_time = clock_.WallNow();
+  proxies_.at(proxy)->connected = false;
+  Touch(proxy);
+}
+
+void ProxyInsights::Count(const ProxyKey& proxy, uint64_t stream, Service service, uint64_t ServiceStats::*number,
+                          uint64_t by) {
+  Subscription* open = Open(proxy, stream);
+  if (open == nullptr) return;
+  insights::SubscriptionStatus& status = *open->status;
+  status.last_update_time = clock_.WallNow();
+  *status.total.*number += by;
+  switch (service) {
+    case Service::kCds: *status.cds.*number += by; break;
+    case Service::kEds: *status.eds.*number += by; break;
+    case Service::kLds: *status.lds.*number += by; break;
+    case Service::kRds: *status.rds.*number += by; break;
+    case Service::kOther: break;
+  }
+  Touch(proxy);
+}
+
+void ProxyInsights::OnSent(const ProxyKey& proxy, uint64_t stream, Service service, uint64_t responses) {
+  Count(proxy, stream, service, &ServiceStats::responses_sent, responses);
+}
+void ProxyInsights::OnAcknowledged(const ProxyKey& proxy, uint64_t stream, Service service) {
+  Count(proxy, stream, service, &ServiceStats::responses_acknowledged, 1);
+}
+void ProxyInsights::OnRejected(const ProxyKey& proxy, uint64_t stream, Service service) {
+  Count(proxy, stream, service, &ServiceStats::responses_rejected, 1);
+}
+
+void ProxyInsights::OnCertificate(const ProxyKey& proxy, runtime::WallTime issued, runtime::WallTime expires,
+                                  std::string backend, std::vector<std::string> supported) {
+  CHECK_CONFINED(executor_);
+  const auto found = proxies_.find(proxy);
+  if (found == proxies_.end()) return;
+  Proxy& state = *found->second;
+  if (!state.mtls) state.mtls.emplace();
+  state.mtls->last_certificate_regeneration = issued;
+  state.mtls->certificate_expiration_time = expires;
+  ++state.certificates;
+  state.mtls->issued_backend = std::move(backend);
+  state.mtls->supported_backends = std::move(supported);
+  Touch(proxy);
+}
+
+void ProxyInsights::Touch(const ProxyKey& proxy) {
+  dirty_.insert(proxy);
+  Schedule();
+}
+
+void ProxyInsights::Schedule() {
+  if (scheduled_ || flushing_ || dirty_.empty() || stopping_) return;
+  scheduled_ = true;
+  const runtime::Time now = clock_.Now();
+  const runtime::Duration delay =
+      last_flush_ ? std::max<runtime::Duration>(*last_flush_ + settings_.interval - now, runtime::Duration::zero())
+                  : runtime::Duration::zero();
+  flush_timer_ = executor_.PostAfter(delay, [this] {
+    scheduled_ = false;
+    Flush();
+  });
+}
+
+// False when there is no Dataplane to be seen.
+bool ProxyInsights::Load(const ProxyKey& proxy, Proxy& state) {
+  if (state.loaded) return true;
+  if (!store_.Get(OwnerOf(proxy)).has_value()) return false;
+  state.stored = {};
+  state.revision = {};
+  if (const auto found = store_.Get(KeyOf(proxy)); found.has_value()) {
+    state.stored = (*found)->Spec<insights::Spec>();
+    state.revision = (*found)->meta().revision;
+  }
+  state.loaded = true;
+  return true;
+}
+
+insights::Spec ProxyInsights::SpecOf(const Proxy& state) const {
+  insights::Spec spec = state.stored;
+  std::erase_if(spec.subscriptions, [&](const Subscription& subscription) {
+    return std::any_of(state.own.begin(), state.own.end(),
+                       [&](const Subscription& own) { return own.id == subscription.id; });
+  });
+  for (Subscription& subscription : spec.subscriptions) {
+    if (settings_.only_instance && !subscription.disconnect_time) subscription.disconnect_time = clock_.WallNow();
+  }
+  spec.subscriptions.insert(spec.subscriptions.end(), state.own.begin(), state.own.end());
+  if (spec.subscriptions.size() > settings_.subscriptions) {
+    spec.subscriptions.erase(spec.subscriptions.begin(),
+                             spec.subscriptions.end() - static_cast<std::ptrdiff_t>(settings_.subscriptions));
+  }
+  if (state.metadata) spec.metadata = *state.metadata;
+  if (state.mtls) {
+    const uint32_t before = spec.mtls ? spec.mtls->certificate_regenerations : 0;
+    spec.mtls = state.mtls;
+    spec.mtls->certificate_regenerations = before + state.certificates;
+  }
+  return spec;
+}
+
+void ProxyInsights::Flush() {
+  store::Transaction transaction;
+  std::vector<Sent> sent;
+  std::set<ProxyKey> later;
+  while (!dirty_.empty() && sent.size() < kMaxWrites) {
+    const ProxyKey proxy = *dirty_.begin();
+    dirty_.erase(dirty_.begin());
+    const auto found = proxies_.find(proxy);
+    if (found == proxies_.end()) continue;
+    Proxy& state = *found->second;
+    if (!Load(proxy, state)) {
+      // Its registration may be on the way; without a Dataplane there is nothing to say.
+      if (!state.connected) {
+        proxies_.erase(found);
+      } else if (++state.missing < kMaxAttempts && !stopping_) {
+        later.insert(proxy);
+      }
+      continue;
+    }
+    state.missing = 0;
+    auto spec = std::make_shared<const insights::Spec>(SpecOf(state));
+    sent.push_back({proxy, spec, state.certificates});
+    model::Metadata meta;
+    meta.mesh = proxy.mesh;
+    meta.name = proxy.name;
+    meta.owner = OwnerOf(proxy);
+    transaction.writes.push_back(
+        {.kind = store::Write::Kind::kPut,
+         .resource = std::make_shared<const model::Resource>(insights::Type(), std::move(meta), std::move(spec)),
+         .key = KeyOf(proxy),
+         .expected = state.revision});
+  }
+  dirty_.merge(later);
+  last_flush_ = clock_.Now();
+  if (sent.empty()) {
+    if (stopping_) {
+      std::exchange(stopping_, nullptr)();
+    } else {
+      Schedule();
+    }
+    return;
+  }
+  flushing_ = true;
+  ++transactions_;
+  store_.CommitAsync(std::move(transaction), [this, alive = std::weak_ptr<char>(alive_), &executor = executor_,
+                                              sent = std::move(sent)](base::Result<store::Committed> done) {
+    executor.Post([this, alive, sent, done = std::move(done)] {
+      if (!alive.expired()) OnStored(sent, done);
+    });
+  });
+}
+
+void ProxyInsights::OnStored(const std::vector<Sent>& sent, const base::Result<store::Committed>& done) {
+  flushing_ = false;
+  for (const auto& [proxy, spec, certificates] : sent) {
+    const auto found = proxies_.find(proxy);
+    if (found == proxies_.end()) continue;
+    Proxy& state = *found->second;
+    if (done.has_value()) {
+      state.stored = *spec;
+      state.certificates -= certificates;
+      state.revision = done->revision;
+      state.loaded = done->changed;  // what was no change has kept an older revision
+      if (!state.connected && !dirty_.contains(proxy)) proxies_.erase(found);
+    } else {
+      // Somebody else wrote, the Dataplane went, or the store is not well: read again, try again.
+      state.loaded = false;
+      dirty_.insert(proxy);
+    }
+  }
+  if (!done.has_value() && done.error().code() != base::Code::kConflict &&
+      done.error().code() != base::Code::kNotFound) {
+    kLog.Warn("insights could not be stored", {{"insights", sent.size()}, {"error", done.error().message()}});
+    if (stopping_) dirty_.clear();
+  }
+  if (stopping_) {
+    Flush();
+  } else {
+    Schedule();
+  }
+}
+
+void ProxyInsights::CloseLeftOver() {
+  const base::Result<store::Page> page = store_.List({.kind = "DataplaneInsight", .mesh = {}, .name_contains = {}, .labels = {}});
+  if (!page.has_value()) {
+    grace_timer_ = executor_.PostAfter(settings_.return_grace, [this] { CloseLeftOver(); });
+    return;
+  }
+  for (const model::ResourcePtr& insight : page->items) {
+    const ProxyKey proxy{insight->mesh(), insight->name()};
+    if (proxies_.contains(proxy) || !insights::IsOnline(insight->Spec<insights::Spec>())) continue;
+    proxies_.emplace(proxy, std::make_unique<Proxy>());  // writing it closes what is open
+    Touch(proxy);
+  }
+}
+
+}  // namespace kuma::insight

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/internal/page_slab.h"
+#include "net/internal/session.h"
+
+struct nghttp2_session;
+
+namespace kuma::net::internal {
+
+// HTTP/2 with gRPC framing on nghttp2, server or client.
+//
+// Sending never joins a message: Produce copies its slices straight into the caller's buffer, which becomes
+// TLS records. Receiving gives back window as bytes are taken out of nghttp2, so that a message may be larger
+// than the window.
+class Http2Session final : public ClientSession {
+ public:
+  // Limits, hooks, host and `pages` outlive the session; without `pages` the heap is used.
+  static std::unique_ptr<Http2Session> MakeServer(const Limits& limits, const ServerHooks& hooks,
+                                                  Peer peer, SessionHost& host, PageSlab* pages,
+                                                  runtime::Time now);
+  static std::unique_ptr<Http2Session> MakeClient(const Limits& limits, Peer peer, SessionHost& host,
+                                                  PageSlab* pages, runtime::Time now);
+  ~Http2Session() override;
+
+  bool Feed(std::string_view bytes, runtime::Time now) override;
+  size_t Produce(std::span<char> out, runtime::Time now) override;
+  bool Finished() const override;
+  bool OnEof(runtime::Time) override { return false; }
+  bool OnTimer(runtime::Time now) override;
+  void Drain(runtime::Time now) override;
+  void DrainNow(runtime::Time now) override;
+  void OnDisconnected(const base::Error& why) override;
+
+  // REQUIRES for what follows: a client.
+  bool CanStart() const override;
+  size_t in_progress() const override { return streams_.size(); }
+  uint64_t StartRequest(HttpRequest request, runtime::Time now, ResponseDone done) override;
+  void CancelRequest(uint64_t number) override;
+  bool AnswerBegan(uint64_t number) const override;
+  // Calls OnStart of the handler before it returns. REQUIRES: CanStart().
+  void StartCall(const GrpcCall& call, std::string_view authority, runtime::Time now,
+                 std::unique_ptr<GrpcStreamHandler> handler);
+  // The peer's SETTINGS arrived: the connection works.
+  bool ready() const { return ready_; }
+
+ private:
+  struct Stream;
+  struct Callbacks;
+
+  Http2Session(bool server, const Limits& limits, const ServerHooks& hooks, Peer peer,
+               SessionHost& host, PageSlab* pages, runtime::Time now);
+
+  Stream* Find(int32_t id) const;
+  bool AllowFrame(uint8_t type, uint8_t flags, size_t length);
+  int Fail(std::string why, uint32_t code);
+  void OnRequestHeaders(Stream& stream, bool end);
+  void AcceptCall(Stream& stream, bool end);
+  void RefuseCall(Stream& stream, const GrpcStatus& status);
+  void DispatchRequest(Stream& stream);
+  void Respond(Stream& stream, HttpResponse response);
+  void OnAnswerHeaders(Stream& stream, bool end);
+  void OnEnd(Stream& stream);
+  void OnBody(Stream& stream, std::string_view bytes);
+  void OnMessageBytes(Stream& stream, std::string_view bytes);
+  void Close(std::unique_ptr<Stream> stream, uint32_t code);
+  void Abort(Stream& stream, GrpcStatus status, uint32_t code);
+  void Resume(Stream& stream);
+  void Buffer(Stream& stream, size_t bytes);
+  void SendFinalGoaway();
+  void SweepStreams(runtime::Time now);
+
+  const bool server_;
+  const Limits& limits_;
+  const ServerHooks& hooks_;
+  const Peer peer_;
+  SessionHost& host_;
+  nghttp2_session* session_ = nullptr;
+  std::map<int32_t, std::unique_ptr<Stream>> streams_;
+  std::shared_ptr<Http2Session*> self_;      // null after destruction; used on the loop only
+
+  const uint8_t* pending_ = nullptr;         // a frame of nghttp2 that did not fit
+  size_t pending_bytes_ = 0;
+  char* out_ = nullptr;                      // during Produce
+  size_t room_ = 0;
+  std::vector<int32_t> low_;                 // streams that OnQueueLow is due for
+
+  runtime::Time now_;
+  runtime::Time heard_;                      // when bytes last arrived
+  runtime::Time empty_since_;                // no streams
+  runtime::Time ping_sent_{};
+  runtime::Time final_goaway_at_{};
+  size_t buffered_ = 0;
+  bool ready_ = false;
+  bool ping_outstanding_ = false;
+  bool draining_ = false;
+  bool final_goaway_ = false;
+  bool dead_ = false;
+  TokenBucket resets_, pings_, settings_, priorities_, window_updates_, empty_data_, continuations_;
+};
+
+}  // namespace kuma::net::internal

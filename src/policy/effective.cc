@@ -1,0 +1,186 @@
+#include "policy/effective.h"
+
+#include <algorithm>
+
+#include "model/names.h"
+#include "policy/internal/precedence.h"
+#include "policy/target_ref.h"
+
+namespace kuma::policy {
+namespace {
+
+// One entry of a policy that applies, with what decides its place among the others.
+struct Entry {
+  PolicyRank policy_rank;
+  int kind = 0;     // of what the entry targets
+  int section = 0;  // 1: it targets one port
+  std::string_view display_name;
+  MergeInput input;
+};
+
+void SortByPrecedence(std::vector<Entry>& entries) {
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    if (const auto rank = a.policy_rank <=> b.policy_rank; rank != 0) return rank < 0;
+    if (a.kind != b.kind) return a.kind < b.kind;
+    if (a.section != b.section) return a.section < b.section;
+    return a.display_name > b.display_name;
+  });
+}
+
+Effective Merge(const PolicyType& type, const std::vector<Entry>& entries) {
+  if (entries.empty()) return {};
+  std::vector<MergeInput> inputs;
+  std::vector<Origin> origins;
+  inputs.reserve(entries.size());
+  for (const Entry& entry : entries) {
+    inputs.push_back(entry.input);
+    if (std::find(origins.begin(), origins.end(), entry.input.origin) == origins.end())
+      origins.push_back(entry.input.origin);
+  }
+  std::shared_ptr<const void> merged = type.conf.merge(inputs);
+  base::Hasher hasher;
+  type.conf.hash(merged.get(), hasher);
+  return Effective(std::move(merged), type.conf.tag, hasher.Finish(), std::move(origins));
+}
+
+// Calls f(policy) for each policy of the kind in the view that still exists.
+template <class F>
+void ForEachPolicy(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view, F f) {
+  for (const model::ResourceKey& key : view.policies) {
+    if (key.kind != type.kind()) continue;
+    if (const model::ResourcePtr policy = mesh.Find(key.kind, key.name)) f(*policy);
+  }
+}
+
+const TargetRef* TargetOf(const PolicyType& type, const model::Resource& policy) {
+  return type.spec.target == nullptr ? nullptr : type.spec.target(policy);
+}
+
+Entry MakeEntry(const PolicyType& type, const model::Resource& policy, const void* conf, size_t index) {
+  Entry entry;
+  entry.policy_rank = RankOf(TargetOf(type, policy), policy.meta());
+  entry.display_name = model::DisplayName(policy.meta());
+  entry.input.conf = conf;
+  entry.input.origin = {policy.key(), model::KriOf(policy), index};
+  return entry;
+}
+
+// Collects entries of `to` lists for which fits(target) says so.
+template <class F>
+std::vector<Entry> CollectTo(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view, F fits) {
+  std::vector<Entry> entries;
+  if (!type.has_to()) return entries;
+  ForEachPolicy(type, mesh, view, [&](const model::Resource& policy) {
+    const std::vector<ToItem> items = type.spec.to(policy);
+    for (size_t i = 0; i < items.size(); ++i) {
+      const TargetRef& target = *items[i].target;
+      if (!fits(target)) continue;
+      Entry entry = MakeEntry(type, policy, items[i].conf, i);
+      entry.kind = KindRank(target.kind);
+      entry.section = target.kind == TargetKind::kMeshService && target.section_name && !target.section_name->empty();
+      entries.push_back(std::move(entry));
+    }
+  });
+  SortByPrecedence(entries);
+  return entries;
+}
+
+bool FitsLabels(const TargetRef& target, const model::Resource& resource) {
+  return !target.labels.empty() && HasLabels(resource.meta(), target.labels);
+}
+
+// A port is meant by its name, or by its number.
+bool FitsSection(const TargetRef& target, const Destination& destination) {
+  if (!target.section_name || target.section_name->empty()) return true;
+  return *target.section_name == destination.port_name || *target.section_name == std::to_string(destination.port);
+}
+
+int CompareText(const std::optional<TextMatch>& a, const std::optional<TextMatch>& b) {
+  if (a.has_value() != b.has_value()) return a ? -1 : 1;
+  if (!a || a->type == b->type) return 0;
+  return a->type == MatchType::kExact ? -1 : 1;
+}
+
+}  // namespace
+
+Effective EffectiveFor(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
+                       const Destination& destination, const model::Resource& service) {
+  return Merge(type, CollectTo(type, mesh, view, [&](const TargetRef& target) {
+    if (target.kind == TargetKind::kMesh) return true;
+    if (model::NameOf(target.kind) != service.type().kind || !FitsLabels(target, service)) return false;
+    // An external service has one port only.
+    return target.kind == TargetKind::kMeshExternalService || FitsSection(target, destination);
+  }));
+}
+
+Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
+                            const model::Resource& route) {
+  bool named = false;
+  const std::vector<Entry> entries = CollectTo(type, mesh, view, [&](const TargetRef& target) {
+    if (target.kind == TargetKind::kMesh) return true;
+    if (target.kind != TargetKind::kMeshHttpRoute || !FitsLabels(target, route)) return false;
+    named = true;
+    return true;
+  });
+  return named ? Merge(type, entries) : Effective();
+}
+
+InboundConf EffectiveForInbound(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
+                                std::string_view section) {
+  InboundConf result;
+  if (!type.has_rules()) return result;
+  struct Rule {
+    Entry entry;
+    std::vector<TrafficMatch> matches;
+  };
+  std::vector<Rule> rules;
+  ForEachPolicy(type, mesh, view, [&](const model::Resource& policy) {
+    const TargetRef* target = TargetOf(type, policy);
+    if (target != nullptr && target->kind == TargetKind::kDataplane && target->section_name &&
+        !target->section_name->empty() && *target->section_name != section)
+      return;
+    std::vector<RuleItem> items = type.spec.rules(policy);
+    for (size_t i = 0; i < items.size(); ++i) {
+      rules.push_back({MakeEntry(type, policy, items[i].conf, i), std::move(items[i].matches)});
+    }
+  });
+  std::stable_sort(rules.begin(), rules.end(), [](const Rule& a, const Rule& b) {
+    if (const auto rank = a.entry.policy_rank <=> b.entry.policy_rank; rank != 0) return rank < 0;
+    return a.entry.display_name > b.entry.display_name;
+  });
+  std::vector<Entry> for_all;
+  for (const Rule& rule : rules) {
+    const Effective conf = Merge(type, {rule.entry});
+    if (rule.matches.empty()) {
+      for_all.push_back(rule.entry);
+      result.rules.push_back({std::nullopt, conf});
+    }
+    for (const TrafficMatch& match : rule.matches) result.rules.push_back({match, conf});
+  }
+  std::stable_sort(result.rules.begin(), result.rules.end(), [](const InboundRule& a, const InboundRule& b) {
+    return CompareMatches(a.match, b.match) < 0;
+  });
+  result.catch_all = Merge(type, for_all);
+  return result;
+}
+
+Effective EffectiveForProxy(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view) {
+  std::vector<Entry> entries;
+  if (!type.is_proxy_wide()) return {};
+  ForEachPolicy(type, mesh, view, [&](const model::Resource& policy) {
+    entries.push_back(MakeEntry(type, policy, type.spec.proxy(policy), 0));
+  });
+  SortByPrecedence(entries);
+  return Merge(type, entries);
+}
+
+int CompareMatches(const std::optional<TrafficMatch>& a, const std::optional<TrafficMatch>& b) {
+  static const TrafficMatch kAll;
+  const TrafficMatch& x = a ? *a : kAll;
+  const TrafficMatch& y = b ? *b : kAll;
+  if (const int by_id = CompareText(x.spiffe_id, y.spiffe_id); by_id != 0) return by_id;
+  if (x.sni.has_value() != y.sni.has_value()) return x.sni ? -1 : 1;
+  return 0;
+}
+
+}  // namespace kuma::policy

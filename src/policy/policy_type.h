@@ -1,0 +1,94 @@
+#pragma once
+
+// The row of a policy: everything that generic code knows about it. Made by policy::Describe<Spec>() (describe_policy.h)
+// in policies/<name>/apply.cc; the list is policies/all.def.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "envoy/drafts_fwd.h"
+#include "model/resource_type.h"
+#include "model/value.h"
+#include "policy/contexts.h"
+
+namespace kuma::policy {
+
+struct TargetRef;   // policy/target_ref.h
+struct BackendRef;  // policy/target_ref.h
+
+// One entry of a policy's `to` list. Points into the policy's spec.
+struct ToItem {
+  const TargetRef* target = nullptr;
+  const void* conf = nullptr;
+};
+
+// One entry of a policy's `rules` list. Without matches it is for all traffic.
+struct RuleItem {
+  std::vector<TrafficMatch> matches;
+  const void* conf = nullptr;
+};
+
+// What is merged: least specific first.
+struct MergeInput {
+  const void* conf = nullptr;
+  Origin origin;
+};
+
+// A reference to a backend in a merged conf. `ns`: namespace of the policy that it came from.
+struct BackendUse {
+  const BackendRef* ref = nullptr;
+  std::string ns;
+};
+
+// How the confs of a kind are handled. All functions are pure and thread-safe.
+struct ConfOps {
+  const void* tag = nullptr;  // ConfTag<C>() of what `merge` returns
+  // REQUIRES: inputs are not empty.
+  std::shared_ptr<const void> (*merge)(std::span<const MergeInput> inputs) = nullptr;
+  // JSON of a merged conf, for inspection.
+  model::Value (*encode)(const void* merged) = nullptr;
+  void (*hash)(const void* merged, base::Hasher& hasher) = nullptr;
+  // References to backends in a merged conf. Null: the kind has none.
+  void (*backend_refs)(const void* merged, std::vector<BackendUse>& out) = nullptr;
+};
+
+// Reads a resource of the kind. Pointers live as long as its spec. Functions are null when the kind lacks the part.
+struct SpecOps {
+  const TargetRef* (*target)(const model::Resource& resource) = nullptr;  // null result: the whole mesh
+  std::vector<ToItem> (*to)(const model::Resource& resource) = nullptr;
+  std::vector<RuleItem> (*rules)(const model::Resource& resource) = nullptr;
+  const void* (*proxy)(const model::Resource& resource) = nullptr;  // conf for the whole proxy
+};
+
+// Functions that shape cells; each sees its own context and its draft only. They run for each cell of the kind, with or
+// without confs, in the order of the table. kInvalid: the policy cannot be applied.
+struct Hooks {
+  base::Status (*listener)(const ListenerContext& context, envoy::ListenerDraft& draft) = nullptr;
+  base::Status (*cluster)(const ClusterContext& context, envoy::ClusterDraft& draft) = nullptr;
+  base::Status (*endpoints)(const EndpointsContext& context, envoy::EndpointsDraft& draft) = nullptr;
+  base::Status (*inbound)(const InboundContext& context, envoy::InboundDraft& draft) = nullptr;
+  base::Status (*proxy)(const ProxyContext& context, envoy::ProxyDraft& draft) = nullptr;
+};
+
+struct PolicyType {
+  const model::ResourceType* schema = nullptr;
+  SpecOps spec;
+  ConfOps conf;
+  Hooks hooks;
+
+  std::string_view kind() const { return schema->kind; }
+  bool has_to() const { return spec.to != nullptr; }
+  bool has_rules() const { return spec.rules != nullptr; }
+  bool is_proxy_wide() const { return spec.proxy != nullptr; }
+};
+
+// In the order of application.
+using PolicyTable = std::vector<PolicyType>;
+// Null if absent.
+const PolicyType* FindPolicy(const PolicyTable& table, std::string_view kind);
+
+}  // namespace kuma::policy

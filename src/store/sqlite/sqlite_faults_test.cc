@@ -1,0 +1,481 @@
+// The sqlite store on a disk that fails: full, broken, or cut off from power.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <random>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "store/sqlite/sqlite_store.h"
+#include "tests/conformance/store_kinds.h"
+
+namespace kuma::store_test {
+namespace {
+
+using base::Code;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string ReadWhole(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream content;
+  content << file.rdbuf();
+  return content.str();
+}
+
+// A VFS in front of the system's one, in force while it lives. Fails writes and syncs on request and knows which bytes
+// would survive a power cut.
+class FaultyDisk {
+ public:
+  FaultyDisk() {
+    real_ = sqlite3_vfs_find(nullptr);
+    vfs_ = *real_;
+    vfs_.zName = "faulty";
+    vfs_.pNext = nullptr;
+    vfs_.pAppData = this;
+    vfs_.szOsFile = static_cast<int>(sizeof(File)) + real_->szOsFile;
+    vfs_.xOpen = [](sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out) {
+      return static_cast<FaultyDisk*>(vfs->pAppData)->Open(name, file, flags, out);
+    };
+    vfs_.xDelete = [](sqlite3_vfs* vfs, const char* name, int sync) {
+      return static_cast<FaultyDisk*>(vfs->pAppData)->Delete(name, sync);
+    };
+    EXPECT_EQ(sqlite3_vfs_register(&vfs_, 1), SQLITE_OK);
+  }
+  ~FaultyDisk() { sqlite3_vfs_unregister(&vfs_); }
+
+  // The k-th change (write, sync, truncate) from now fails with `code`; all later ones too if `lasting`.
+  void FailAt(int k, int code, bool lasting) {
+    std::lock_guard lock(mutex_);
+    countdown_ = k;
+    code_ = code;
+    lasting_ = lasting;
+  }
+  void Repair() { FailAt(-1, SQLITE_OK, false); }
+  // True if the fault that FailAt asked for came.
+  bool Failed() {
+    std::lock_guard lock(mutex_);
+    return countdown_ == 0;
+  }
+  int syncs() {
+    std::lock_guard lock(mutex_);
+    return syncs_;
+  }
+
+  // Power fails at the k-th change from now; bytes that were not synced survive or not, 512 at a time.
+  void CutAt(int k, unsigned seed) {
+    std::lock_guard lock(mutex_);
+    cut_countdown_ = k;
+    cut_random_.seed(seed);
+  }
+  bool IsCut() {
+    std::lock_guard lock(mutex_);
+    return cut_;
+  }
+  // After everything is closed: puts the files into the state that the cut left.
+  void Restart() {
+    for (const auto& [path, content] : left_) std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+    std::lock_guard lock(mutex_);
+    contents_.clear();
+    left_.clear();
+    cut_ = false;
+    cut_countdown_ = -1;
+  }
+
+ private:
+  struct File {
+    sqlite3_file base;
+    FaultyDisk* disk;
+    const char* path;  // lives as long as the file, says SQLite
+    sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
+  };
+  struct Change {
+    sqlite3_int64 offset;
+    std::string bytes;
+    bool truncate;  // to `offset`
+  };
+  struct Content {
+    std::string durable;
+    std::vector<Change> pending;
+  };
+
+  static File* Of(sqlite3_file* file) { return reinterpret_cast<File*>(file); }
+
+  static void Apply(const Change& change, std::string& content) {
+    const auto offset = static_cast<size_t>(change.offset);
+    if (change.truncate) {
+      content.resize(offset);
+      return;
+    }
+    if (content.size() < offset + change.bytes.size()) content.resize(offset + change.bytes.size());
+    content.replace(offset, change.bytes.size(), change.bytes);
+  }
+
+  int Open(const char* name, sqlite3_file* base, int flags, int* out) {
+    static const sqlite3_io_methods methods = Methods();
+    File* file = Of(base);
+    file->disk = this;
+    file->path = name;
+    file->base.pMethods = nullptr;
+    {
+      std::lock_guard lock(mutex_);
+      if (cut_) return SQLITE_CANTOPEN;
+      if (name != nullptr && !contents_.contains(name)) contents_[name].durable = ReadWhole(name);
+    }
+    const int code = real_->xOpen(real_, name, file->real(), flags, out);
+    if (code == SQLITE_OK) file->base.pMethods = &methods;
+    return code;
+  }
+
+  int Delete(const char* name, int sync) {
+    {
+      std::lock_guard lock(mutex_);
+      if (cut_) return SQLITE_IOERR_DELETE;
+      contents_.erase(name);
+    }
+    return real_->xDelete(real_, name, sync);
+  }
+
+  // Before each change.
+  int Before(File* file, Change change, bool is_sync) {
+    std::lock_guard lock(mutex_);
+    if (cut_countdown_ > 0 && --cut_countdown_ == 0) Cut();
+    if (cut_) return SQLITE_IOERR;
+    if (countdown_ > 0 && --countdown_ == 0) return code_;
+    if (countdown_ == 0 && lasting_) return code_;
+    if (is_sync) ++syncs_;
+    if (file->path == nullptr) return SQLITE_OK;
+    Content& content = contents_[file->path];
+    if (is_sync) {
+      for (const Change& each : content.pending) Apply(each, content.durable);
+      content.pending.clear();
+    } else {
+      content.pending.push_back(std::move(change));
+    }
+    return SQLITE_OK;
+  }
+
+  void Cut() {
+    cut_ = true;
+    for (auto& [path, content] : contents_) {
+      std::string left = content.durable;
+      for (const Change& change : content.pending) {
+        if (change.truncate) {
+          if (cut_random_() % 2 == 0) Apply(change, left);
+          continue;
+        }
+        for (size_t at = 0; at < change.bytes.size(); at += 512) {
+          if (cut_random_() % 2 == 0) continue;
+          Apply({change.offset + static_cast<sqlite3_int64>(at), change.bytes.substr(at, 512), false}, left);
+        }
+      }
+      left_[path] = std::move(left);
+    }
+  }
+
+  static sqlite3_io_methods Methods() {
+    sqlite3_io_methods methods = {};
+    methods.iVersion = 2;
+    methods.xClose = [](sqlite3_file* f) { return Of(f)->real()->pMethods->xClose(Of(f)->real()); };
+    methods.xRead = [](sqlite3_file* f, void* to, int size, sqlite3_int64 offset) {
+      return Of(f)->real()->pMethods->xRead(Of(f)->real(), to, size, offset);
+    };
+    methods.xWrite = [](sqlite3_file* f, const void* from, int size, sqlite3_int64 offset) {
+      const int code = Of(f)->disk->Before(
+          Of(f), {offset, std::string(static_cast<const char*>(from), static_cast<size_t>(size)), false}, false);
+      if (code != SQLITE_OK) return code;
+      return Of(f)->real()->pMethods->xWrite(Of(f)->real(), from, size, offset);
+    };
+    methods.xTruncate = [](sqlite3_file* f, sqlite3_int64 size) {
+      const int code = Of(f)->disk->Before(Of(f), {size, "", true}, false);
+      if (code != SQLITE_OK) return code;
+      return Of(f)->real()->pMethods->xTruncate(Of(f)->real(), size);
+    };
+    methods.xSync = [](sqlite3_file* f, int flags) {
+      const int code = Of(f)->disk->Before(Of(f), {}, true);
+      if (code != SQLITE_OK) return code;
+      return Of(f)->real()->pMethods->xSync(Of(f)->real(), flags);
+    };
+    methods.xFileSize = [](sqlite3_file* f, sqlite3_int64* size) {
+      return Of(f)->real()->pMethods->xFileSize(Of(f)->real(), size);
+    };
+    methods.xLock = [](sqlite3_file* f, int lock) { return Of(f)->real()->pMethods->xLock(Of(f)->real(), lock); };
+    methods.xUnlock = [](sqlite3_file* f, int lock) { return Of(f)->real()->pMethods->xUnlock(Of(f)->real(), lock); };
+    methods.xCheckReservedLock = [](sqlite3_file* f, int* out) {
+      return Of(f)->real()->pMethods->xCheckReservedLock(Of(f)->real(), out);
+    };
+    methods.xFileControl = [](sqlite3_file* f, int what, void* argument) {
+      return Of(f)->real()->pMethods->xFileControl(Of(f)->real(), what, argument);
+    };
+    methods.xSectorSize = [](sqlite3_file* f) { return Of(f)->real()->pMethods->xSectorSize(Of(f)->real()); };
+    methods.xDeviceCharacteristics = [](sqlite3_file* f) {
+      return Of(f)->real()->pMethods->xDeviceCharacteristics(Of(f)->real());
+    };
+    methods.xShmMap = [](sqlite3_file* f, int page, int size, int extend, void volatile** out) {
+      return Of(f)->real()->pMethods->xShmMap(Of(f)->real(), page, size, extend, out);
+    };
+    methods.xShmLock = [](sqlite3_file* f, int offset, int n, int flags) {
+      return Of(f)->real()->pMethods->xShmLock(Of(f)->real(), offset, n, flags);
+    };
+    methods.xShmBarrier = [](sqlite3_file* f) { Of(f)->real()->pMethods->xShmBarrier(Of(f)->real()); };
+    methods.xShmUnmap = [](sqlite3_file* f, int remove) {
+      return Of(f)->real()->pMethods->xShmUnmap(Of(f)->real(), remove);
+    };
+    return methods;
+  }
+
+  sqlite3_vfs* real_;
+  sqlite3_vfs vfs_;
+  std::mutex mutex_;  // guards all below
+  int countdown_ = -1;
+  int code_ = SQLITE_OK;
+  bool lasting_ = false;
+  int syncs_ = 0;
+  int cut_countdown_ = -1;
+  bool cut_ = false;
+  std::mt19937 cut_random_;
+  std::map<std::string, Content> contents_;
+  std::map<std::string, std::string> left_;
+};
+
+class SqliteFaultsTest : public ::testing::Test {
+ protected:
+  SqliteFaultsTest() { NewFolder(); }
+  ~SqliteFaultsTest() override {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  void NewFolder() {
+    store_.reset();
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
+    std::string pattern = (std::filesystem::temp_directory_path() / "sqlite-faults-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    path_ = folder_ + "/kuma.db";
+  }
+  void Open() {
+    store_.reset();
+    auto store = store::OpenSqliteStore(path_, Types(), clock_);
+    ASSERT_TRUE(store.has_value()) << store.error().message();
+    store_ = *std::move(store);
+  }
+  base::Result<store::Committed> PutWidget(const std::string& name, int64_t number, size_t size = 10) {
+    return store_->Commit(Writes({Put(Widget(name, {std::string(size, 'x'), number}))}));
+  }
+
+  FaultyDisk disk_;
+  std::string folder_;
+  std::string path_;
+  TestClock clock_;
+  std::unique_ptr<store::Store> store_;
+};
+
+TEST_F(SqliteFaultsTest, FullDiskRefusesWritesUntilThereIsRoom) {
+  Open();
+  ASSERT_TRUE(PutWidget("a", 1).has_value());
+  disk_.FailAt(1, SQLITE_FULL, /*lasting=*/true);
+  for (int i = 0; i < 3; ++i) {
+    const auto refused = PutWidget("a", 2);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code(), Code::kUnavailable);
+    EXPECT_THAT(refused.error().message(), AllOf(HasSubstr(path_), HasSubstr("disk is full")));
+  }
+  EXPECT_EQ(NumberOf(*store_, WidgetKey("a")), 1);
+  EXPECT_EQ(store_->revision().value, 1u);
+  EXPECT_TRUE(store_->Ping().has_value());
+  // Insights live in memory first.
+  EXPECT_TRUE(store_->Commit(Writes({Put(Insight("i", {"", 1}))})).has_value());
+  disk_.Repair();
+  EXPECT_TRUE(PutWidget("a", 3).has_value());
+  const auto all = ShowAll(*store_);
+  Open();
+  EXPECT_EQ(ShowAll(*store_), all);
+  EXPECT_EQ(NumberOf(*store_, InsightKey("i")), 1);
+}
+
+TEST_F(SqliteFaultsTest, LimitOfTheSystemIsSurvived) {
+  Open();
+  const auto old_handler = signal(SIGXFSZ, SIG_IGN);
+  rlimit old_limit = {};
+  getrlimit(RLIMIT_FSIZE, &old_limit);
+  rlimit limit = old_limit;
+  limit.rlim_cur = 256 * 1024;
+  setrlimit(RLIMIT_FSIZE, &limit);
+  int stored = 0;
+  base::Result<store::Committed> last = base::Internal("");
+  while (stored < 1000 && (last = PutWidget("n" + std::to_string(stored), stored, 10'000)).has_value()) ++stored;
+  setrlimit(RLIMIT_FSIZE, &old_limit);
+  signal(SIGXFSZ, old_handler);
+  ASSERT_FALSE(last.has_value());
+  EXPECT_EQ(last.error().code(), Code::kUnavailable);
+  EXPECT_THAT(last.error().message(), HasSubstr(path_));
+  EXPECT_GT(stored, 5);
+  EXPECT_TRUE(PutWidget("after", 1).has_value());
+  const auto all = ShowAll(*store_);
+  EXPECT_EQ(all.size(), static_cast<size_t>(stored) + 1);
+  Open();
+  EXPECT_EQ(ShowAll(*store_), all);
+}
+
+// Makes each change of the disk fail in turn: what is refused is not there, what is accepted is, and after the
+// next success memory and disk are the same.
+TEST_F(SqliteFaultsTest, EveryWriteMayFailOnce) {
+  int failures = 0;
+  for (const int code : {SQLITE_FULL, SQLITE_IOERR_FSYNC}) {
+    for (int k = 1;; ++k) {
+      SCOPED_TRACE("code " + std::to_string(code) + ", change " + std::to_string(k));
+      NewFolder();
+      Open();
+      ASSERT_TRUE(PutWidget("old", 1).has_value());
+      disk_.FailAt(k, code, /*lasting=*/false);
+      std::map<std::string, int64_t> expected{{"old", 1}};
+      for (int i = 0; i < 4; ++i) {
+        const std::string name = i % 2 == 0 ? "old" : "n" + std::to_string(i);
+        if (PutWidget(name, 10 + i, 6'000).has_value()) expected[name] = 10 + i;
+      }
+      (void)store_->Commit(Writes({Put(Widget("w1", {"", 1})), Put(Widget("w2", {"", 1}))}));
+      const bool failed = disk_.Failed();
+      disk_.Repair();
+      ASSERT_TRUE(PutWidget("end", 1).has_value());
+      for (const auto& [name, number] : expected) EXPECT_EQ(NumberOf(*store_, WidgetKey(name)), number) << name;
+      EXPECT_EQ(NumberOf(*store_, WidgetKey("w1")), NumberOf(*store_, WidgetKey("w2")));
+      const auto all = ShowAll(*store_);
+      const auto revision = store_->revision();
+      Open();
+      EXPECT_EQ(ShowAll(*store_), all);
+      EXPECT_EQ(store_->revision(), revision);
+      if (!failed) break;
+      ++failures;
+    }
+  }
+  EXPECT_GT(failures, 30);
+}
+
+TEST_F(SqliteFaultsTest, EveryWriteMayFailWhileManyCommit) {
+  for (int k = 1; k < 40; k += 2) {
+    SCOPED_TRACE(k);
+    NewFolder();
+    Open();
+    disk_.FailAt(k, SQLITE_IOERR_WRITE, /*lasting=*/false);
+    std::mutex mutex;
+    std::set<int> accepted;
+    int answered = 0;
+    for (int i = 0; i < 60; ++i) {
+      store_->CommitAsync(Writes({Put(Widget("n" + std::to_string(i), {std::string(200, 'x'), i}))}),
+                          [&, i](auto committed) {
+                            std::lock_guard lock(mutex);
+                            ++answered;
+                            if (committed.has_value()) accepted.insert(i);
+                          });
+    }
+    ASSERT_TRUE(PutWidget("end", 1).has_value() || PutWidget("end", 1).has_value());
+    disk_.Repair();
+    {
+      std::lock_guard lock(mutex);
+      EXPECT_EQ(answered, 60);
+      for (int i = 0; i < 60; ++i) {
+        EXPECT_EQ(NumberOf(*store_, WidgetKey("n" + std::to_string(i))), accepted.contains(i) ? i : -1);
+      }
+    }
+    const auto all = ShowAll(*store_);
+    Open();
+    EXPECT_EQ(ShowAll(*store_), all);
+  }
+}
+
+TEST_F(SqliteFaultsTest, OpeningMayFailAnywhere) {
+  for (int k = 1;; ++k) {
+    SCOPED_TRACE(k);
+    NewFolder();
+    disk_.FailAt(k, SQLITE_IOERR_WRITE, /*lasting=*/false);
+    auto store = store::OpenSqliteStore(path_, Types(), clock_);
+    const bool failed = disk_.Failed();
+    if (!store.has_value()) {
+      EXPECT_THAT(store.error().message(), HasSubstr(path_));
+    }
+    store = base::Internal("closed");
+    disk_.Repair();
+    Open();
+    ASSERT_TRUE(PutWidget("a", 1).has_value());
+    if (!failed) break;
+    ASSERT_LT(k, 200);
+  }
+}
+
+TEST_F(SqliteFaultsTest, NothingAcknowledgedIsLostByAPowerCut) {
+  std::mt19937 random(20260803);
+  size_t in_all = 0;
+  int cuts = 0;
+  for (int round = 0; round < 24; ++round) {
+    SCOPED_TRACE(round);
+    if (round % 8 == 0) NewFolder();
+    Open();
+    ASSERT_NE(store_, nullptr);
+    const auto at_start = ShowAll(*store_);
+    disk_.CutAt(1 + static_cast<int>(random() % (round % 4 == 0 ? 4000 : 300)), random());
+    std::mutex mutex;
+    std::map<std::string, int64_t> acknowledged;
+    std::vector<std::thread> writers;
+    for (int w = 0; w < 3; ++w) {
+      writers.emplace_back([&, w] {
+        for (int i = 0;; ++i) {
+          const std::string name = std::to_string(w) + "-" + std::to_string(i % 50);
+          const int64_t number = round * 100'000 + i;
+          auto done = store_->Commit(Writes({Put(Widget("left-" + name, {std::string(2'000, 'x'), number})),
+                                             Put(Widget("right-" + name, {"", number}))}));
+          if (!done.has_value()) return;
+          std::lock_guard lock(mutex);
+          acknowledged["left-" + name] = number;
+        }
+      });
+    }
+    for (auto& writer : writers) writer.join();
+    ASSERT_TRUE(disk_.IsCut());
+    ++cuts;
+    store_.reset();
+    disk_.Restart();
+    std::filesystem::remove(path_ + "-shm");
+    Open();
+    ASSERT_NE(store_, nullptr);
+    for (const auto& [name, number] : acknowledged) {
+      ASSERT_GE(NumberOf(*store_, WidgetKey(name)), number) << name;
+    }
+    const auto page = store_->List({.kind = "Widget", .name_contains = "left-"});
+    for (const auto& item : page->items) {
+      ASSERT_EQ(NumberOf(*store_, WidgetKey("right-" + item->name().substr(5))), item->Spec<Body>().number);
+    }
+    in_all += acknowledged.size();
+  }
+  EXPECT_EQ(cuts, 24);
+  EXPECT_GT(in_all, 300u);
+}
+
+TEST_F(SqliteFaultsTest, InsightsCostOneSyncASecond) {
+  Open();
+  ASSERT_TRUE(PutWidget("a", 1).has_value());
+  ASSERT_TRUE(store_->Commit(Writes({Put(Insight("i", {"", 0}))})).has_value());
+  const int before = disk_.syncs();
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 1; i <= 900; ++i) {
+    ASSERT_TRUE(store_->Commit(Writes({Put(Insight("i" + std::to_string(i % 20), {"", i}))})).has_value());
+  }
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start).count();
+  EXPECT_LE(disk_.syncs() - before, 2 + seconds);
+  const auto all = ShowAll(*store_);
+  Open();
+  EXPECT_EQ(ShowAll(*store_), all);
+}
+
+}  // namespace
+}  // namespace kuma::store_test

@@ -1,0 +1,30 @@
+#include "tests/conformance/store_suite.h"
+
+#include "store/memory/memory_store.h"
+#include "store/sqlite/sqlite_store.h"
+
+namespace kuma::store_test {
+
+std::string BackendName(const ::testing::TestParamInfo<Backend>& backend) {
+  return backend.param.name;
+}
+
+std::unique_ptr<Store> OpenSqlite(const std::string& folder, const runtime::Clock& clock) {
+  auto store = store::OpenSqliteStore(folder + "/kuma.db", Types(), clock);
+  EXPECT_TRUE(store.has_value()) << store.error().message();
+  return store.has_value() ? *std::move(store) : nullptr;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Store, StoreSuite,
+    ::testing::Values(
+        Backend{"MemoryInline", false,
+                [](const std::string&, const runtime::Clock& clock) {
+                  return store::NewMemoryStore(clock, /*inline_commits=*/true);
+                }},
+        Backend{"MemoryThreaded", false,
+                [](const std::string&, const runtime::Clock& clock) { return store::NewMemoryStore(clock); }},
+        Backend{"Sqlite", true, OpenSqlite}),
+    BackendName);
+
+}  // namespace kuma::store_test

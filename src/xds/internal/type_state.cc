@@ -1,0 +1,104 @@
+#include "xds/internal/type_state.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kuma::xds::internal {
+namespace {
+
+// Contents that an entry remembers; beyond this it could be anything.
+constexpr size_t kMaxPossible = 8;
+
+}  // namespace
+
+void Held::SetUnknown(const SealedPtr& possible) {
+  unknown = true;
+  if (anything || std::find(maybe.begin(), maybe.end(), possible) != maybe.end()) return;
+  if (maybe.size() == kMaxPossible) {
+    anything = true;
+    maybe.clear();
+    return;
+  }
+  maybe.push_back(possible);
+}
+
+void Held::Acknowledge(SealedPtr content) {
+  // The last good content, sent again, proves nothing about the rejected one.
+  if (content != nullptr && (certain == nullptr || !bundle::SameContent(*certain, *content))) rejection.reset();
+  certain = std::move(content);
+  claimed.reset();
+  unknown = anything = false;
+  maybe.clear();
+  removal_due.reset();
+  gated_since.reset();
+}
+
+bool InFlight::Holds(std::string_view name) const {
+  return std::any_of(resources.begin(), resources.end(), [&](const SealedPtr& r) { return r->name == name; });
+}
+
+Held& TypeState::Touch(std::string_view name) {
+  if (Held* held = FindOverlay(name)) return *held;
+  Held& held = overlay[std::string(name)];
+  if (const SealedPtr* certain = bundle::FindPtr(*base, name); certain != nullptr && Subscribed(name)) {
+    held.certain = *certain;
+  }
+  return held;
+}
+
+void TypeState::Believe(std::string_view name, const Doubt& doubt) {
+  Held& held = Touch(name);
+  held.unknown = true;
+  for (const SealedPtr& possible : doubt.possible) held.SetUnknown(possible);
+  const bool known = !held.claimed || std::any_of(doubt.possible.begin(), doubt.possible.end(), [&](const auto& possible) {
+    return possible->VersionText() == *held.claimed;
+  });
+  if (doubt.anything || !known) held.SetUnknown();
+}
+
+Held* TypeState::FindOverlay(std::string_view name) {
+  const auto found = overlay.find(name);
+  return found == overlay.end() ? nullptr : &found->second;
+}
+
+bool TypeState::HasSurely(std::string_view name) const {
+  const auto found = overlay.find(name);
+  if (found != overlay.end()) return found->second.HasSurely();
+  return bundle::Find(*base, name) != nullptr && Subscribed(name);
+}
+
+bool TypeState::HasSomething(std::string_view name) const {
+  const auto found = overlay.find(name);
+  if (found != overlay.end()) return found->second.HasSomething();
+  return bundle::Find(*base, name) != nullptr && Subscribed(name);
+}
+
+void TypeState::Share(const SealedListPtr& desired) {
+  std::map<std::string, Held, std::less<>> rest;
+  Walk(desired, [&](std::string_view name, const SealedPtr* want, const SealedPtr* have, Held* entry) {
+    if (want != nullptr) {
+      if (entry != nullptr && entry->rejection && entry->rejection->version != (*want)->version) {
+        entry->rejection.reset();  // nobody wants that any more
+      }
+      const SealedPtr* certain = entry != nullptr ? &entry->certain : have;
+      const bool same = certain != nullptr && *certain != nullptr && bundle::SameContent(**certain, **want);
+      if (same && (entry == nullptr || entry->IsPlain())) return;
+      // What it lacks is an entry too, an empty one: the list that is shared from now on holds the name.
+      if (entry == nullptr) {
+        if (have != nullptr) rest[std::string(name)].certain = *have;
+        else rest[std::string(name)];
+      } else {
+        rest.emplace(name, std::move(*entry));
+      }
+    } else if (entry != nullptr) {
+      if (entry->HasSomething() || entry->resend || entry->tell_absent) rest.emplace(name, std::move(*entry));
+    } else if (have != nullptr) {
+      rest[std::string(name)].certain = *have;
+    }
+  });
+  overlay = std::move(rest);
+  base = desired;
+  if (!wildcard || names.size() > 0) names.ShareWith(desired);
+}
+
+}  // namespace kuma::xds::internal

@@ -1,0 +1,160 @@
+#pragma once
+
+// What a session knows about one resource type of its client. The memory of a client in step is a pointer to a list
+// that it shares with others; `overlay` holds the names that deviate from it.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bundle/bundle.h"
+#include "runtime/clock.h"
+#include "xds/internal/name_set.h"
+
+namespace kuma::xds::internal {
+
+using bundle::SealedListPtr;
+using bundle::SealedPtr;
+using runtime::Time;
+
+struct Rejection {
+  bundle::ContentHash version;
+  Time retry_at{};  // zero: never
+  uint32_t tries = 1;
+};
+
+// What the client has under one name.
+struct Held {
+  SealedPtr certain;                   // the content that it acknowledged last; null: none
+  std::optional<std::string> claimed;  // it named this version when it connected; we do not have its content
+  bool unknown = false;                // it may run something else than the two above say
+  bool anything = false;               // what that could be is not known
+  std::vector<SealedPtr> maybe;        // what that could be: contents of rejected responses
+  bool resend = false;                 // to be sent even if it has it
+  bool tell_absent = false;            // to be told so if it does not exist
+  std::optional<Rejection> rejection;  // quarantined content
+  std::optional<Time> removal_due;
+  std::optional<Time> gated_since;
+
+  bool HasSomething() const { return certain != nullptr || claimed.has_value() || unknown; }
+  bool HasSurely() const { return certain != nullptr || (claimed.has_value() && !unknown); }
+  // True if `certain` says everything.
+  bool IsPlain() const {
+    return !claimed && !unknown && !resend && !tell_absent && !rejection && !removal_due && !gated_since;
+  }
+  void SetUnknown(const SealedPtr& possible);
+  void SetUnknown() { unknown = anything = true; }
+  // It acknowledged `content` (null: that it is gone). Requests for resending stay: they came after it was sent.
+  void Acknowledge(SealedPtr content);
+};
+
+struct InFlight {
+  std::string nonce;
+  bundle::Revision revision;
+  Time sent_at;
+  std::vector<SealedPtr> resources;
+  std::vector<std::string> removed;
+
+  bool Holds(std::string_view name) const;
+};
+
+// Endpoints that must be acknowledged before a listener may use their cluster.
+struct Awaited {
+  Time since;
+  bool sent = false;
+  bool owed = false;  // their cluster was acknowledged since they were sent last
+};
+
+struct Doubt {
+  std::vector<SealedPtr> possible;
+  bool anything = false;
+};
+
+struct TypeState {
+  bool requested = false;
+  bool wildcard = false;
+  bool owes_first = false;  // a new wildcard subscription is answered even if there is nothing
+  NameSet names;            // subscribed by name
+  SealedListPtr base = bundle::EmptyList();  // held, as far as subscribed and not in the overlay
+  std::map<std::string, Held, std::less<>> overlay;
+  std::unique_ptr<InFlight> in_flight;
+  std::map<std::string, Awaited, std::less<>> awaited;  // of endpoints only
+  std::set<std::string, std::less<>> suspects;          // of rejected responses that named no culprit
+  size_t probe = 0;                                     // how many of them are tried at once
+  std::map<std::string, Doubt, std::less<>> doubts;     // recalled, waiting for the first request
+
+  bool Subscribed(std::string_view name) const { return wildcard || names.Contains(name); }
+  // Believes a recalled doubt.
+  void Believe(std::string_view name, const Doubt& doubt);
+  // The entry of the overlay, made from the base if there is none.
+  Held& Touch(std::string_view name);
+  Held* FindOverlay(std::string_view name);
+  bool HasSurely(std::string_view name) const;
+  bool HasSomething(std::string_view name) const;
+  bool IsQuiet(const SealedListPtr& desired) const {
+    return base == desired && overlay.empty() && !owes_first && in_flight == nullptr;
+  }
+  // Makes every held name an entry of the overlay, as far as `keep` says so, and forgets the rest.
+  template <class Keep>
+  void Unshare(Keep keep);
+  // Shares `desired` from now on. REQUIRES: nothing is in flight or to be sent.
+  void Share(const SealedListPtr& desired);
+
+  // Calls visit(name, desired, held, entry) for each name of the three sources in order. `desired` and `held` (of
+  // the base) are null if there is none or the client is not subscribed to it; `entry` comes before `held`. Entries
+  // may be changed, not added or erased.
+  template <class Visit>
+  void Walk(const SealedListPtr& desired, Visit visit);
+};
+
+template <class Keep>
+void TypeState::Unshare(Keep keep) {
+  std::map<std::string, Held, std::less<>> all;
+  for (auto& [name, held] : overlay) {
+    if (keep(name)) all.emplace(name, std::move(held));
+  }
+  for (const SealedPtr& resource : *base) {
+    if (overlay.contains(resource->name) || !Subscribed(resource->name) || !keep(resource->name)) continue;
+    all[resource->name].certain = resource;
+  }
+  overlay = std::move(all);
+  base = bundle::EmptyList();
+}
+
+template <class Visit>
+void TypeState::Walk(const SealedListPtr& desired, Visit visit) {
+  const bool all = wildcard || (names.Covers(desired) && names.Covers(base));
+  auto d = desired->begin();
+  auto b = base->begin();
+  auto o = overlay.begin();
+  const auto d_end = desired->end();
+  const auto b_end = base->end();
+  const auto o_end = overlay.end();
+  while (d != d_end || b != b_end || o != o_end) {
+    if (d != d_end && b != b_end && *d == *b && (o == o_end || (*d)->name < o->first)) {
+      ++d;  // the same content, acknowledged: nothing to see
+      ++b;
+      continue;
+    }
+    std::string_view name;
+    if (d != d_end) name = (*d)->name;
+    if (b != b_end && (d == d_end || (*b)->name < name)) name = (*b)->name;
+    if (o != o_end && ((d == d_end && b == b_end) || o->first < name)) name = o->first;
+    const SealedPtr* want = d != d_end && (*d)->name == name ? &*d++ : nullptr;
+    const SealedPtr* have = b != b_end && (*b)->name == name ? &*b++ : nullptr;
+    Held* entry = nullptr;
+    if (o != o_end && o->first == name) {
+      entry = &o->second;
+      ++o;
+    }
+    if (!all && !Subscribed(name)) want = have = nullptr;
+    visit(name, want, have, entry);
+  }
+}
+
+}  // namespace kuma::xds::internal
