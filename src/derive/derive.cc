@@ -1,5 +1,6 @@
 #include "derive/derive.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <unordered_set>
@@ -74,8 +75,10 @@ bool SameButStatus(const model::Resource& a, const model::Resource& b) {
 struct Derivation::State {
   // One call of Run, RunTimers or OnConnection.
   struct Step {
+    Step(const MeshState& mesh_state, WallTime time) : state(mesh_state), now(time) {}
+
     const MeshState& state;
-    WallTime now;
+    const WallTime now;
     std::map<ResourceKey, ResourcePtr> wanted;  // null: deleted
     std::set<NameOfMesh> workloads;             // to look at: the Workload and the MeshService of that name
     std::set<NameOfMesh> services;              // MeshServices to look at
@@ -95,6 +98,8 @@ struct Derivation::State {
       if (Held(resource->key()) == nullptr) Want(resource);
     }
   };
+
+  enum class Topic { kNameTaken, kNoVip };
 
   // Addresses of one resource; they stay its own whatever a write of it says.
   struct HeldVips {
@@ -123,14 +128,16 @@ struct Derivation::State {
   void DeriveWorld(Step& step);
   void DeriveDefaultsOf(Step& step, const std::string& mesh);
   void DeriveWorkload(Step& step, const NameOfMesh& name);
+  void DeriveWorkloadItself(Step& step, const NameOfMesh& name, const std::vector<ResourcePtr>& dataplanes);
   void DeriveGeneratedService(Step& step, const NameOfMesh& name, const std::vector<ResourcePtr>& dataplanes);
   void DeriveService(Step& step, const NameOfMesh& name);
   std::vector<Derived> Finish(Step& step);
 
   std::vector<ResourcePtr> DataplanesOf(const NameOfMesh& workload_name) const;
+  mesh::MembersPtr MembersOf(const Step& step, const model::Resource& service) const;
   bool IsConnected(const model::Resource& dataplane) const;
-  void Notify(const ResourceKey& key, std::string text);
-  void EndNotice(const ResourceKey& key) { active_notices.erase(key); }
+  void Notify(Topic topic, const ResourceKey& key, std::string text);
+  void EndNotice(Topic topic, const ResourceKey& key) { active_notices.erase({topic, key}); }
 
   Settings settings;
   bool started = false;
@@ -141,7 +148,7 @@ struct Derivation::State {
   std::map<ResourceKey, HeldVips> vips;
   std::map<ResourceKey, WallTime> deletion_due;
   std::set<std::pair<WallTime, ResourceKey>> due_by_time;
-  std::map<ResourceKey, std::string> active_notices;
+  std::map<std::pair<Topic, ResourceKey>, std::string> active_notices;
   std::vector<Notice> new_notices;
 };
 
@@ -156,7 +163,7 @@ void Derivation::State::Take(Step& step, const ChangeSet& changes) {
     } else if (key.kind == kMeshService) {
       TakeMeshService(step, change);
     } else if (key.kind == kWorkload) {
-      step.workloads.emplace(key.mesh, key.name);
+      if (change.inputs_changed) step.workloads.emplace(key.mesh, key.name);
     } else if (key.kind == kHostnameGenerator) {
       step.new_generators = step.new_generators || change.inputs_changed;
     } else if (key.kind == kMesh) {
@@ -319,6 +326,18 @@ std::vector<ResourcePtr> Derivation::State::DataplanesOf(const NameOfMesh& workl
   return dataplanes;
 }
 
+mesh::MembersPtr Derivation::State::MembersOf(const Step& step, const model::Resource& service) const {
+  if (!step.wanted.contains(service.key())) {
+    return step.state.current().Mesh(service.mesh())->MembersOf(service.name());
+  }
+  // This step has made its selector; the index of the MeshState will know it after the step.
+  auto members = std::make_shared<mesh::Members>();
+  for (ResourcePtr& dataplane : DataplanesOf({service.mesh(), service.name()})) {
+    if (mesh::SelectorMatches(service, *dataplane)) members->push_back(std::move(dataplane));
+  }
+  return members;
+}
+
 bool Derivation::State::IsConnected(const model::Resource& dataplane) const {
   const auto found = connected.find(dataplane.mesh());
   return found != connected.end() && found->second.contains(dataplane.name());
@@ -328,7 +347,11 @@ void Derivation::State::DeriveWorkload(Step& step, const NameOfMesh& name) {
   if (!step.HasMesh(name.first)) return;
   const std::vector<ResourcePtr> dataplanes = DataplanesOf(name);
   if (settings.generate_mesh_services) DeriveGeneratedService(step, name, dataplanes);
+  DeriveWorkloadItself(step, name, dataplanes);
+}
 
+void Derivation::State::DeriveWorkloadItself(Step& step, const NameOfMesh& name,
+                                             const std::vector<ResourcePtr>& dataplanes) {
   const ResourceKey key = KeyOf(kWorkload, name.first, name.second);
   const ResourcePtr held = step.Held(key);
   if (held == nullptr && (dataplanes.empty() || !settings.generate_mesh_services)) return;
@@ -352,7 +375,7 @@ void Derivation::State::DeriveWorkload(Step& step, const NameOfMesh& name) {
     spec = held->Spec<workload::Spec>();
     if (const auto* known = held->Status<workload::Status>()) status = *known;
   }
-  status.dataplane_proxies = CountProxies(dataplanes, [this](const auto& dp) { return IsConnected(dp); });
+  status.dataplane_proxies = CountProxies(dataplanes, [this](const auto& dataplane) { return IsConnected(dataplane); });
   step.Want(model::MakeResource(workload::Type(), std::move(meta), spec, status));
 }
 
@@ -366,14 +389,14 @@ void Derivation::State::DeriveGeneratedService(Step& step, const NameOfMesh& nam
   Ports ports = ChoosePorts(dataplanes, ours ? held->Spec<mesh_service::Spec>().ports : no_ports);
   if (held != nullptr && !ours) {
     if (ports.empty()) {
-      EndNotice(key);
+      EndNotice(Topic::kNameTaken, key);
     } else {
-      Notify(key, base::Format("no MeshService is generated for workload {}: {} exists and was made by a user",
+      Notify(Topic::kNameTaken, key, base::Format("no MeshService is generated for workload {}: {} exists and was made by a user",
                                name.second, key.ToString()));
     }
     return;
   }
-  EndNotice(key);
+  EndNotice(Topic::kNameTaken, key);
   if (ports.empty()) {
     if (!ours) return;
     if (model::ParseRfc3339(held->meta().Label(kGracePeriodLabel)).has_value()) return;
@@ -422,7 +445,7 @@ void Derivation::State::DeriveService(Step& step, const NameOfMesh& name) {
     if (const std::optional<std::string> ip = pool.Take(own.kri, step.now)) {
       own.ips.push_back(*ip);
     } else {
-      Notify(key, base::Format("no VIP: {} is used up", settings.mesh_service_cidr));
+      Notify(Topic::kNoVip, key, base::Format("no VIP: {} is used up", settings.mesh_service_cidr));
     }
   }
   if (status.vips.empty()) {
@@ -440,13 +463,8 @@ void Derivation::State::DeriveService(Step& step, const NameOfMesh& name) {
   }
 
   if (IsLocal(held->meta())) {
-    // The index of the MeshState does not know a selector that this step has just made.
-    const bool is_new = step.state.Find(key) == nullptr;
-    const std::vector<ResourcePtr> members =
-        is_new ? MembersOfNew(*held, DataplanesOf(name))
-               : *step.state.current().Mesh(name.first)->MembersOf(name.second);
-    status.dataplane_proxies =
-        CountProxies(members, spec.ports, [this](const auto& dp) { return IsConnected(dp); });
+    status.dataplane_proxies = CountProxies(*MembersOf(step, *held), spec.ports,
+                                            [this](const auto& dataplane) { return IsConnected(dataplane); });
     spec.state = status.dataplane_proxies.healthy > 0 ? mesh_service::State::kAvailable
                                                       : mesh_service::State::kUnavailable;
     status.tls.status = mesh_service::TlsStatus::kNotReady;
@@ -472,8 +490,8 @@ std::vector<Derived> Derivation::State::Finish(Step& step) {
   return writes;
 }
 
-void Derivation::State::Notify(const ResourceKey& key, std::string text) {
-  std::string& active = active_notices[key];
+void Derivation::State::Notify(Topic topic, const ResourceKey& key, std::string text) {
+  std::string& active = active_notices[{topic, key}];
   if (active == text) return;
   active = text;
   new_notices.push_back({key, std::move(text)});
@@ -485,7 +503,7 @@ Derivation::Derivation(Settings settings) : state_(std::make_unique<State>(std::
 Derivation::~Derivation() = default;
 
 std::vector<Derived> Derivation::Run(const MeshState& state, const ChangeSet& changes, WallTime now) {
-  State::Step step{.state = state, .now = now};
+  State::Step step(state, now);
   state_->Take(step, changes);
   state_->DeriveWorld(step);
   for (const std::string& mesh : step.new_meshes) state_->DeriveDefaultsOf(step, mesh);
@@ -503,7 +521,7 @@ std::vector<Derived> Derivation::Run(const MeshState& state, const ChangeSet& ch
 
 Derivation::Timed Derivation::RunTimers(const MeshState& state, WallTime now) {
   Timed timed;
-  State::Step step{.state = state, .now = now};
+  State::Step step(state, now);
   auto& due = state_->due_by_time;
   while (!due.empty() && due.begin()->first <= now) {
     const ResourceKey key = due.begin()->second;
@@ -528,12 +546,13 @@ std::vector<Derived> Derivation::OnConnection(const MeshState& state, const base
   if (!state_->started) return {};
   const ResourcePtr dataplane = state.Find(KeyOf(kDataplane, proxy.mesh, proxy.name));
   if (dataplane == nullptr) return {};
-  State::Step step{.state = state, .now = {}};
+  State::Step step(state, WallTime());
   for (std::string& service : state.ServicesOf(*dataplane)) {
     state_->DeriveService(step, {proxy.mesh, std::move(service)});
   }
-  if (std::string workload_name = WorkloadOf(*dataplane); !workload_name.empty()) {
-    state_->DeriveWorkload(step, {proxy.mesh, std::move(workload_name)});
+  if (const std::string name = WorkloadOf(*dataplane);
+      !name.empty() && state.Find(KeyOf(kWorkload, proxy.mesh, name)) != nullptr) {
+    state_->DeriveWorkloadItself(step, {proxy.mesh, name}, state_->DataplanesOf({proxy.mesh, name}));
   }
   return state_->Finish(step);
 }

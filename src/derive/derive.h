@@ -12,7 +12,7 @@
 
 #include "base/ids.h"
 #include "mesh/mesh_state.h"
-#include "model/resource_type.h"
+#include "model/resource.h"
 
 namespace kuma::derive {
 
@@ -25,14 +25,11 @@ struct Settings {
   bool generate_mesh_services = true;           // from kuma.io/workload labels, on Universal; Workloads, too
   std::chrono::nanoseconds deletion_grace_period = std::chrono::hours(1);  // of generated MeshServices without members
   std::string mesh_service_cidr = "241.0.0.0/8";
-  std::string mesh_external_service_cidr = "242.0.0.0/8";
-  std::string mesh_multi_zone_service_cidr = "243.0.0.0/8";
   // The four default policies of a new mesh, unless its skipCreatingInitialPolicies names them. Labels and owner are
   // set by derive.
   std::function<std::vector<model::ResourcePtr>(const std::string& mesh)> default_policies;
   // Makes the Secret with the first dataplane-token signing key of a mesh (an RSA key: slow, once a mesh).
   std::function<model::ResourcePtr(const std::string& mesh)> first_signing_key;
-  const model::TypeTable* types = nullptr;
 };
 
 // A derived write. Put: `resource`; Delete: resource is null.
@@ -65,10 +62,10 @@ class Derivation {
   explicit Derivation(Settings settings);
   ~Derivation();
 
-  // What follows from `changes`; `state` holds them already. One call for every ChangeSet, in order; the first one holds
-  // all that there is (it may be empty) and makes the defaults. Writes must be applied to the MeshState before the next
-  // call; the call with their ChangeSet then returns nothing (a fixed point). Sorted by key, one for each key.
-  // Cost in proportion to the changes.
+  // What follows from `changes`; `state` holds them already. One call for every ChangeSet, in order, save those of
+  // OnConnection's writes; the first one holds all that there is (it may be empty) and makes the defaults. Writes must be
+  // applied to the MeshState before the next call; the call with their ChangeSet then returns nothing (a fixed point).
+  // Sorted by key, one for each key. Cost in proportion to the changes.
   std::vector<Derived> Run(const mesh::MeshState& state, const mesh::ChangeSet& changes, model::WallTime now);
 
   // What is due by time alone (grace periods), and when to call next.

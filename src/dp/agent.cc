@@ -95,15 +95,15 @@ base::Status Agent::SendBootstrap() {
   options.tls.ca_pem = ca_.pem;
   options.tls.skip_verify = settings.skip_verify;
   options.connect_timeout = seconds(5);
+  options.request_timeout = kRequestTime;
   options.http2 = false;
   cp_client_ = std::make_unique<net::HttpClient>(loop_, std::move(options));
-  CallControlPlane("/bootstrap", model::ToJson(BootstrapRequest(settings, input)), kRequestTime,
+  CallControlPlane("/bootstrap", model::ToJson(BootstrapRequest(settings, input)),
                    [this](Answer answer) { OnBootstrapAnswer(answer); });
   return base::Ok{};
 }
 
-void Agent::CallControlPlane(std::string_view path, std::string body, runtime::Duration,
-                             net::HttpClient::Done done) {
+void Agent::CallControlPlane(std::string_view path, std::string body, net::HttpClient::Done done) {
   std::string url = options_.settings.cp_url;
   while (url.ends_with('/')) url.pop_back();
   auto request = net::MakeRequest("POST", url + std::string(path));
@@ -252,7 +252,7 @@ void Agent::LeaveMesh() {
   const model::Object body{{"mesh", options_.proxy.mesh},
                            {"name", options_.proxy.name},
                            {"dataplaneToken", token.has_value() ? *token : ""}};
-  CallControlPlane("/drain", model::ToJson(body), kLeaveTime, [this](Answer answer) {
+  CallControlPlane("/drain", model::ToJson(body), [this](Answer answer) {
     if (stage_ != Stage::kDraining) return;
     left_mesh_ = answer.has_value() && answer->status == 200;
     if (left_mesh_) {
@@ -308,10 +308,10 @@ void Agent::StopEnvoy(std::string_view reason) {
 }
 
 void Agent::CallAdmin(std::string_view method, std::string_view target, net::HttpClient::Done done) {
-  const bool v6 = admin_->host.find(':') != std::string::npos;
-  const std::string origin = admin_->unix_socket.empty()
-                                 ? base::Format(v6 ? "http://[{}]:{}" : "http://{}:{}", admin_->host, admin_->port)
-                                 : "http://localhost";
+  std::string origin = "http://localhost";
+  if (admin_->unix_socket.empty()) {
+    origin = "http://" + net::Address{.host = admin_->host, .port = admin_->port}.ToString();
+  }
   auto request = net::MakeRequest(std::string(method), origin + std::string(target));
   if (!request.has_value()) return done(std::move(request).error());
   admin_client_->Send(*std::move(request), std::move(done));

@@ -67,7 +67,7 @@ class Agent {
   void WaitForIdle();
   void StopEnvoy(std::string_view reason);
 
-  void CallControlPlane(std::string_view path, std::string body, runtime::Duration timeout, net::HttpClient::Done done);
+  void CallControlPlane(std::string_view path, std::string body, net::HttpClient::Done done);
   void CallAdmin(std::string_view method, std::string_view target, net::HttpClient::Done done);
   void Fail(const std::string& message);
   void Finish(int code);
@@ -83,7 +83,6 @@ class Agent {
 
   runtime::Time started_;
   std::string last_reason_;
-  std::string ca_source_;
   TrustedCa ca_;
   std::unique_ptr<net::HttpClient> cp_client_;
 

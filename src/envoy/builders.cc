@@ -159,6 +159,21 @@ void SpeakHttp2(ClusterDraft& cluster) {
   cluster.Http().mutable_explicit_http_config()->mutable_http2_protocol_options();
 }
 
+api::HeaderMatcher HeaderMatcherOf(HeaderMatchKind kind, std::string_view name, std::string_view value) {
+  api::HeaderMatcher matcher;
+  matcher.set_name(std::string(name));
+  switch (kind) {
+    case HeaderMatchKind::kExact: matcher.mutable_string_match()->set_exact(std::string(value)); break;
+    case HeaderMatchKind::kPrefix: matcher.mutable_string_match()->set_prefix(std::string(value)); break;
+    case HeaderMatchKind::kRegularExpression:
+      matcher.mutable_string_match()->mutable_safe_regex()->set_regex(std::string(value));
+      break;
+    case HeaderMatchKind::kPresent: matcher.set_present_match(true); break;
+    case HeaderMatchKind::kAbsent: matcher.set_present_match(false); break;
+  }
+  return matcher;
+}
+
 api::FractionalPercent FractionalPercent(double percent) {
   api::FractionalPercent result;
   if (std::floor(percent) == percent) {

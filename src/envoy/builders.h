@@ -60,6 +60,10 @@ ClusterDraft StaticCluster(std::string_view name, const api::Address& address, b
 void SpeakHttp1(ClusterDraft& cluster);
 void SpeakHttp2(ClusterDraft& cluster);
 
+enum class HeaderMatchKind : uint8_t { kExact, kPrefix, kRegularExpression, kPresent, kAbsent };
+// `value` is not read for kPresent and kAbsent.
+api::HeaderMatcher HeaderMatcherOf(HeaderMatchKind kind, std::string_view name, std::string_view value);
+
 // A percentage with up to four decimals as Envoy's fraction.
 api::FractionalPercent FractionalPercent(double percent);
 

@@ -27,14 +27,14 @@ struct ResourceKey {
 };
 
 struct Metadata {
-  std::string mesh;  // empty for global kinds
-  std::string name;
-  Labels labels;
-  WallTime creation_time;
-  WallTime modification_time;
-  Revision revision;  // of the last write; what compare-and-set expects. Set by the store.
+  std::string mesh = {};  // empty for global kinds
+  std::string name = {};
+  Labels labels = {};
+  WallTime creation_time = {};
+  WallTime modification_time = {};
+  Revision revision = {};  // of the last write; what compare-and-set expects. Set by the store.
   // Deleting the owner deletes this (the Mesh of a mesh-scoped resource, and so on).
-  std::optional<ResourceKey> owner;
+  std::optional<ResourceKey> owner = {};
   // A Dataplane that its own proxy registered: its life follows the proxy's connection.
   bool owned_by_proxy = false;
 

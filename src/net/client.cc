@@ -18,19 +18,22 @@ namespace kuma::net {
 namespace {
 
 constexpr base::Logger kLog("net");
-constexpr auto kUseful = std::chrono::seconds(10);  // a connection that lived this long resets the backoff
+constexpr auto kUseful =
+    std::chrono::seconds(10);  // a connection that lived this long resets the backoff
 
 using internal::ClientLink;
 using internal::Credentials;
 using internal::LinkTarget;
 
 bool MayRepeat(const std::string& method) {
-  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
+  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
+         method == "OPTIONS";
 }
 
 // "GET http://localhost:5681/meshes"
 std::string Describe(const HttpRequest& request) {
-  return base::Format("{} {}://{}{}", request.method, request.scheme, request.authority, request.target);
+  return base::Format("{} {}://{}{}", request.method, request.scheme, request.authority,
+                      request.target);
 }
 
 std::string Seconds(runtime::Duration time) {
@@ -50,13 +53,15 @@ class HttpClient::State : public std::enable_shared_from_this<HttpClient::State>
     exchange->request = std::move(request);
     exchange->done = std::move(done);
     exchanges_.push_back(exchange);
-    if (stopped_) return Finish(*exchange, base::Error(base::Code::kCancelled, "the HTTP client was stopped"));
+    if (stopped_)
+      return Finish(*exchange, base::Error(base::Code::kCancelled, "the HTTP client was stopped"));
     auto origin = OriginOf(exchange->request);
     if (!origin.has_value()) return Finish(*exchange, std::move(origin).error());
     exchange->origin = *origin;
-    exchange->timer = loop_.PostAfter(options_.request_timeout, [this, weak = std::weak_ptr(exchange)] {
-      if (const auto late = weak.lock()) OnTimeout(*late);
-    });
+    exchange->timer =
+        loop_.PostAfter(options_.request_timeout, [this, weak = std::weak_ptr(exchange)] {
+          if (const auto late = weak.lock()) OnTimeout(*late);
+        });
     (*origin)->waiting.push_back(std::move(exchange));
     Dispatch(**origin);
   }
@@ -79,11 +84,11 @@ class HttpClient::State : public std::enable_shared_from_this<HttpClient::State>
   struct Origin;
   // One request, from Send to `done`.
   struct Exchange {
-    HttpRequest request;    // empty body once it was handed over for good
+    HttpRequest request;  // empty body once it was handed over for good
     Done done;
     Origin* origin = nullptr;
     std::weak_ptr<ClientLink> link;
-    uint64_t number = 0;    // on the link
+    uint64_t number = 0;  // on the link
     bool repeatable = false;
     bool repeated = false;
     runtime::Timer timer;
@@ -129,12 +134,13 @@ class HttpClient::State : public std::enable_shared_from_this<HttpClient::State>
       origin.waiting.pop_front();
       Begin(link, std::move(exchange));
     }
-    const size_t connecting = static_cast<size_t>(std::count_if(
-        origin.links.begin(), origin.links.end(), [](const auto& link) { return link->session() == nullptr; }));
+    const size_t connecting = static_cast<size_t>(
+        std::count_if(origin.links.begin(), origin.links.end(),
+                      [](const auto& link) { return link->session() == nullptr; }));
     const bool http2 = std::any_of(origin.links.begin(), origin.links.end(),
                                    [](const auto& link) { return link->http2() != nullptr; });
-    if (origin.waiting.size() > connecting && origin.links.size() < options_.connections_per_origin &&
-        !(http2 && connecting > 0)) {
+    if (origin.waiting.size() > connecting &&
+        origin.links.size() < options_.connections_per_origin && !(http2 && connecting > 0)) {
       OpenLink(origin);
     }
   }
@@ -166,7 +172,8 @@ class HttpClient::State : public std::enable_shared_from_this<HttpClient::State>
     link->Start(options_.connect_timeout);
   }
 
-  void OnLinkClosed(Origin& origin, const std::shared_ptr<ClientLink>& link, const base::Error& why) {
+  void OnLinkClosed(Origin& origin, const std::shared_ptr<ClientLink>& link,
+                    const base::Error& why) {
     std::erase(origin.links, link);
     // Nobody is left who could serve the waiting, and a new attempt would meet the same fault.
     if (link == nullptr || link->ready_at == runtime::Time{}) {
@@ -179,7 +186,8 @@ class HttpClient::State : public std::enable_shared_from_this<HttpClient::State>
 
   void Begin(const std::shared_ptr<ClientLink>& link, std::shared_ptr<Exchange> exchange) {
     exchange->link = link;
-    // Only a connection that was kept can have been closed by the server before the request arrived.
+    // Only a connection that was kept can have been closed by the server before the request
+    // arrived.
     exchange->repeatable =
         link->requests_started > 0 && !exchange->repeated && MayRepeat(exchange->request.method);
     ++link->requests_started;
@@ -222,8 +230,9 @@ class HttpClient::State : public std::enable_shared_from_this<HttpClient::State>
     if (const auto link = exchange.link.lock(); link != nullptr && link->session() != nullptr) {
       link->session()->CancelRequest(exchange.number);
     }
-    Finish(exchange, base::Unavailable(base::Format("{}: no answer within {}", Describe(exchange.request),
-                                                    Seconds(options_.request_timeout))));
+    Finish(exchange,
+           base::Unavailable(base::Format("{}: no answer within {}", Describe(exchange.request),
+                                          Seconds(options_.request_timeout))));
   }
 
   // `done` is posted, so that it may do anything, even destroy the client.
@@ -232,14 +241,17 @@ class HttpClient::State : public std::enable_shared_from_this<HttpClient::State>
     Done done = std::exchange(exchange.done, nullptr);
     std::erase_if(exchanges_, [&](const auto& one) { return one.get() == &exchange; });
     if (!done) return;
-    loop_.Post([done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
+    loop_.Post([done = std::move(done), result = std::move(result)]() mutable {
+      done(std::move(result));
+    });
   }
 
   void ScheduleIdleCheck() {
-    idle_ = loop_.PostAfter(std::max<runtime::Duration>(options_.idle_timeout / 4, std::chrono::milliseconds(10)),
-                            [this] {
-                              if (CloseIdle()) ScheduleIdleCheck();
-                            });
+    idle_ = loop_.PostAfter(
+        std::max<runtime::Duration>(options_.idle_timeout / 4, std::chrono::milliseconds(10)),
+        [this] {
+          if (CloseIdle()) ScheduleIdleCheck();
+        });
   }
 
   // True if connections are left.
@@ -322,8 +334,9 @@ class GrpcChannel::State : public std::enable_shared_from_this<GrpcChannel::Stat
       Connect();
     }
     if (stopped_ || broken_ || link_ == nullptr) {
-      const GrpcStatus status = stopped_ ? GrpcStatus{GrpcCode::kCancelled, "the channel was stopped"}
-                                         : GrpcStatus{GrpcCode::kUnavailable, error_.message()};
+      const GrpcStatus status = stopped_
+                                    ? GrpcStatus{GrpcCode::kCancelled, "the channel was stopped"}
+                                    : GrpcStatus{GrpcCode::kUnavailable, error_.message()};
       handler->OnClosed(status, {});
     } else if (waiting_.size() >= options_.waiting_calls) {
       handler->OnClosed({GrpcCode::kResourceExhausted, "too many calls wait for a connection"}, {});
@@ -353,7 +366,8 @@ class GrpcChannel::State : public std::enable_shared_from_this<GrpcChannel::Stat
       TRY_ASSIGN(const Url url, ParseUrl(target));
       tls = url.scheme == "grpcs" || url.scheme == "https";
       if (!tls && url.scheme != "grpc" && url.scheme != "http") {
-        return base::Invalid(base::Format("\"{}\": the scheme must be grpc or grpcs", options_.target));
+        return base::Invalid(
+            base::Format("\"{}\": the scheme must be grpc or grpcs", options_.target));
       }
       target_.host = url.host;
       target_.port = url.port != 0 ? url.port : static_cast<uint16_t>(tls ? 443 : 80);
@@ -363,7 +377,8 @@ class GrpcChannel::State : public std::enable_shared_from_this<GrpcChannel::Stat
     target_.http2_only = true;
     if (tls) {
       TRY_ASSIGN(target_.credentials, Credentials::ForClient(options_.tls, true, false));
-      target_.server_name = options_.tls.server_name.empty() ? target_.host : options_.tls.server_name;
+      target_.server_name =
+          options_.tls.server_name.empty() ? target_.host : options_.tls.server_name;
     }
     return base::Ok{};
   }
@@ -371,14 +386,15 @@ class GrpcChannel::State : public std::enable_shared_from_this<GrpcChannel::Stat
   void Connect() {
     const std::weak_ptr<State> weak = weak_from_this();
     const auto slot = std::make_shared<std::weak_ptr<ClientLink>>();
-    link_ = std::make_shared<ClientLink>(
-        loop_, options_.limits, target_,
-        ClientLink::Events{[weak] {
-                             if (const auto self = weak.lock()) self->OnReady();
-                           },
-                           [weak, slot](const base::Error& why) {
-                             if (const auto self = weak.lock()) self->OnLost(slot->lock(), why);
-                           }});
+    link_ = std::make_shared<ClientLink>(loop_, options_.limits, target_,
+                                         ClientLink::Events{[weak] {
+                                                              if (const auto self = weak.lock())
+                                                                self->OnReady();
+                                                            },
+                                                            [weak, slot](const base::Error& why) {
+                                                              if (const auto self = weak.lock())
+                                                                self->OnLost(slot->lock(), why);
+                                                            }});
     *slot = link_;
     link_->Start(options_.connect_timeout);
   }
@@ -408,7 +424,8 @@ class GrpcChannel::State : public std::enable_shared_from_this<GrpcChannel::Stat
 
   runtime::Duration NextDelay() {
     const Backoff& backoff = options_.backoff;
-    const double grown = static_cast<double>(backoff.initial.count()) * std::pow(backoff.multiplier, attempts_);
+    const double grown =
+        static_cast<double>(backoff.initial.count()) * std::pow(backoff.multiplier, attempts_);
     const double base = std::min(grown, static_cast<double>(backoff.max.count()));
     if (grown < static_cast<double>(backoff.max.count())) ++attempts_;
     const double unit = static_cast<double>(random_.Below(20001)) / 10000.0 - 1.0;
@@ -430,7 +447,7 @@ class GrpcChannel::State : public std::enable_shared_from_this<GrpcChannel::Stat
   const GrpcChannelOptions options_;
   LinkTarget target_;
   std::string authority_;
-  std::shared_ptr<ClientLink> link_;  // null: waits for the next attempt
+  std::shared_ptr<ClientLink> link_;                  // null: waits for the next attempt
   std::vector<std::shared_ptr<ClientLink>> leaving_;  // after GOAWAY
   std::deque<std::pair<GrpcCall, std::unique_ptr<GrpcStreamHandler>>> waiting_;
   base::Error error_ = base::Unavailable("not connected yet");

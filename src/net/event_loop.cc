@@ -20,7 +20,8 @@
 
 namespace kuma::net {
 
-// The queue is shared by all threads and guarded by `mutex`; everything below it belongs to the loop.
+// The queue is shared by all threads and guarded by `mutex`; everything below it belongs to the
+// loop.
 struct EventLoop::State : std::enable_shared_from_this<EventLoop::State> {
   using TimerKey = std::pair<runtime::Time, uint64_t>;
 
@@ -31,7 +32,8 @@ struct EventLoop::State : std::enable_shared_from_this<EventLoop::State> {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.ptr = nullptr;
-    CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &event) == 0, "cannot watch the wake-up descriptor");
+    CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &event) == 0,
+          "cannot watch the wake-up descriptor");
   }
   ~State() {
     close(epoll);
@@ -70,8 +72,8 @@ struct EventLoop::State : std::enable_shared_from_this<EventLoop::State> {
 
   void Run() {
     while (!stop.load(std::memory_order_relaxed)) {
-      const int ready = epoll_wait(epoll, events.data(), static_cast<int>(events.size()),
-                                   WaitMilliseconds());
+      const int ready =
+          epoll_wait(epoll, events.data(), static_cast<int>(events.size()), WaitMilliseconds());
       now = std::chrono::steady_clock::now();
       event_count = static_cast<size_t>(std::max(ready, 0));
       for (event_index = 0; event_index < event_count; ++event_index) Dispatch(events[event_index]);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Event loops: one thread each, around epoll. A connection lives on one loop for ever, and the loop is the
-// executor of everything that belongs to it.
+// Event loops: one thread each, around epoll. A connection lives on one loop for ever, and the loop
+// is the executor of everything that belongs to it.
 
 #include <cstddef>
 #include <cstdint>
@@ -38,9 +38,10 @@ class FdWatcher {
   bool marked_ = false;  // waits for OnTurnEnd
 };
 
-// One thread. Post and Poster are thread-safe, everything else is confined to the loop. The queue of Post is
-// unbounded: whoever posts bounds or coalesces. Servers, clients and channels of a loop are destroyed
-// before it. The destructor ends the task in progress, drops the rest and joins; never call it on the loop.
+// One thread. Post and Poster are thread-safe, everything else is confined to the loop. The queue
+// of Post is unbounded: whoever posts bounds or coalesces. Servers, clients and channels of a loop
+// are destroyed before it. The destructor ends the task in progress, drops the rest and joins;
+// never call it on the loop.
 class EventLoop final : public runtime::SerialExecutor {
  public:
   explicit EventLoop(std::string name);
@@ -65,8 +66,8 @@ class EventLoop final : public runtime::SerialExecutor {
   void Rewatch(int fd, uint32_t events, FdWatcher& watcher);
   // No call of the watcher follows. Call it before the descriptor is closed.
   void Unwatch(int fd, FdWatcher& watcher);
-  // Calls OnTurnEnd once, at the end of this turn (of the next one if called from OnTurnEnd), however often
-  // it is asked for.
+  // Calls OnTurnEnd once, at the end of this turn (of the next one if called from OnTurnEnd),
+  // however often it is asked for.
   void CallAtTurnEnd(FdWatcher& watcher);
   // Destroys the object when nothing of this turn can use it any more.
   void DeleteLater(std::shared_ptr<void> object);

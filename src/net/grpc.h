@@ -1,6 +1,7 @@
 #pragma once
 
-// gRPC streams, the same for server and client. Messages are bytes: what is in them is not net's business.
+// gRPC streams, the same for server and client. Messages are bytes: what is in them is not net's
+// business.
 
 #include <chrono>
 #include <cstddef>
@@ -57,21 +58,22 @@ base::Error ToError(const GrpcStatus& status);
 // Immutable bytes, shared by streams of all threads.
 using Slice = std::shared_ptr<const std::string>;
 
-// One bidirectional stream. Confined to loop(): post there from elsewhere. Valid from OnStart until OnClosed
-// of its handler returns. An interface, so that tests can fake it.
+// One bidirectional stream. Confined to loop(): post there from elsewhere. Valid from OnStart until
+// OnClosed of its handler returns. An interface, so that tests can fake it.
 class GrpcStream {
  public:
   virtual ~GrpcStream() = default;
 
   virtual runtime::SerialExecutor& loop() = 0;
 
-  // Queues one message: `head` followed by the slices, which are sent without being joined. False: the stream
-  // is over, or this message would exceed Limits::queued_bytes; then the stream is closed with
-  // RESOURCE_EXHAUSTED, because a lost message would break the protocol above. Slices must not be null.
+  // Queues one message: `head` followed by the slices, which are sent without being joined. False:
+  // the stream is over, or this message would exceed Limits::queued_bytes; then the stream is
+  // closed with RESOURCE_EXHAUSTED, because a lost message would break the protocol above. Slices
+  // must not be null.
   virtual bool Send(std::string head, std::vector<Slice> slices) = 0;
 
-  // Server: ends the stream with a status after what is queued. Client: kOk half-closes after what is queued;
-  // any other code cancels the stream at once. Only the first call counts.
+  // Server: ends the stream with a status after what is queued. Client: kOk half-closes after what
+  // is queued; any other code cancels the stream at once. Only the first call counts.
   virtual void Finish(GrpcStatus status, Headers trailers) = 0;
 
   // Bytes queued and not yet handed to the socket.
@@ -81,13 +83,14 @@ class GrpcStream {
   bool Send(std::string message) { return Send(std::move(message), {}); }
 };
 
-// What a stream tells its owner. The stream owns its handler and destroys it after OnClosed. All calls are on
-// the stream's loop. A handler may call its stream from each of them, but destroys no server, client or channel.
+// What a stream tells its owner. The stream owns its handler and destroys it after OnClosed. All
+// calls are on the stream's loop. A handler may call its stream from each of them, but destroys no
+// server, client or channel.
 class GrpcStreamHandler {
  public:
   virtual ~GrpcStreamHandler() = default;
-  // First call. The stream stays valid until OnClosed returns. A client call that never reached a connection
-  // gets OnClosed without OnStart.
+  // First call. The stream stays valid until OnClosed returns. A client call that never reached a
+  // connection gets OnClosed without OnStart.
   virtual void OnStart(GrpcStream& stream) = 0;
   // Client only: the server's initial metadata; not called if it refuses at once.
   virtual void OnHeaders(const Headers&) {}
@@ -97,17 +100,20 @@ class GrpcStreamHandler {
   virtual void OnHalfClose() {}
   // queued_bytes() fell to Limits::queue_low_bytes after it had been above.
   virtual void OnQueueLow() {}
-  // Server only: the server wants to stop; streams that do not Finish by the deadline are ended by it.
+  // Server only: the server wants to stop; streams that do not Finish by the deadline are ended by
+  // it.
   virtual void OnDrain() {}
-  // Last call. Server: the own status, or kCancelled when the peer reset the stream, kUnavailable when the
-  // connection was lost, kDeadlineExceeded after the call's timeout. Client: the status of the call.
+  // Last call. Server: the own status, or kCancelled when the peer reset the stream, kUnavailable
+  // when the connection was lost, kDeadlineExceeded after the call's timeout. Client: the status of
+  // the call.
   virtual void OnClosed(const GrpcStatus& status, const Headers& trailers) = 0;
 };
 
-// A call that arrives at a server. Values of metadata whose name ends in "-bin" are already decoded.
-// Metadata holds neither pseudo headers nor those of the protocol (te, content-type, grpc-timeout, ...).
+// A call that arrives at a server. Values of metadata whose name ends in "-bin" are already
+// decoded. Metadata holds neither pseudo headers nor those of the protocol (te, content-type,
+// grpc-timeout, ...).
 struct GrpcRequest {
-  std::string path;       // "/package.Service/Method"
+  std::string path;  // "/package.Service/Method"
   std::string authority;
   Headers metadata;
   std::optional<runtime::Duration> timeout;
@@ -118,8 +124,8 @@ struct GrpcRequest {
 struct GrpcAnswer {
   GrpcAnswer(std::unique_ptr<GrpcStreamHandler> accepted) : handler(std::move(accepted)) {}
   template <class T>
-    requires std::is_base_of_v<GrpcStreamHandler, T>
-  GrpcAnswer(std::unique_ptr<T> accepted) : handler(std::move(accepted)) {}
+  requires std::is_base_of_v<GrpcStreamHandler, T> GrpcAnswer(std::unique_ptr<T> accepted)
+      : handler(std::move(accepted)) {}
   GrpcAnswer(GrpcStatus refused) : refusal(std::move(refused)) {}
 
   std::unique_ptr<GrpcStreamHandler> handler;
@@ -129,7 +135,8 @@ struct GrpcAnswer {
 // Called on the loop of the connection; must not block.
 using GrpcRouter = std::function<GrpcAnswer(const GrpcRequest&)>;
 
-// A call to be made by a client. Binary values under names that end in "-bin" are encoded by the transport.
+// A call to be made by a client. Binary values under names that end in "-bin" are encoded by the
+// transport.
 struct GrpcCall {
   std::string path;
   Headers metadata;
@@ -139,7 +146,8 @@ struct GrpcCall {
 // "grpc-timeout": at most eight digits and one of H M S m u n.
 std::optional<runtime::Duration> ParseGrpcTimeout(std::string_view text);
 std::string FormatGrpcTimeout(runtime::Duration timeout);
-// grpc-message: percent-encoding of what is not printable ASCII. Decoding leaves broken escapes alone.
+// grpc-message: percent-encoding of what is not printable ASCII. Decoding leaves broken escapes
+// alone.
 std::string EncodeGrpcMessage(std::string_view text);
 std::string DecodeGrpcMessage(std::string_view text);
 

@@ -184,14 +184,16 @@ base::Result<Url> ParseUrl(std::string_view text) {
   url.scheme = base::ToLower(text.substr(0, separator));
   std::string_view rest = text.substr(separator + 3);
   for (const char c : rest) {
-    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f) return wrong("it has spaces or control characters");
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
+      return wrong("it has spaces or control characters");
   }
   const size_t end = std::min(rest.find_first_of("/?#"), rest.size());
   std::string_view authority = rest.substr(0, end);
   std::string_view target = rest.substr(end);
   target = target.substr(0, target.find('#'));
   url.target = target.starts_with('/') ? std::string(target) : "/" + std::string(target);
-  if (authority.find('@') != std::string_view::npos) return wrong("user and password are not supported");
+  if (authority.find('@') != std::string_view::npos)
+    return wrong("user and password are not supported");
   std::string_view port;
   if (authority.starts_with('[')) {
     const size_t close = authority.find(']');
@@ -211,7 +213,8 @@ base::Result<Url> ParseUrl(std::string_view text) {
     url.port = DefaultPort(url.scheme);
   } else {
     const auto number = base::ParseUint(port);
-    if (!number.has_value() || *number == 0 || *number > 65535) return wrong("the port is not valid");
+    if (!number.has_value() || *number == 0 || *number > 65535)
+      return wrong("the port is not valid");
     url.port = static_cast<uint16_t>(*number);
   }
   return url;

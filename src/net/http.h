@@ -18,8 +18,8 @@
 
 namespace kuma::net {
 
-// Header fields (or gRPC metadata) in order; a name may occur several times. Names are compared without
-// regard to case and stored in lower case.
+// Header fields (or gRPC metadata) in order; a name may occur several times. Names are compared
+// without regard to case and stored in lower case.
 class Headers {
  public:
   using Field = std::pair<std::string, std::string>;
@@ -59,9 +59,9 @@ struct Address {
 
 // A client certificate that was verified against the server's client CA. Immutable.
 struct PeerCertificate {
-  std::string subject;                  // RFC 2253: "CN=admin,O=x"
+  std::string subject;  // RFC 2253: "CN=admin,O=x"
   std::string common_name;
-  std::vector<std::string> dns_names;   // subject alternative names
+  std::vector<std::string> dns_names;  // subject alternative names
   std::vector<std::string> uris;
 };
 
@@ -77,13 +77,13 @@ struct Peer {
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string scheme = "http";   // "http" or "https"
-  std::string authority;         // "host:port"
-  std::string target = "/";      // as sent: path and query, still encoded
+  std::string scheme = "http";  // "http" or "https"
+  std::string authority;        // "host:port"
+  std::string target = "/";     // as sent: path and query, still encoded
   Headers headers;
   std::string body;
   // Set by the server from `target`. A client sends `target` and ignores these.
-  std::string path;              // percent-decoded, without query
+  std::string path;                                        // percent-decoded, without query
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
   // Set by the server.
   HttpVersion version = HttpVersion::kHttp11;
@@ -95,18 +95,19 @@ struct HttpRequest {
 
 struct HttpResponse {
   int status = 200;
-  Headers headers;   // content-length, connection and transfer-encoding are set by the transport
+  Headers headers;  // content-length, connection and transfer-encoding are set by the transport
   std::string body;
 };
 
-// Answers one request. Copyable; the copies stand for the same answer. Thread-safe: answer from anywhere, and
-// after the server is gone. When the last copy is destroyed without an answer, the client gets a 500.
+// Answers one request. Copyable; the copies stand for the same answer. Thread-safe: answer from
+// anywhere, and after the server is gone. When the last copy is destroyed without an answer, the
+// client gets a 500.
 class HttpResponder {
  public:
   using Answer = std::function<void(HttpResponse)>;
 
-  // `answer` is called at most once, on the thread that calls Send. `gone` (may be null) becomes true
-  // when nobody waits any more. Tests pass a lambda.
+  // `answer` is called at most once, on the thread that calls Send. `gone` (may be null) becomes
+  // true when nobody waits any more. Tests pass a lambda.
   explicit HttpResponder(Answer answer, std::shared_ptr<const std::atomic<bool>> gone = nullptr);
 
   // The first call answers; later ones are ignored.
@@ -119,11 +120,12 @@ class HttpResponder {
   std::shared_ptr<State> state_;
 };
 
-// Called on the event loop with the whole request; must not block: hand over to a pool. The responder may
-// be used at once or later.
+// Called on the event loop with the whole request; must not block: hand over to a pool. The
+// responder may be used at once or later.
 using HttpHandler = std::function<void(HttpRequest, HttpResponder)>;
 
-// A request for a client: "http://host:port/path?query", "https://...". kInvalid if it is not such a URL.
+// A request for a client: "http://host:port/path?query", "https://...". kInvalid if it is not such
+// a URL.
 base::Result<HttpRequest> MakeRequest(std::string method, std::string_view url);
 
 struct Url {

@@ -48,8 +48,9 @@ TEST(Url, Parts) {
   EXPECT_EQ(url->target, "/a/b?c=d");
   EXPECT_EQ(ParseUrl("http://localhost")->port, 80);
   EXPECT_EQ(ParseUrl("http://localhost?x=1")->target, "/?x=1");
-  for (const char* wrong : {"localhost:80", "http://", "http://a:0", "http://a:99999", "http://a:b",
-                            "http://u:p@h", "http://::1/", "http://[::1/", "http://[::1]x/", "http://a b/"}) {
+  for (const char* wrong :
+       {"localhost:80", "http://", "http://a:0", "http://a:99999", "http://a:b", "http://u:p@h",
+        "http://::1/", "http://[::1/", "http://[::1]x/", "http://a b/"}) {
     const auto result = ParseUrl(wrong);
     ASSERT_FALSE(result.has_value()) << wrong;
     EXPECT_NE(result.error().message().find(wrong), std::string::npos);
@@ -74,13 +75,16 @@ TEST(Percent, RoundTrip) {
 TEST(Responder, AnswersOnceAndByItself) {
   std::vector<int> answers;
   {
-    const HttpResponder responder([&](HttpResponse response) { answers.push_back(response.status); });
+    const HttpResponder responder(
+        [&](HttpResponse response) { answers.push_back(response.status); });
     const HttpResponder copy = responder;
     copy.Send({204, {}, {}});
     responder.Send({200, {}, {}});
   }
   EXPECT_EQ(answers, std::vector<int>{204});
-  { const HttpResponder dropped([&](HttpResponse response) { answers.push_back(response.status); }); }
+  {
+    const HttpResponder dropped([&](HttpResponse response) { answers.push_back(response.status); });
+  }
   EXPECT_EQ(answers, (std::vector<int>{204, 500}));
 }
 

@@ -29,17 +29,18 @@ constexpr base::Logger kLog("net");
 constexpr int kAcceptsPerTurn = 64;
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kTick = std::chrono::seconds(1);
-constexpr auto kLastWords = std::chrono::seconds(1);  // for the final status after a drain's deadline
+constexpr auto kLastWords =
+    std::chrono::seconds(1);  // for the final status after a drain's deadline
 
 using internal::Connection;
 using internal::Credentials;
 
 // How often times are looked at: a fraction of the shortest one, and at most once a second.
 runtime::Duration TickOf(const Limits& limits) {
-  const runtime::Duration shortest =
-      std::min({limits.handshake_time, limits.header_time, limits.request_time, limits.idle_time,
-                limits.stall_time, limits.keepalive_time, limits.keepalive_timeout, limits.linger_time});
-  return std::clamp<runtime::Duration>(shortest / 4, std::chrono::milliseconds(5), kTick);
+  const runtime::Duration shortest = std::min(
+      {limits.handshake_time, limits.header_time, limits.request_time, limits.idle_time,
+       limits.stall_time, limits.keepalive_time, limits.keepalive_timeout, limits.linger_time});
+  return std::clamp<runtime::Duration>(shortest / 2, std::chrono::milliseconds(5), kTick);
 }
 
 }  // namespace
@@ -70,8 +71,8 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
     std::unique_ptr<internal::Session> MakeSession(Connection& connection, bool http2) override {
       const Limits& limits = state.options.limits;
       if (http2) {
-        return internal::Http2Session::MakeServer(limits, state.hooks, connection.peer(), connection,
-                                                  &loop.scratch().pages, loop.Now());
+        return internal::Http2Session::MakeServer(limits, state.hooks, connection.peer(),
+                                                  connection, &loop.scratch().pages, loop.Now());
       }
       return std::make_unique<internal::Http1ServerSession>(limits, state.hooks, connection.peer(),
                                                             connection, loop.Now());
@@ -119,9 +120,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
       deadline = loop.PostAfter(time, [this] {
         ForEach([](Connection& one) { one.DrainNow(); });
         if (connections.empty()) return;
-        deadline = loop.PostAfter(kLastWords, [this] {
-          CloseAll("the server is shutting down");
-        });
+        deadline = loop.PostAfter(kLastWords, [this] { CloseAll("the server is shutting down"); });
       });
     }
 
@@ -255,7 +254,8 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 
   void Release(const std::string& host) {
     const auto found = acceptor.per_address.find(host);
-    if (found != acceptor.per_address.end() && --found->second == 0) acceptor.per_address.erase(found);
+    if (found != acceptor.per_address.end() && --found->second == 0)
+      acceptor.per_address.erase(found);
   }
 
   EventLoops& loops;
@@ -277,7 +277,8 @@ base::Result<std::unique_ptr<Server>> Server::Start(EventLoops& loops, ServerOpt
   if (options.tls.has_value()) {
     TRY_ASSIGN(credentials, internal::ReloadingCredentials::Load(*options.tls));
   }
-  TRY_ASSIGN(const internal::Listening listening, internal::ListenOn(options.address, options.port));
+  TRY_ASSIGN(const internal::Listening listening,
+             internal::ListenOn(options.address, options.port));
   auto state = std::make_shared<State>(loops, std::move(options),
                                        internal::ServerHooks{std::move(http), std::move(grpc)});
   state->bound = listening.address;
@@ -293,7 +294,8 @@ base::Result<std::unique_ptr<Server>> Server::Start(EventLoops& loops, ServerOpt
 Server::Server(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Server::~Server() {
-  // Connections that were accepted before are adopted before the shards stop: their tasks are queued.
+  // Connections that were accepted before are adopted before the shards stop: their tasks are
+  // queued.
   state_->loops.at(0).RunAndWait([this] { state_->acceptor.Stop(); });
   for (size_t i = 0; i < state_->loops.size(); ++i) {
     state_->loops.at(i).RunAndWait([this, i] { state_->shards[i]->Stop(); });
@@ -303,7 +305,8 @@ Server::~Server() {
 uint16_t Server::port() const { return state_->bound.port; }
 
 std::string Server::url() const {
-  return base::Format("{}://{}", state_->options.tls.has_value() ? "https" : "http", state_->bound.ToString());
+  return base::Format("{}://{}", state_->options.tls.has_value() ? "https" : "http",
+                      state_->bound.ToString());
 }
 
 void Server::Drain(runtime::Duration deadline, std::function<void()> done) {

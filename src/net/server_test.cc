@@ -28,8 +28,8 @@ using internal::WatchedCall;
 class ServerTest : public testing::Test {
  protected:
   ServerTest() : loops(2) {
-    folder = std::filesystem::temp_directory_path() / ("net_test_" + std::to_string(getpid()) + "_" +
-                                                       std::to_string(++counter));
+    folder = std::filesystem::temp_directory_path() /
+             ("net_test_" + std::to_string(getpid()) + "_" + std::to_string(++counter));
     std::filesystem::create_directories(folder);
   }
   ~ServerTest() override {
@@ -64,7 +64,8 @@ class ServerTest : public testing::Test {
 
   GrpcChannelOptions Channel(bool tls) {
     GrpcChannelOptions options;
-    options.target = (tls ? "grpcs://" : "grpc://") + std::string("127.0.0.1:") + std::to_string(server->port());
+    options.target =
+        (tls ? "grpcs://" : "grpc://") + std::string("127.0.0.1:") + std::to_string(server->port());
     options.tls.ca_pem = certificate.cert_pem;
     return options;
   }
@@ -100,7 +101,8 @@ class RawClient {
     std::string all;
     std::array<char, 4096> bytes;
     ssize_t size;
-    while ((size = read(fd_, bytes.data(), bytes.size())) > 0) all.append(bytes.data(), static_cast<size_t>(size));
+    while ((size = read(fd_, bytes.data(), bytes.size())) > 0)
+      all.append(bytes.data(), static_cast<size_t>(size));
     return all;
   }
   std::string ReadUntil(const std::string& end) {
@@ -125,7 +127,8 @@ TEST_F(ServerTest, Http1OverPlainText) {
   EXPECT_EQ(response->status, 200);
   EXPECT_EQ(response->headers.Get("x-method"), "POST");
   EXPECT_EQ(response->headers.Get("x-path"), "/a b");
-  EXPECT_EQ(response->headers.Get("x-version"), std::to_string(static_cast<int>(HttpVersion::kHttp11)));
+  EXPECT_EQ(response->headers.Get("x-version"),
+            std::to_string(static_cast<int>(HttpVersion::kHttp11)));
   EXPECT_EQ(response->headers.Get("x-peer"), "127.0.0.1");
   EXPECT_EQ(response->headers.Get("x-tls"), "no");
   EXPECT_EQ(response->body.size(), 300'000u);
@@ -190,12 +193,15 @@ TEST_F(ServerTest, PipelinedRequestsAreAnsweredInOrder) {
   Start(false, [&](const HttpRequest& request, const HttpResponder& responder) {
     if (request.path != "/slow") return responder.Send({200, {}, request.path});
     slow.Post([&, responder] {
-      timers.push_back(slow.PostAfter(std::chrono::milliseconds(20), [responder] { responder.Send({200, {}, "/slow"}); }));
+      timers.push_back(slow.PostAfter(std::chrono::milliseconds(20), [responder] {
+        responder.Send({200, {}, "/slow"});
+      }));
     });
   });
   RawClient raw(server->port());
-  raw.Send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"
-           "GET /3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  raw.Send(
+      "GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"
+      "GET /3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   const std::string all = raw.ReadToEnd();
   EXPECT_LT(all.find("/slow"), all.find("/2"));
   EXPECT_LT(all.find("/2"), all.find("/3"));
@@ -215,9 +221,11 @@ TEST_F(ServerTest, HttpAbuseIsAnswered) {
     raw.Send(bytes);
     return raw.ReadToEnd().substr(0, 12);
   };
-  EXPECT_EQ(answer("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(3000, 'a') + "\r\n\r\n"), "HTTP/1.1 431");
-  EXPECT_EQ(answer("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + std::string(5000, 'a')),
-            "HTTP/1.1 413");
+  EXPECT_EQ(answer("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(3000, 'a') + "\r\n\r\n"),
+            "HTTP/1.1 431");
+  EXPECT_EQ(
+      answer("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + std::string(5000, 'a')),
+      "HTTP/1.1 413");
   EXPECT_EQ(answer("GET / HTTP/1.1\r\nHost: x\r\n"), "HTTP/1.1 408");
   EXPECT_EQ(answer("nonsense\r\n\r\n"), "HTTP/1.1 400");
   EXPECT_EQ(answer("GET / HTTP/2.7\r\n\r\n"), "HTTP/1.1 505");
@@ -226,7 +234,9 @@ TEST_F(ServerTest, HttpAbuseIsAnswered) {
 TEST_F(ServerTest, ContinueIsSentForAnExpectedBody) {
   Start(false);
   RawClient raw(server->port());
-  raw.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
+  raw.Send(
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\nConnection: "
+      "close\r\n\r\n");
   EXPECT_EQ(raw.ReadUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   raw.Send("abc");
   EXPECT_TRUE(raw.ReadToEnd().ends_with("\r\n\r\nabc"));
@@ -262,7 +272,8 @@ TEST_F(ServerTest, UnixSocket) {
   const auto response = Get("http://localhost/over/unix", client);
   ASSERT_TRUE(response.has_value()) << response.error().message();
   EXPECT_EQ(response->headers.Get("x-path"), "/over/unix");
-  EXPECT_NE(Server::Start(loops, options, nullptr).error().message().find("already in use"), std::string::npos);
+  EXPECT_NE(Server::Start(loops, options, nullptr).error().message().find("already in use"),
+            std::string::npos);
   server.reset();
   EXPECT_FALSE(std::filesystem::exists(Path("s.sock")));
   EXPECT_EQ(Get("http://localhost/", client).error().message(),
@@ -281,10 +292,14 @@ TEST_F(ServerTest, TlsFilesAreNamedInErrors) {
   Write(Path("key.pem"), other.key_pem.Reveal());
   Write(Path("junk.pem"), "junk");
   options.tls->certificate = {Path("cert.pem"), Path("key.pem"), {}, {}};
-  EXPECT_NE(Server::Start(loops, options, nullptr).error().message().find("does not belong to certificate file"),
+  EXPECT_NE(Server::Start(loops, options, nullptr)
+                .error()
+                .message()
+                .find("does not belong to certificate file"),
             std::string::npos);
   options.tls->certificate.cert_file = Path("junk.pem");
-  EXPECT_NE(Server::Start(loops, options, nullptr).error().message().find("not a PEM certificate"), std::string::npos);
+  EXPECT_NE(Server::Start(loops, options, nullptr).error().message().find("not a PEM certificate"),
+            std::string::npos);
   ServerTlsOptions suites = TlsOptions();
   suites.cipher_suites = {"TLS_NONSENSE"};
   EXPECT_EQ(CheckTls(suites).error().message(), "unknown TLS cipher suite \"TLS_NONSENSE\"");
@@ -308,7 +323,8 @@ TEST_F(ServerTest, TlsVersionsAreHeeded) {
   old.tls.max_version = TlsVersion::kTls12;
   const auto refused = Get(server->url(), old);
   ASSERT_FALSE(refused.has_value());
-  EXPECT_NE(refused.error().message().find("protocol version"), std::string::npos) << refused.error().message();
+  EXPECT_NE(refused.error().message().find("protocol version"), std::string::npos)
+      << refused.error().message();
 }
 
 TEST_F(ServerTest, TransportErrorsAreReadable) {
@@ -318,7 +334,10 @@ TEST_F(ServerTest, TransportErrorsAreReadable) {
             "certificate verify failed: self-signed certificate (server 127.0.0.1:" + port + ")");
   ClientOptions other = Trusting();
   other.tls.server_name = "other";
-  EXPECT_NE(Get(server->url(), other).error().message().find("certificate verify failed: hostname mismatch"),
+  EXPECT_NE(Get(server->url(), other)
+                .error()
+                .message()
+                .find("certificate verify failed: hostname mismatch"),
             std::string::npos)
       << Get(server->url(), other).error().message();
   ClientOptions any;
@@ -335,7 +354,8 @@ TEST_F(ServerTest, TransportErrorsAreReadable) {
 
 TEST_F(ServerTest, ClientTimeout) {
   std::vector<HttpResponder> held;
-  Start(false, [&](const HttpRequest&, const HttpResponder& responder) { held.push_back(responder); });
+  Start(false,
+        [&](const HttpRequest&, const HttpResponder& responder) { held.push_back(responder); });
   ClientOptions options;
   options.request_timeout = std::chrono::milliseconds(50);
   const auto result = Get(server->url() + "/wait", options);
@@ -458,7 +478,8 @@ TEST_F(ServerTest, GrpcRefusals) {
   WatchedCall unknown;
   channel.Open({"/test.Echo/Other", {}, {}}, unknown.handler());
   ASSERT_TRUE(unknown.WaitClosed());
-  EXPECT_EQ(unknown.shared().status, (GrpcStatus{GrpcCode::kUnimplemented, "no method /test.Echo/Other"}));
+  EXPECT_EQ(unknown.shared().status,
+            (GrpcStatus{GrpcCode::kUnimplemented, "no method /test.Echo/Other"}));
 }
 
 TEST_F(ServerTest, GrpcMetadataAndTimeout) {
@@ -471,7 +492,10 @@ TEST_F(ServerTest, GrpcMetadataAndTimeout) {
   GrpcChannel channel(client_loop, Channel(false));
   WatchedCall call;
   channel.Open({"/a/b",
-                {{"authorization", "Bearer x"}, {"many", "1"}, {"many", "2"}, {"raw-bin", std::string("\0\1\xfe", 3)}},
+                {{"authorization", "Bearer x"},
+                 {"many", "1"},
+                 {"many", "2"},
+                 {"raw-bin", std::string("\0\1\xfe", 3)}},
                 std::chrono::milliseconds(100)},
                call.handler());
   ASSERT_TRUE(call.WaitClosed());
@@ -491,8 +515,9 @@ TEST_F(ServerTest, GrpcUnary) {
   class Upper final : public internal::EchoHandler {
     void OnMessage(std::string_view message) override { stream_->Send(std::string(message) + "!"); }
   };
-  server = *Server::Start(loops, {}, nullptr,
-                          [](const GrpcRequest&) -> GrpcAnswer { return std::make_unique<Upper>(); });
+  server = *Server::Start(loops, {}, nullptr, [](const GrpcRequest&) -> GrpcAnswer {
+    return std::make_unique<Upper>();
+  });
   GrpcChannel channel(client_loop, Channel(false));
   std::promise<std::pair<GrpcStatus, std::string>> promise;
   channel.CallUnary({"/a/b", {}, {}}, "hello", [&](GrpcStatus status, std::string reply) {
@@ -518,17 +543,21 @@ TEST_F(ServerTest, SlowReaderIsCut) {
   std::promise<GrpcStatus> end;
   ServerOptions options;
   options.limits.stall_time = std::chrono::milliseconds(50);
-  server = *Server::Start(loops, options, nullptr,
-                          [&](const GrpcRequest&) -> GrpcAnswer { return std::make_unique<Flood>(end); });
+  server = *Server::Start(loops, options, nullptr, [&](const GrpcRequest&) -> GrpcAnswer {
+    return std::make_unique<Flood>(end);
+  });
   RawClient raw(server->port());
   // Preface, empty SETTINGS, and one HEADERS frame with literal fields.
   const auto literal = [](const std::string& name, const std::string& value) {
-    return std::string(1, '\0') + static_cast<char>(name.size()) + name + static_cast<char>(value.size()) + value;
+    return std::string(1, '\0') + static_cast<char>(name.size()) + name +
+           static_cast<char>(value.size()) + value;
   };
-  const std::string block = literal(":method", "POST") + literal(":scheme", "http") + literal(":path", "/a/b") +
-                            literal(":authority", "x") + literal("content-type", "application/grpc");
+  const std::string block = literal(":method", "POST") + literal(":scheme", "http") +
+                            literal(":path", "/a/b") + literal(":authority", "x") +
+                            literal("content-type", "application/grpc");
   raw.Send(std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") + std::string("\0\0\0\4\0\0\0\0\0", 9) +
-           std::string("\0\0", 2) + static_cast<char>(block.size()) + std::string("\1\4\0\0\0\1", 6) + block);
+           std::string("\0\0", 2) + static_cast<char>(block.size()) +
+           std::string("\1\4\0\0\0\1", 6) + block);
   auto future = end.get_future();
   ASSERT_EQ(future.wait_for(internal::kTestDeadline), std::future_status::ready);
   const GrpcStatus status = future.get();
@@ -595,7 +624,8 @@ TEST_F(ServerTest, ChannelErrorsReachTheCall) {
   WatchedCall call;
   channel.Open({"/a/b", {}, {}}, call.handler());
   ASSERT_TRUE(call.WaitClosed());
-  EXPECT_EQ(call.shared().status, (GrpcStatus{GrpcCode::kUnavailable, "connect to 127.0.0.1:1: connection refused"}));
+  EXPECT_EQ(call.shared().status,
+            (GrpcStatus{GrpcCode::kUnavailable, "connect to 127.0.0.1:1: connection refused"}));
   options.target = "ftp://x";
   GrpcChannel broken(client_loop, options);
   WatchedCall never;
@@ -606,7 +636,8 @@ TEST_F(ServerTest, ChannelErrorsReachTheCall) {
 
 TEST_F(ServerTest, DrainFinishesWhatIsInProgress) {
   std::promise<HttpResponder> arrived;
-  Start(false, [&](const HttpRequest&, const HttpResponder& responder) { arrived.set_value(responder); });
+  Start(false,
+        [&](const HttpRequest&, const HttpResponder& responder) { arrived.set_value(responder); });
   GrpcChannel channel(client_loop, Channel(false));
   WatchedCall call;
   channel.Open({"/test.Echo/Echo", {}, {}}, call.handler());
@@ -632,8 +663,9 @@ TEST_F(ServerTest, DrainHasADeadline) {
   class Stubborn final : public internal::EchoHandler {
     void OnDrain() override {}
   };
-  server = *Server::Start(loops, {}, nullptr,
-                          [](const GrpcRequest&) -> GrpcAnswer { return std::make_unique<Stubborn>(); });
+  server = *Server::Start(loops, {}, nullptr, [](const GrpcRequest&) -> GrpcAnswer {
+    return std::make_unique<Stubborn>();
+  });
   GrpcChannel channel(client_loop, Channel(false));
   WatchedCall call;
   channel.Open({"/a/b", {}, {}}, call.handler());
@@ -643,7 +675,8 @@ TEST_F(ServerTest, DrainHasADeadline) {
   std::promise<void> drained;
   server->Drain(std::chrono::milliseconds(30), [&] { drained.set_value(); });
   ASSERT_TRUE(call.WaitClosed());
-  EXPECT_EQ(call.shared().status, (GrpcStatus{GrpcCode::kUnavailable, "the server is shutting down"}));
+  EXPECT_EQ(call.shared().status,
+            (GrpcStatus{GrpcCode::kUnavailable, "the server is shutting down"}));
   EXPECT_EQ(drained.get_future().wait_for(internal::kTestDeadline), std::future_status::ready);
 }
 
@@ -654,7 +687,8 @@ TEST_F(ServerTest, Curl) {
     FILE* pipe = popen(("curl -sS -m 20 " + arguments + " 2>&1").c_str(), "r");
     std::string all;
     std::array<char, 4096> bytes;
-    while (const size_t size = fread(bytes.data(), 1, bytes.size(), pipe)) all.append(bytes.data(), size);
+    while (const size_t size = fread(bytes.data(), 1, bytes.size(), pipe))
+      all.append(bytes.data(), size);
     pclose(pipe);
     return all;
   };
@@ -668,7 +702,8 @@ TEST_F(ServerTest, Curl) {
   EXPECT_EQ(run("--http2" + trust + format + upload + server->url() + "/x"), "2 200 2000000");
   EXPECT_EQ(run("--http2 -I" + trust + format + server->url() + "/x"), "2 200 0");
   EXPECT_EQ(run("--http1.1 -I" + trust + format + server->url() + "/x"), "1.1 200 0");
-  EXPECT_EQ(run("--http1.1 -H 'Transfer-Encoding: chunked'" + trust + format + upload + server->url() + "/x"),
+  EXPECT_EQ(run("--http1.1 -H 'Transfer-Encoding: chunked'" + trust + format + upload +
+                server->url() + "/x"),
             "1.1 200 2000000");
   EXPECT_EQ(run("--tls-max 1.2" + trust + format + server->url() + "/x"), "2 200 0");
   server.reset();
@@ -678,7 +713,8 @@ TEST_F(ServerTest, Curl) {
   Start(false, DescribeRequest, small);
   // The early answer to an upload must reach the client over both.
   EXPECT_EQ(run("--http1.1" + format + upload + server->url() + "/x").substr(0, 7), "1.1 413");
-  EXPECT_EQ(run("--http2-prior-knowledge" + format + upload + server->url() + "/x").substr(0, 5), "2 413");
+  EXPECT_EQ(run("--http2-prior-knowledge" + format + upload + server->url() + "/x").substr(0, 5),
+            "2 413");
   EXPECT_EQ(run("--http2" + format + server->url() + "/x"), "1.1 200 0");
 }
 

@@ -30,7 +30,8 @@ struct Wire : std::enable_shared_from_this<Wire> {
     }
 
     void WakeAt(runtime::Time time) override {
-      // Weak: a timer that fired waits in the executor's queue, where it cannot be cancelled any more.
+      // Weak: a timer that fired waits in the executor's queue, where it cannot be cancelled any
+      // more.
       timers.push_back(executor.PostAfter(time - wire.simulation.clock().Now(),
                                           [this, weak = wire.weak_from_this()] {
                                             if (const auto alive = weak.lock()) OnTimer();
@@ -67,7 +68,8 @@ struct Wire : std::enable_shared_from_this<Wire> {
       };
       const int64_t most = wire.transport.max_delay.count();
       if (most == 0) return executor.Post(deliver);
-      const auto delay = static_cast<int64_t>(wire.simulation.random().Below(static_cast<uint64_t>(most) + 1));
+      const auto delay =
+          static_cast<int64_t>(wire.simulation.random().Below(static_cast<uint64_t>(most) + 1));
       delivery = executor.PostAfter(runtime::Duration(delay), deliver);
     }
 
@@ -146,7 +148,8 @@ struct Wire : std::enable_shared_from_this<Wire> {
     peer.remote = {"127.0.0.1", 1};
     const runtime::Time now = simulation.clock().Now();
     client.session = internal::Http2Session::MakeClient(client_limits, peer, client, nullptr, now);
-    server.session = internal::Http2Session::MakeServer(server_limits, *hooks, peer, server, nullptr, now);
+    server.session =
+        internal::Http2Session::MakeServer(server_limits, *hooks, peer, server, nullptr, now);
     for (End* end : {&client, &server}) {
       end->WantWrite();
       end->Tick();
@@ -199,14 +202,15 @@ class ClientEnd final : public SimulatedNetwork::Connection {
   }
 
   void Send(HttpRequest request, std::function<void(base::Result<HttpResponse>)> done) override {
-    wire_->client.executor.Post([wire = wire_, request = std::move(request), done = std::move(done)] {
-      internal::Http2Session& session = *wire->client.session;
-      if (wire->closed || !session.CanStart()) {
-        done(kLost);
-      } else {
-        session.StartRequest(request, wire->simulation.clock().Now(), done);
-      }
-    });
+    wire_->client.executor.Post(
+        [wire = wire_, request = std::move(request), done = std::move(done)] {
+          internal::Http2Session& session = *wire->client.session;
+          if (wire->closed || !session.CanStart()) {
+            done(kLost);
+          } else {
+            session.StartRequest(request, wire->simulation.clock().Now(), done);
+          }
+        });
   }
 
   void Cut() override { wire_->Cut(); }
@@ -261,8 +265,8 @@ SimulatedNetwork::~SimulatedNetwork() {
   }
 }
 
-void SimulatedNetwork::Listen(const std::string& address, runtime::SerialExecutor& loop, HttpHandler http,
-                              GrpcRouter grpc, Limits limits) {
+void SimulatedNetwork::Listen(const std::string& address, runtime::SerialExecutor& loop,
+                              HttpHandler http, GrpcRouter grpc, Limits limits) {
   auto hooks = std::make_shared<const internal::ServerHooks>(
       internal::ServerHooks{std::move(http), std::move(grpc)});
   state_->listeners[address] = {&loop, std::move(hooks), limits};
@@ -276,14 +280,13 @@ void SimulatedNetwork::Close(const std::string& address) {
   }
 }
 
-std::shared_ptr<SimulatedNetwork::Connection> SimulatedNetwork::Connect(const std::string& address,
-                                                                        runtime::SerialExecutor& loop,
-                                                                        Limits limits) {
+std::shared_ptr<SimulatedNetwork::Connection> SimulatedNetwork::Connect(
+    const std::string& address, runtime::SerialExecutor& loop, Limits limits) {
   const auto found = state_->listeners.find(address);
   if (found == state_->listeners.end()) return nullptr;
   const State::Listener& listener = found->second;
-  auto wire = std::make_shared<Wire>(state_->simulation, state_->transport, loop, *listener.loop, limits,
-                                     listener.limits, listener.hooks);
+  auto wire = std::make_shared<Wire>(state_->simulation, state_->transport, loop, *listener.loop,
+                                     limits, listener.limits, listener.hooks);
   wire->Start(address);
   std::erase_if(state_->wires, [](const auto& one) { return one.second.expired(); });
   state_->wires.emplace_back(address, wire);

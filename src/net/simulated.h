@@ -1,7 +1,8 @@
 #pragma once
 
-// Transport for tests and simulations: the real HTTP/2 sessions of server and client without sockets, under
-// runtime::Simulation, with chunks and delays chosen by its seed; and a GrpcStream that only records.
+// Transport for tests and simulations: the real HTTP/2 sessions of server and client without
+// sockets, under runtime::Simulation, with chunks and delays chosen by its seed; and a GrpcStream
+// that only records.
 
 #include <cstddef>
 #include <cstdint>

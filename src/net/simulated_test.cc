@@ -36,7 +36,8 @@ void Pass(runtime::Simulation& simulation, runtime::Duration time) {
 
 uint64_t RunWorld(uint64_t seed) {
   runtime::Simulation simulation(seed);
-  SimulatedNetwork network(simulation, {.max_chunk = 3000, .max_delay = std::chrono::milliseconds(5)});
+  SimulatedNetwork network(simulation,
+                           {.max_chunk = 3000, .max_delay = std::chrono::milliseconds(5)});
   auto& server = simulation.AddExecutor("server");
   auto& client = simulation.AddExecutor("client");
   network.Listen("cp:5678", server, internal::DescribeRequest, internal::EchoRouter());

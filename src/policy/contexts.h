@@ -120,7 +120,7 @@ struct ListenerContext {
   uint32_t bind_port = 0;
   Traits traits;
   Confs confs;                         // for the destination
-  std::map<std::string, Confs> routes;  // for a MeshHTTPRoute, by its KRI without section; only where it differs
+  std::map<std::string, Confs, std::less<>> routes;  // for a MeshHTTPRoute that policies name, by its KRI without section
   // References of confs to backends that exist, by BackendKey(). What is not here did not resolve.
   std::map<std::string, Destination> backends;
   // Labels of the proxy, where a policy puts them into routes; part of the cell's slot.
@@ -134,8 +134,8 @@ struct ListenerContext {
   // What the policy says for a route that came from this MeshHTTPRoute: its own conf if it has any, else that of the
   // destination.
   template <class C>
-  const C* RouteConf(const model::Kri& route) const {
-    const auto found = routes.find(route.ToString());
+  const C* RouteConf(std::string_view route_kri) const {
+    const auto found = routes.find(route_kri);
     if (found != routes.end()) {
       if (const C* conf = found->second.template Get<C>()) return conf;
     }

@@ -48,6 +48,7 @@ base::Result<ResourcePtr> DecodeBroughtDataplane(std::string_view text, const ba
   if (!documents) return std::move(documents).error().Context("Dataplane");
   if (documents->size() != 1) return base::Invalid("Dataplane: exactly one YAML document is expected");
   model::Decoded decoded = model::DecodeResource((*documents)[0], types);
+  if (!decoded.unreadable.empty()) return base::Invalid("Dataplane: " + decoded.unreadable);
   if (decoded.resource != nullptr) {
     const Resource& resource = *decoded.resource;
     model::Violations& violations = decoded.violations;

@@ -4,10 +4,9 @@
 
 #include "base/format.h"
 #include "base/strings.h"
-#include "model/kri.h"
 #include "model/labels.h"
+#include "model/kri.h"
 #include "model/names.h"
-#include "model/sni.h"
 #include "rest/problem.h"
 
 namespace kuma::rest {
@@ -117,33 +116,6 @@ Problem UnknownMesh() { return NotFound(kMesh); }
 
 }  // namespace
 
-Value EncodeForApi(const Resource& resource) {
-  Value body = model::EncodeResource(resource);
-  if (resource.type().kind != "MeshService") return body;
-  // Computed when asked: one name per port under which zone proxies know the service.
-  Array snis;
-  if (const Value* ports = body.At({"spec", "ports"}); ports != nullptr && ports->if_array()) {
-    for (const Value& port : *ports->if_array()) {
-      const Value* number = port.Find("port");
-      if (number == nullptr || !number->if_int()) continue;
-      const Value* name = port.Find("name");
-      const std::string section = name != nullptr && name->if_string() && !name->if_string()->empty()
-                                      ? *name->if_string()
-                                      : std::to_string(*number->if_int());
-      if (auto sni = model::SniOf(model::KriOf(resource, section))) {
-        snis.emplace_back(Object{{"port", *number}, {"sni", *std::move(sni)}});
-      }
-    }
-  }
-  if (snis.empty()) return body;
-  Object ordered;
-  for (auto& [key, value] : *body.if_object()) {
-    if (key == "spec") ordered.Set("snis", snis);
-    ordered.Set(key, std::move(value));
-  }
-  return Value(std::move(ordered));
-}
-
 ResourceEndpoint::ResourceEndpoint(store::Store& store, const model::TypeTable& types,
                                    Settings settings)
     : store_(store), types_(types), settings_(std::move(settings)) {}
@@ -174,7 +146,7 @@ net::HttpResponse ResourceEndpoint::Get(const net::HttpRequest& request, const P
   }
   const auto found = store_.Get(ResourceKey{std::string(path.type->kind), path.mesh, path.name});
   if (!found) return ToResponse(ProblemOf(found.error(), kRetrieve));
-  return Json(200, EncodeForApi(**found));
+  return Json(200, model::EncodeResource(**found));
 }
 
 net::HttpResponse ResourceEndpoint::ListBody(
@@ -246,7 +218,7 @@ net::HttpResponse ResourceEndpoint::List(const net::HttpRequest& request, const 
   if (const base::Status may = MayRead(*path.type, principal); !may) {
     return ToResponse(ProblemOf(may.error(), kRetrieveAll));
   }
-  return ListBody(request, path, EncodeForApi);
+  return ListBody(request, path, model::EncodeResource);
 }
 
 net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const Principal& principal,
@@ -334,6 +306,7 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
   }
 
   model::Decoded decoded = model::DecodeResource(*parsed, types_);
+  if (!decoded.unreadable.empty()) return unparsable(decoded.unreadable);
   const std::string_view operation = is_new ? kCreate : kUpdate;
   if (settings_.strict) {
     for (const std::string& field : decoded.unknown) {
@@ -423,7 +396,7 @@ net::HttpResponse ResourceEndpoint::Delete(const net::HttpRequest&, const Princi
 }
 
 Value ResourceEndpoint::EncodeOverview(const Resource& resource) const {
-  const Value plain = EncodeForApi(resource);
+  const Value plain = model::EncodeResource(resource);
   Object overview;
   Object own;
   for (const auto& [key, value] : *plain.if_object()) {

@@ -59,7 +59,4 @@ class ResourceEndpoint {
   const Settings settings_;
 };
 
-// The answer body of one resource: its Universal form, with the SNIs of a MeshService's ports.
-model::Value EncodeForApi(const model::Resource& resource);
-
 }  // namespace kuma::rest

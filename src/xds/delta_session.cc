@@ -222,8 +222,8 @@ void DeltaSession::State::Unsubscribe(TypeState& ts, const std::string& name) {
 
 void DeltaSession::State::Subscribe(TypeState& ts, const std::string& name, const DeltaRequest& request, bool first) {
   if (name == kWildcard) {
-    if (ts.wildcard && !first) {
-      ts.Unshare([](std::string_view) { return true; });
+    if (!first) ts.Unshare([](std::string_view) { return true; });
+    if (ts.wildcard) {
       for (auto& [held_name, held] : ts.overlay) held.resend = true;
     }
     ts.wildcard = true;
@@ -313,6 +313,7 @@ Survey DeltaSession::State::Look(XdsType type, Time now) {
   for (const SealedPtr& resource : survey.sends) survey.unsettled.push_back(resource->name);
   if (ts.in_flight != nullptr) {
     for (const SealedPtr& resource : ts.in_flight->resources) survey.unsettled.push_back(resource->name);
+    for (const std::string& removed : ts.in_flight->removed) survey.unsettled.push_back(removed);
   }
   std::sort(survey.unsettled.begin(), survey.unsettled.end());
   return survey;
@@ -353,7 +354,8 @@ void DeltaSession::State::GateUsers(XdsType type, Time now, Survey& users, const
   const auto has_all = [&](const SealedPtr& user) {
     return std::all_of(user->clusters.begin(), user->clusters.end(), [&](const std::string& name) {
       return bundle::Find(*Desired(XdsType::kCluster), name) == nullptr ||
-             (cds.HasSurely(name) && (eds.HasSurely(name) || !IsAwaited(name, now)));
+             (cds.HasSurely(name) && (cds.in_flight == nullptr || !cds.in_flight->Removes(name)) &&
+              (eds.HasSurely(name) || !IsAwaited(name, now)));
     });
   };
   std::vector<SealedPtr> ready;
@@ -551,7 +553,9 @@ void DeltaSession::State::Plan(Time now, SessionOutput& out) {
       in_step_reported = true;
       // A client that reconnects asks for all that it has before it answers anything.
       for (TypeState& ts : types) {
-        if (!ts.requested) ts.doubts.clear();
+        if (ts.requested) continue;
+        ts.doubts.clear();
+        ts.overlay.clear();
       }
       out.in_step = bundle->revision;
     }

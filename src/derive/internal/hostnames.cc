@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/strings.h"
 #include "derive/internal/go_template.h"
 #include "model/names.h"
 
@@ -52,17 +53,9 @@ base::Result<std::string> HostnameFrom(std::string_view text, const model::Metad
             : "failed compiling gotemplate error=";
     return base::Invalid(std::string(what) + Quoted(expanded.error().message()));
   }
-  if (expanded->size() > 253) {
-    return base::Invalid(base::Format(
-        "generated hostname \"{}\" is not a valid DNS name: must be no more than 253 characters", *expanded));
-  }
-  if (!model::IsRfc1123Subdomain(*expanded)) {
-    return base::Invalid(base::Format(
-        "generated hostname \"{}\" is not a valid DNS name: a lowercase RFC 1123 subdomain must consist of lower case "
-        "alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. "
-        "'example.com', regex used for validation is "
-        "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
-        *expanded));
+  if (const std::vector<std::string> faults = model::CheckRfc1123Subdomain(*expanded); !faults.empty()) {
+    return base::Invalid(base::Format("generated hostname \"{}\" is not a valid DNS name: {}", *expanded,
+                                      base::Join(faults, ", ")));
   }
   return expanded;
 }

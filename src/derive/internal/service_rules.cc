@@ -62,10 +62,12 @@ std::string WorkloadOf(const model::Resource& resource) {
 Ports PortsOf(const model::Resource& resource) {
   Ports ports;
   std::set<uint32_t> numbers;
+  std::set<std::string> names;
   for (const dataplane::Inbound& inbound : InboundsOf(resource)) {
     if (!numbers.insert(inbound.port).second) continue;
     mesh_service::Port port;
     port.name = inbound.SectionName();
+    if (!names.insert(port.name).second) port.name = std::to_string(inbound.port);
     port.port = static_cast<int32_t>(inbound.port);
     port.target_port = model::IntOrString{int64_t{inbound.port}};
     port.app_protocol = ProtocolOf(inbound);

@@ -24,8 +24,9 @@ constexpr std::string_view kReadinessSocket = "feature-readiness-unix-socket";
 constexpr std::string_view kPassthroughSource = "127.0.0.6";
 constexpr std::string_view kPassthroughSource6 = "::6";
 
-// Envoy's defaults for inbounds, which MeshTimeout replaces where it knows the protocol.
+// Inbounds begin with twice the usual limits; MeshTimeout replaces them unless its rules are for some clients only.
 constexpr seconds kConnectTimeout(5);
+constexpr seconds kInboundConnectTimeout(10);
 constexpr seconds kInboundIdleTimeout(7200);
 constexpr seconds kInboundStreamIdleTimeout(3600);
 
@@ -155,7 +156,7 @@ envoy::InboundDraft Inbound(const policy::InboundContext& context, const policy:
 
   draft.cluster = envoy::StaticCluster(name, envoy::SocketAddress(context.service_address, context.service_port), false);
   draft.cluster.protocol = context.protocol;
-  envoy::SetDuration(kConnectTimeout, draft.cluster.cluster.mutable_connect_timeout());
+  envoy::SetDuration(kInboundConnectTimeout, draft.cluster.cluster.mutable_connect_timeout());
   if (envoy::IsHttpBased(context.protocol)) {
     envoy::SetDuration(kInboundIdleTimeout,
                        draft.cluster.Http().mutable_common_http_protocol_options()->mutable_idle_timeout());

@@ -46,7 +46,8 @@ void ClientLink::TryNext() {
     }
     if (addresses_.empty()) {
       const std::string where = current_.ToAddress().ToString();
-      return Fail(base::Unavailable(base::Format("connect to {}: {}", where, fd.error().message())));
+      return Fail(
+          base::Unavailable(base::Format("connect to {}: {}", where, fd.error().message())));
     }
   }
 }
@@ -86,8 +87,8 @@ std::unique_ptr<Session> ClientLink::MakeSession(Connection& connection, bool ht
   ready_at = idle_since = loop_.Now();
   std::unique_ptr<ClientSession> session;
   if (http2) {
-    auto fresh = Http2Session::MakeClient(limits_, connection.peer(), connection, &loop_.scratch().pages,
-                                          loop_.Now());
+    auto fresh = Http2Session::MakeClient(limits_, connection.peer(), connection,
+                                          &loop_.scratch().pages, loop_.Now());
     http2_ = fresh.get();
     session = std::move(fresh);
   } else {

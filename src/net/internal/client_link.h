@@ -19,7 +19,7 @@ namespace kuma::net::internal {
 
 // Where a client connects to.
 struct LinkTarget {
-  std::string host;                                // name, literal address, or "unix:/path"
+  std::string host;  // name, literal address, or "unix:/path"
   uint16_t port = 0;
   std::shared_ptr<const Credentials> credentials;  // null: plain text
   std::string server_name;                         // for TLS
@@ -29,8 +29,8 @@ struct LinkTarget {
   std::string ToString() const { return Address{host, port}.ToString(); }
 };
 
-// One attempt to connect and what became of it: name lookup, one address after the other, TLS, session.
-// Confined to its loop. Made as a shared_ptr.
+// One attempt to connect and what became of it: name lookup, one address after the other, TLS,
+// session. Confined to its loop. Made as a shared_ptr.
 class ClientLink final : public FdWatcher,
                          public Connection::Owner,
                          public std::enable_shared_from_this<ClientLink> {

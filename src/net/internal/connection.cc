@@ -15,13 +15,17 @@ namespace kuma::net::internal {
 namespace {
 
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-constexpr int kReadsPerTurn = 4;    // fairness: 256 KB in, 256 KB out
+constexpr int kReadsPerTurn = 4;  // fairness: 256 KB in, 256 KB out
 constexpr int kWritesPerTurn = 4;
 
 }  // namespace
 
 Connection::Connection(EventLoop& loop, const Limits& limits, Owner& owner, Settings settings)
-    : settings_(std::move(settings)), loop_(loop), limits_(limits), owner_(owner), since_(loop.Now()) {
+    : settings_(std::move(settings)),
+      loop_(loop),
+      limits_(limits),
+      owner_(owner),
+      since_(loop.Now()) {
   SetSocketOptions(settings_.fd, limits.socket_send_buffer_bytes);
 }
 
@@ -68,7 +72,8 @@ void Connection::OnTurnEnd() { Flush(); }
 void Connection::Read() {
   LoopScratch& scratch = loop_.scratch();
   for (int i = 0; i < kReadsPerTurn && !dead_ && !eof_; ++i) {
-    const ssize_t size = recv(settings_.fd, scratch.read.get(), LoopScratch::kReadBytes, MSG_DONTWAIT);
+    const ssize_t size =
+        recv(settings_.fd, scratch.read.get(), LoopScratch::kReadBytes, MSG_DONTWAIT);
     if (size < 0) {
       if (errno == EAGAIN || errno == EINTR) return;
       Close(Failure(ErrnoText(errno)));
@@ -157,7 +162,8 @@ void Connection::OnEof() {
   eof_ = true;
   if (lingering_ || session_ == nullptr || !session_->OnEof(loop_.Now())) {
     std::string why = session_ != nullptr ? session_->failure() : "";
-    if (session_ == nullptr && settings_.tls != nullptr) why = "the peer closed the connection in the TLS handshake";
+    if (session_ == nullptr && settings_.tls != nullptr)
+      why = "the peer closed the connection in the TLS handshake";
     Close(Failure(why));
     return;
   }
@@ -188,7 +194,8 @@ void Connection::WakeAt(runtime::Time time) {
 bool Connection::Push(std::string_view bytes) {
   if (dead_) return false;
   while (!bytes.empty() && pending_.empty()) {
-    const ssize_t size = send(settings_.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t size =
+        send(settings_.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (size >= 0) {
       bytes.remove_prefix(static_cast<size_t>(size));
       continue;
@@ -257,8 +264,8 @@ void Connection::Flush() {
   UpdateInterest();
 }
 
-// The last bytes are out. Closing now could destroy them: the peer may still be sending, and the answer to that
-// would be a reset.
+// The last bytes are out. Closing now could destroy them: the peer may still be sending, and the
+// answer to that would be a reset.
 void Connection::BeginLinger() {
   const base::Error why = Failure(session_->failure());
   if (settings_.tls != nullptr) {
@@ -296,7 +303,8 @@ void Connection::Tick(runtime::Time now) {
   }
   if (session_ == nullptr) {
     if (now - since_ >= limits_.handshake_time) {
-      Close(Failure(settings_.tls != nullptr ? "the TLS handshake took too long" : "no request arrived"));
+      Close(Failure(settings_.tls != nullptr ? "the TLS handshake took too long"
+                                             : "no request arrived"));
     }
     return;
   }

@@ -36,12 +36,12 @@ class Connection final : public FdWatcher, public SessionHost {
   };
 
   struct Settings {
-    int fd = -1;                                  // owned from now on
+    int fd = -1;  // owned from now on
     Peer peer;
-    std::unique_ptr<TlsStream> tls;               // null: plain text
+    std::unique_ptr<TlsStream> tls;  // null: plain text
     bool server = true;
-    bool plain_http2 = false;                     // client without TLS: HTTP/2 by prior knowledge
-    std::shared_ptr<const void> keep_alive;       // lives as long as the connection: limits, hooks
+    bool plain_http2 = false;                // client without TLS: HTTP/2 by prior knowledge
+    std::shared_ptr<const void> keep_alive;  // lives as long as the connection: limits, hooks
   };
 
   Connection(EventLoop& loop, const Limits& limits, Owner& owner, Settings settings);
@@ -89,17 +89,17 @@ class Connection final : public FdWatcher, public SessionHost {
   EventLoop& loop_;
   const Limits& limits_;
   Owner& owner_;
-  std::string pending_;             // ciphertext (or plain text) that the socket did not take
+  std::string pending_;  // ciphertext (or plain text) that the socket did not take
   size_t pending_offset_ = 0;
   std::string sniffed_;
   std::unique_ptr<Session> session_;
-  runtime::Time since_;             // of the handshake, or of lingering
+  runtime::Time since_;  // of the handshake, or of lingering
   runtime::Time stalled_since_{};
   runtime::Time wake_at_{};
   runtime::Timer wake_;
   uint32_t interest_ = 0;
   bool watched_ = false;
-  bool failed_ = false;             // the session said so; its last words are still sent
+  bool failed_ = false;  // the session said so; its last words are still sent
   bool eof_ = false;
   bool lingering_ = false;
   bool draining_ = false;

@@ -46,7 +46,8 @@ base::Result<std::string> ReadFile(std::string_view what, const std::string& pat
     return base::Invalid(base::Format("{} file {}: {}", what, path,
                                       errno != 0 ? std::strerror(errno) : "cannot be read"));
   }
-  if (text.empty()) return base::Invalid(base::Format("{} file {}: it is empty or a directory", what, path));
+  if (text.empty())
+    return base::Invalid(base::Format("{} file {}: it is empty or a directory", what, path));
   return text;
 }
 
@@ -69,7 +70,8 @@ base::Status UseKeyPair(SSL_CTX* ssl, const KeyPair& pair) {
     TRY_ASSIGN(key, ReadFile("key", pair.key_file));
   }
   if (cert.empty()) return base::Invalid("TLS needs a certificate");
-  if (key.empty()) return base::Invalid("TLS needs a key for " + Named("certificate", pair.cert_file));
+  if (key.empty())
+    return base::Invalid("TLS needs a key for " + Named("certificate", pair.cert_file));
 
   const std::string cert_name = Named("certificate", pair.cert_file);
   const BioPtr cert_bio = Memory(cert);
@@ -140,7 +142,8 @@ base::Status UseVersions(SSL_CTX* ssl, TlsVersion min, TlsVersion max) {
   if (max != TlsVersion::kDefault && max < min) {
     return base::Invalid("the maximum TLS version is below the minimum");
   }
-  if (min < TlsVersion::kTls12) SSL_CTX_set_security_level(ssl, 0);  // else OpenSSL refuses them anyway
+  if (min < TlsVersion::kTls12)
+    SSL_CTX_set_security_level(ssl, 0);  // else OpenSSL refuses them anyway
   if (SSL_CTX_set_min_proto_version(ssl, ProtocolNumber(min)) != 1 ||
       SSL_CTX_set_max_proto_version(ssl, ProtocolNumber(max)) != 1) {
     return base::Invalid("this TLS version is not available: " + Reason());
@@ -168,7 +171,8 @@ base::Status UseSuites(SSL_CTX* ssl, const std::vector<std::string>& suites) {
   const std::string list13 = from_13.empty() ? kCiphers13 : base::Join(from_13, ":");
   if (SSL_CTX_set_cipher_list(ssl, list.c_str()) != 1 ||
       SSL_CTX_set_ciphersuites(ssl, list13.c_str()) != 1) {
-    return base::Invalid(base::Format("unusable TLS cipher suites {}: {}", base::Join(suites, ","), Reason()));
+    return base::Invalid(
+        base::Format("unusable TLS cipher suites {}: {}", base::Join(suites, ","), Reason()));
   }
   return base::Ok{};
 }
@@ -182,8 +186,8 @@ void SetCommonOptions(SSL_CTX* ssl) {
   SSL_CTX_set1_groups_list(ssl, kGroups);
 }
 
-int SelectProtocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
-                   unsigned int in_size, void*) {
+int SelectProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
+                   const unsigned char* in, unsigned int in_size, void*) {
   static constexpr unsigned char kPreferred[] = "\x02h2\x08http/1.1";
   unsigned char* chosen = nullptr;
   const int result =
@@ -211,7 +215,8 @@ std::vector<FileStamp> Stamps(const ServerTlsOptions& options) {
 
 Credentials::~Credentials() { SSL_CTX_free(ssl_); }
 
-base::Result<std::shared_ptr<const Credentials>> Credentials::ForServer(const ServerTlsOptions& options) {
+base::Result<std::shared_ptr<const Credentials>> Credentials::ForServer(
+    const ServerTlsOptions& options) {
   SslPtr ssl(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (ssl == nullptr) return base::Internal("TLS is not available: " + Reason());
   SetCommonOptions(ssl.get());
@@ -221,7 +226,8 @@ base::Result<std::shared_ptr<const Credentials>> Credentials::ForServer(const Se
   SSL_CTX_set_num_tickets(ssl.get(), 1);
   SSL_CTX_set_alpn_select_cb(ssl.get(), SelectProtocol, nullptr);
   static constexpr std::string_view kSessionId = "kuma";
-  SSL_CTX_set_session_id_context(ssl.get(), reinterpret_cast<const unsigned char*>(kSessionId.data()),
+  SSL_CTX_set_session_id_context(ssl.get(),
+                                 reinterpret_cast<const unsigned char*>(kSessionId.data()),
                                  static_cast<unsigned int>(kSessionId.size()));
   if (options.client_certificates != ClientCertificates::kIgnored) {
     if (options.client_ca_file.empty() && options.client_ca_pem.empty()) {
@@ -229,14 +235,15 @@ base::Result<std::shared_ptr<const Credentials>> Credentials::ForServer(const Se
     }
     TRY(UseAuthorities(ssl.get(), options.client_ca_file, options.client_ca_pem, true));
     int mode = SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE;
-    if (options.client_certificates == ClientCertificates::kRequired) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    if (options.client_certificates == ClientCertificates::kRequired)
+      mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     SSL_CTX_set_verify(ssl.get(), mode, nullptr);
   }
   return std::shared_ptr<const Credentials>(new Credentials(ssl.release()));
 }
 
-base::Result<std::shared_ptr<const Credentials>> Credentials::ForClient(const ClientTlsOptions& options,
-                                                                        bool http2, bool http1) {
+base::Result<std::shared_ptr<const Credentials>> Credentials::ForClient(
+    const ClientTlsOptions& options, bool http2, bool http1) {
   SslPtr ssl(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
   if (ssl == nullptr) return base::Internal("TLS is not available: " + Reason());
   SetCommonOptions(ssl.get());
@@ -264,7 +271,8 @@ ReloadingCredentials::ReloadingCredentials(ServerTlsOptions options, std::vector
                                            std::shared_ptr<const Credentials> current)
     : options_(std::move(options)), stamps_(std::move(stamps)), current_(std::move(current)) {}
 
-base::Result<std::unique_ptr<ReloadingCredentials>> ReloadingCredentials::Load(ServerTlsOptions options) {
+base::Result<std::unique_ptr<ReloadingCredentials>> ReloadingCredentials::Load(
+    ServerTlsOptions options) {
   // Stamps come first: a file that changes while it is read is read again at the next check.
   std::vector<FileStamp> stamps = Stamps(options);
   TRY_ASSIGN(auto current, Credentials::ForServer(options));

@@ -16,7 +16,8 @@ namespace kuma::net::internal {
 // A ready SSL_CTX. Immutable and thread-safe.
 class Credentials {
  public:
-  static base::Result<std::shared_ptr<const Credentials>> ForServer(const ServerTlsOptions& options);
+  static base::Result<std::shared_ptr<const Credentials>> ForServer(
+      const ServerTlsOptions& options);
   // `http2`: offer h2; `http1`: offer http/1.1.
   static base::Result<std::shared_ptr<const Credentials>> ForClient(const ClientTlsOptions& options,
                                                                     bool http2, bool http1);
@@ -41,14 +42,15 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
-// A server's credentials with reload. Confined to one executor, except that what current() returned may go
-// anywhere.
+// A server's credentials with reload. Confined to one executor, except that what current() returned
+// may go anywhere.
 class ReloadingCredentials {
  public:
   static base::Result<std::unique_ptr<ReloadingCredentials>> Load(ServerTlsOptions options);
 
   const std::shared_ptr<const Credentials>& current() const { return current_; }
-  // Looks at the files. True: current() is new. A change that cannot be used is an error, reported once.
+  // Looks at the files. True: current() is new. A change that cannot be used is an error, reported
+  // once.
   base::Result<bool> Check();
 
  private:

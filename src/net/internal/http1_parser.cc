@@ -147,7 +147,8 @@ void Http1Parser::OnStartLine(std::string_view line) {
   if (kind_ == Kind::kRequest) {
     const size_t first = line.find(' ');
     const size_t last = line.rfind(' ');
-    if (first == std::string_view::npos || first == last) return Fail(400, "malformed request line");
+    if (first == std::string_view::npos || first == last)
+      return Fail(400, "malformed request line");
     method = std::string(line.substr(0, first));
     target = std::string(line.substr(first + 1, last - first - 1));
     version = line.substr(last + 1);
@@ -190,7 +191,8 @@ void Http1Parser::OnHeadersDone() {
   }
   if (kind_ == Kind::kRequest) {
     const size_t hosts = headers.GetAll("host").size();
-    if (hosts > 1 || (hosts == 0 && minor_version == 1)) return Fail(400, "exactly one Host is needed");
+    if (hosts > 1 || (hosts == 0 && minor_version == 1))
+      return Fail(400, "exactly one Host is needed");
     expects_continue =
         minor_version == 1 && base::EqualsIgnoreCase(headers.Get("expect"), "100-continue");
   } else if (head_ || status < 200 || status == 204 || status == 304) {

@@ -10,8 +10,9 @@
 
 namespace kuma::net::internal {
 
-// One HTTP/1.x message, byte by byte. Strict where leniency lets requests be smuggled: lines end with CRLF,
-// no white space before a colon, no folded lines, never both Content-Length and Transfer-Encoding.
+// One HTTP/1.x message, byte by byte. Strict where leniency lets requests be smuggled: lines end
+// with CRLF, no white space before a colon, no folded lines, never both Content-Length and
+// Transfer-Encoding.
 //
 //   start line -> headers -> [body: length | chunks | until close] -> done
 //        \___________\_____________\____________________________-> failed
@@ -48,7 +49,16 @@ class Http1Parser {
 
  private:
   enum class State : uint8_t {
-    kStartLine, kHeaders, kLength, kChunkSize, kChunkData, kChunkEnd, kTrailers, kUntilClose, kDone, kFailed
+    kStartLine,
+    kHeaders,
+    kLength,
+    kChunkSize,
+    kChunkData,
+    kChunkEnd,
+    kTrailers,
+    kUntilClose,
+    kDone,
+    kFailed
   };
 
   void Fail(int status_code, std::string why);
@@ -64,9 +74,9 @@ class Http1Parser {
   State state_ = State::kStartLine;
   bool begun_ = false;
   bool head_ = false;
-  std::string line_;          // a line that is not complete yet
+  std::string line_;  // a line that is not complete yet
   size_t header_bytes_ = 0;
-  uint64_t remaining_ = 0;    // of the body or chunk
+  uint64_t remaining_ = 0;  // of the body or chunk
   int error_status_ = 0;
   std::string error_;
 };

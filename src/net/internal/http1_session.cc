@@ -164,7 +164,7 @@ bool Http1ServerSession::OnTimer(runtime::Time now) {
   now_ = now;
   if (busy_ || closing_ || !out_.empty()) return true;
   const bool begun = parser_.begun();
-  const runtime::Duration limit = !begun                    ? limits_.idle_time
+  const runtime::Duration limit = !begun                   ? limits_.idle_time
                                   : parser_.headers_done() ? limits_.request_time
                                                            : limits_.header_time;
   if (now - since_ < limit) return true;
@@ -212,8 +212,8 @@ uint64_t Http1ClientSession::StartRequest(HttpRequest request, runtime::Time, Re
     }
     return text;
   };
-  out_ += base::Format("{} {} HTTP/1.1\r\nhost: {}\r\n", clean(request.method), clean(request.target),
-                       clean(request.authority));
+  out_ += base::Format("{} {} HTTP/1.1\r\nhost: {}\r\n", clean(request.method),
+                       clean(request.target), clean(request.authority));
   AppendHeaders(request.headers, true, out_);
   if (!request.body.empty() || request.method == "POST" || request.method == "PUT" ||
       request.method == "PATCH") {

@@ -12,8 +12,8 @@
 
 namespace kuma::net::internal {
 
-// HTTP/1.1, server. One request is handled at a time, so that pipelined requests are answered in order; what
-// arrives meanwhile is held, and reading pauses when that is a lot.
+// HTTP/1.1, server. One request is handled at a time, so that pipelined requests are answered in
+// order; what arrives meanwhile is held, and reading pauses when that is a lot.
 class Http1ServerSession final : public Session {
  public:
   // Limits, hooks and host outlive the session.
@@ -46,17 +46,17 @@ class Http1ServerSession final : public Session {
   const Peer peer_;
   SessionHost& host_;
   Http1Parser parser_;
-  std::string held_;              // arrived while a request is being handled
+  std::string held_;  // arrived while a request is being handled
   std::string out_;
   size_t out_offset_ = 0;
-  bool busy_ = false;             // a request is with the handler
+  bool busy_ = false;  // a request is with the handler
   bool busy_head_ = false;
   bool busy_keep_alive_ = true;
-  bool closing_ = false;          // no further request is read
-  bool draining_ = false;         // the next answer is the last
+  bool closing_ = false;   // no further request is read
+  bool draining_ = false;  // the next answer is the last
   bool continued_ = false;
-  uint64_t number_ = 0;           // of the request that is handled
-  runtime::Time since_;           // begin of the current request, or of idleness
+  uint64_t number_ = 0;  // of the request that is handled
+  runtime::Time since_;  // begin of the current request, or of idleness
   runtime::Time now_;
   std::shared_ptr<std::atomic<bool>> gone_;
   std::shared_ptr<Http1ServerSession*> self_;  // null after destruction; used on the loop only

@@ -18,7 +18,8 @@ struct Parsed {
 };
 
 // Feeds in pieces of `step` bytes.
-Parsed Parse(Http1Parser::Kind kind, const std::string& text, size_t step, const Limits& limits = {}) {
+Parsed Parse(Http1Parser::Kind kind, const std::string& text, size_t step,
+             const Limits& limits = {}) {
   Http1Parser parser(kind, limits);
   size_t position = 0;
   while (position < text.size() && !parser.done() && !parser.failed()) {
@@ -27,8 +28,12 @@ Parsed Parse(Http1Parser::Kind kind, const std::string& text, size_t step, const
     position += used;
     if (used < size) break;
   }
-  return {parser.failed() ? parser.error_status() : 0, parser.done(), parser.method, parser.target,
-          parser.body, text.size() - position};
+  return {parser.failed() ? parser.error_status() : 0,
+          parser.done(),
+          parser.method,
+          parser.target,
+          parser.body,
+          text.size() - position};
 }
 
 TEST(Http1Parser, RequestsInEverySplit) {
@@ -59,7 +64,8 @@ TEST(Http1Parser, RefusesWhatIsAmbiguous) {
       {"GET /\r\n" + host + "\r\n", 400},
       {"G@T / HTTP/1.1\r\n" + host + "\r\n", 400},
       {"GET / HTTP/3.0\r\n" + host + "\r\n", 505},
-      {"POST / HTTP/1.1\r\n" + host + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\n" + host + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+       400},
       {"POST / HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
       {"POST / HTTP/1.1\r\n" + host + "Content-Length: +1\r\n\r\n", 400},
       {"POST / HTTP/1.1\r\n" + host + "Content-Length: -1\r\n\r\n", 400},
@@ -117,7 +123,8 @@ TEST(Http1Parser, Responses) {
   parser.Feed("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
   parser.OnEof();
   EXPECT_TRUE(parser.failed());
-  for (const char* wrong : {"HTTP/1.1 2000 x\r\n", "HTTP/1.1 99 x\r\n", "HTTP/1.1\r\n", "HTTP/1.1200\r\n", "x\r\n"}) {
+  for (const char* wrong :
+       {"HTTP/1.1 2000 x\r\n", "HTTP/1.1 99 x\r\n", "HTTP/1.1\r\n", "HTTP/1.1200\r\n", "x\r\n"}) {
     parser.Reset();
     parser.Feed(wrong);
     EXPECT_TRUE(parser.failed()) << wrong;
@@ -152,21 +159,26 @@ std::string Drain(Session& session, runtime::Time now) {
 TEST(Http1Server, HeaderInjectionIsImpossible) {
   Host host;
   const Limits limits;
-  const ServerHooks hooks{[](const HttpRequest&, const HttpResponder& responder) {
-                            responder.Send({200, {{"x", "a\r\nSet-Cookie: b"}, {"bad name", "c"}, {"connection", "x"}}, "ok"});
-                          },
-                          nullptr};
+  const ServerHooks hooks{
+      [](const HttpRequest&, const HttpResponder& responder) {
+        responder.Send(
+            {200, {{"x", "a\r\nSet-Cookie: b"}, {"bad name", "c"}, {"connection", "x"}}, "ok"});
+      },
+      nullptr};
   Http1ServerSession session(limits, hooks, {}, host, host.Now());
   session.Feed("GET / HTTP/1.1\r\nHost: x\r\n\r\n", host.Now());
   host.Run();
-  EXPECT_EQ(Drain(session, host.Now()), "HTTP/1.1 200 OK\r\nx: a  Set-Cookie: b\r\ncontent-length: 2\r\n\r\nok");
+  EXPECT_EQ(Drain(session, host.Now()),
+            "HTTP/1.1 200 OK\r\nx: a  Set-Cookie: b\r\ncontent-length: 2\r\n\r\nok");
 }
 
 TEST(Http1Server, HeldInputIsBounded) {
   Host host;
   const Limits limits;
   std::vector<HttpResponder> held;
-  const ServerHooks hooks{[&](const HttpRequest&, const HttpResponder& responder) { held.push_back(responder); }, nullptr};
+  const ServerHooks hooks{
+      [&](const HttpRequest&, const HttpResponder& responder) { held.push_back(responder); },
+      nullptr};
   Http1ServerSession session(limits, hooks, {}, host, host.Now());
   const std::string request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
   int fed = 0;
@@ -251,7 +263,8 @@ TEST(Http1Client, SkipsInformationalAndRefusesUnasked) {
   });
   EXPECT_FALSE(session.CanStart());
   Drain(session, host.Now());
-  EXPECT_TRUE(session.Feed("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", host.Now()));
+  EXPECT_TRUE(session.Feed(
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", host.Now()));
   EXPECT_EQ(statuses, std::vector<int>{200});
   EXPECT_TRUE(session.CanStart());
   EXPECT_FALSE(session.Feed("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", host.Now()));
@@ -293,12 +306,14 @@ TEST(Http1Simulation, Seeds) {
           Session& from = side == 0 ? static_cast<Session&>(client) : server;
           Session& to = side == 0 ? static_cast<Session&>(server) : client;
           std::array<char, 2000> bytes;
-          const size_t size = from.Produce(std::span(bytes).first(1024 + random() % 900), host.Now());
+          const size_t size =
+              from.Produce(std::span(bytes).first(1024 + random() % 900), host.Now());
           wire[side].append(bytes.data(), size);
           std::string chunk = wire[side].substr(0, 1 + random() % 3000);
           wire[side].erase(0, chunk.size());
           if (chunk.empty()) continue;
-          if (corrupt && random() % 8 == 0) chunk[random() % chunk.size()] ^= static_cast<char>(1 << random() % 8);
+          if (corrupt && random() % 8 == 0)
+            chunk[random() % chunk.size()] ^= static_cast<char>(1 << random() % 8);
           if (!to.Feed(chunk, host.Now())) over = true;
         }
         host.Run();

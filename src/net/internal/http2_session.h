@@ -17,17 +17,18 @@ namespace kuma::net::internal {
 
 // HTTP/2 with gRPC framing on nghttp2, server or client.
 //
-// Sending never joins a message: Produce copies its slices straight into the caller's buffer, which becomes
-// TLS records. Receiving gives back window as bytes are taken out of nghttp2, so that a message may be larger
-// than the window.
+// Sending never joins a message: Produce copies its slices straight into the caller's buffer, which
+// becomes TLS records. Receiving gives back window as bytes are taken out of nghttp2, so that a
+// message may be larger than the window.
 class Http2Session final : public ClientSession {
  public:
   // Limits, hooks, host and `pages` outlive the session; without `pages` the heap is used.
   static std::unique_ptr<Http2Session> MakeServer(const Limits& limits, const ServerHooks& hooks,
                                                   Peer peer, SessionHost& host, PageSlab* pages,
                                                   runtime::Time now);
-  static std::unique_ptr<Http2Session> MakeClient(const Limits& limits, Peer peer, SessionHost& host,
-                                                  PageSlab* pages, runtime::Time now);
+  static std::unique_ptr<Http2Session> MakeClient(const Limits& limits, Peer peer,
+                                                  SessionHost& host, PageSlab* pages,
+                                                  runtime::Time now);
   ~Http2Session() override;
 
   bool Feed(std::string_view bytes, runtime::Time now) override;
@@ -52,6 +53,10 @@ class Http2Session final : public ClientSession {
   bool ready() const { return ready_; }
 
  private:
+  // A frame header and a worthwhile piece of DATA: with less room in the buffer nothing is
+  // produced.
+  static constexpr size_t kMinRoom = 521;
+
   struct Stream;
   struct Callbacks;
 
@@ -84,17 +89,17 @@ class Http2Session final : public ClientSession {
   SessionHost& host_;
   nghttp2_session* session_ = nullptr;
   std::map<int32_t, std::unique_ptr<Stream>> streams_;
-  std::shared_ptr<Http2Session*> self_;      // null after destruction; used on the loop only
+  std::shared_ptr<Http2Session*> self_;  // null after destruction; used on the loop only
 
-  const uint8_t* pending_ = nullptr;         // a frame of nghttp2 that did not fit
+  const uint8_t* pending_ = nullptr;  // a frame of nghttp2 that did not fit
   size_t pending_bytes_ = 0;
-  char* out_ = nullptr;                      // during Produce
+  char* out_ = nullptr;  // during Produce
   size_t room_ = 0;
-  std::vector<int32_t> low_;                 // streams that OnQueueLow is due for
+  std::vector<int32_t> low_;  // streams that OnQueueLow is due for
 
   runtime::Time now_;
-  runtime::Time heard_;                      // when bytes last arrived
-  runtime::Time empty_since_;                // no streams
+  runtime::Time heard_;        // when bytes last arrived
+  runtime::Time empty_since_;  // no streams
   runtime::Time ping_sent_{};
   runtime::Time final_goaway_at_{};
   size_t buffered_ = 0;

@@ -77,7 +77,8 @@ class Echo : public GrpcStreamHandler {
 
 // Two sessions and the bytes between them.
 struct Pair {
-  explicit Pair(GrpcRouter router, Limits server_limits = {}, Limits client_limits = {}, HttpHandler http = nullptr)
+  explicit Pair(GrpcRouter router, Limits server_limits = {}, Limits client_limits = {},
+                HttpHandler http = nullptr)
       : limits_of_server(server_limits),
         limits_of_client(client_limits),
         hooks{std::move(http), std::move(router)},
@@ -89,7 +90,8 @@ struct Pair {
     bool good = true;
     host.On([&] {
       for (int idle = 0; idle < 3 && good; ++idle) {
-        for (auto [from, to] : {std::pair(client.get(), server.get()), std::pair(server.get(), client.get())}) {
+        for (auto [from, to] :
+             {std::pair(client.get(), server.get()), std::pair(server.get(), client.get())}) {
           std::array<char, 4096> bytes;
           while (const size_t size = from->Produce(bytes, now)) {
             idle = 0;
@@ -129,7 +131,8 @@ TEST(Http2, StatusAndTrailers) {
   EXPECT_TRUE(pair.client->ready());
   pair.host.On([&] {
     at_server.stream->Send("one");
-    at_server.stream->Finish({GrpcCode::kNotFound, "none\xc3\xa4"}, {{"k-bin", "\x01"}, {"k", "a\r\nb"}, {"grpc-status", "0"}});
+    at_server.stream->Finish({GrpcCode::kNotFound, "none\xc3\xa4"},
+                             {{"k-bin", "\x01"}, {"k", "a\r\nb"}, {"grpc-status", "0"}});
     EXPECT_FALSE(at_server.stream->Send("late"));
   });
   ASSERT_TRUE(pair.Pump());
@@ -242,7 +245,10 @@ TEST(Http2, StalledStreamIsCutAndOthersLive) {
   pair.host.On([&] { at_server.stream->Send(std::string(5000, 'x')); });
   // The client gets nothing, so its window stays closed.
   std::array<char, 8192> bytes;
-  pair.host.On([&] { while (pair.server->Produce(bytes, pair.now) > 0) {} });
+  pair.host.On([&] {
+    while (pair.server->Produce(bytes, pair.now) > 0) {
+    }
+  });
   EXPECT_GT(at_server.stream->queued_bytes(), 0u);
   pair.now += pair.limits_of_server.stall_time;
   pair.host.On([&] {
@@ -319,7 +325,9 @@ TEST(Http2, QueueLowNotice) {
 TEST(Http2, HttpRequests) {
   Pair pair(nullptr, {}, {}, [](HttpRequest request, const HttpResponder& responder) {
     if (request.path == "/none") return responder.Send({204, {}, "dropped"});
-    responder.Send({200, {{"X-A", "b"}, {"connection", "close"}}, request.method + request.body + request.authority});
+    responder.Send({200,
+                    {{"X-A", "b"}, {"connection", "close"}},
+                    request.method + request.body + request.authority});
   });
   std::vector<std::string> bodies;
   const auto send = [&](const std::string& method, const std::string& target, std::string body) {
@@ -330,7 +338,8 @@ TEST(Http2, HttpRequests) {
     request.body = std::move(body);
     pair.host.On([&] {
       pair.client->StartRequest(request, pair.now, [&](base::Result<HttpResponse> result) {
-        bodies.push_back(result.has_value() ? std::to_string(result->status) + result->body : result.error().message());
+        bodies.push_back(result.has_value() ? std::to_string(result->status) + result->body
+                                            : result.error().message());
       });
     });
     EXPECT_TRUE(pair.Pump());
@@ -360,7 +369,8 @@ std::string Frame(int type, int flags, uint32_t stream, const std::string& paylo
   return frame + payload;
 }
 std::string Literal(const std::string& name, const std::string& value) {
-  return std::string(1, '\0') + static_cast<char>(name.size()) + name + static_cast<char>(value.size()) + value;
+  return std::string(1, '\0') + static_cast<char>(name.size()) + name +
+         static_cast<char>(value.size()) + value;
 }
 const std::string kHello = std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") + Frame(4, 0, 0, "");
 std::string CallHeaders(uint32_t stream, const std::string& more = "", int flags = 4) {
@@ -397,15 +407,19 @@ TEST(Http2Abuse, FloodsEndTheConnection) {
   const std::string priority = Frame(2, 0, 1, std::string("\0\0\0\0\1", 5));
   const std::string update = Frame(8, 0, 0, std::string("\0\0\0\1", 4));
   const std::string empty = Frame(0, 0, 1, "");
-  const std::pair<const char*, std::string> floods[] = {
-      {"ping", ping}, {"settings", settings}, {"priority", priority}, {"update", update}, {"empty", empty}};
+  const std::pair<const char*, std::string> floods[] = {{"ping", ping},
+                                                        {"settings", settings},
+                                                        {"priority", priority},
+                                                        {"update", update},
+                                                        {"empty", empty}};
   for (const auto& [name, frame] : floods) {
     Victim victim;
     ASSERT_TRUE(victim.Feed(kHello + CallHeaders(1)));
     int sent = 0;
     while (sent < 20'000 && victim.Feed(frame)) ++sent;
     EXPECT_LT(sent, 2100) << name;
-    EXPECT_NE(victim.sent.find(Frame(7, 0, 0, "").substr(3, 6)), std::string::npos) << "GOAWAY after " << name;
+    EXPECT_NE(victim.sent.find(Frame(7, 0, 0, "").substr(3, 6)), std::string::npos)
+        << "GOAWAY after " << name;
   }
 }
 
@@ -413,7 +427,8 @@ TEST(Http2Abuse, RapidReset) {
   Victim victim;
   ASSERT_TRUE(victim.Feed(kHello));
   uint32_t stream = 1;
-  while (stream < 40'000 && victim.Feed(CallHeaders(stream) + Frame(3, 0, stream, std::string("\0\0\0\x08", 4)))) {
+  while (stream < 40'000 &&
+         victim.Feed(CallHeaders(stream) + Frame(3, 0, stream, std::string("\0\0\0\x08", 4)))) {
     stream += 2;
   }
   EXPECT_LT(stream, 1000u);
@@ -461,8 +476,10 @@ TEST(Http2Abuse, TrailersOfARequestAreNotHeaders) {
     seen = std::string(request.headers.Get("authorization"));
     responder.Send({});
   };
-  victim.Feed(kHello + Frame(1, 4, 1, Literal(":method", "POST") + Literal(":scheme", "http") + Literal(":path", "/") +
-                                          Literal(":authority", "x")) +
+  victim.Feed(kHello +
+              Frame(1, 4, 1,
+                    Literal(":method", "POST") + Literal(":scheme", "http") +
+                        Literal(":path", "/") + Literal(":authority", "x")) +
               Frame(0, 0, 1, "abc") + Frame(1, 5, 1, Literal("authorization", "admin")));
   EXPECT_EQ(seen, "");
 }
@@ -473,8 +490,8 @@ TEST(Http2Abuse, IncompleteMessageAtTheEnd) {
   EXPECT_EQ(victim.seen.closed->code, GrpcCode::kInternal);
 }
 
-// Random chunks and tiny windows: every message arrives, in order and unchanged. Every other seed flips bits:
-// then nothing may break but the connection.
+// Random chunks and tiny windows: every message arrives, in order and unchanged. Every other seed
+// flips bits: then nothing may break but the connection.
 TEST(Http2Simulation, Seeds) {
   for (uint64_t seed = 0; seed < 600; ++seed) {
     const bool corrupt = seed % 2 == 1;
@@ -491,11 +508,14 @@ TEST(Http2Simulation, Seeds) {
           return GrpcStatus{GrpcCode::kUnimplemented, ""};
         },
         server_limits, client_limits,
-        [](HttpRequest request, const HttpResponder& responder) { responder.Send({200, {}, request.body}); });
+        [](HttpRequest request, const HttpResponder& responder) {
+          responder.Send({200, {}, request.body});
+        });
     std::vector<std::unique_ptr<Seen>> calls;
     std::vector<std::deque<std::string>> sent;
     const size_t count = 1 + random() % 4;
-    const bool tiny = std::min(server_limits.stream_window_bytes, client_limits.stream_window_bytes) < 200;
+    const bool tiny =
+        std::min(server_limits.stream_window_bytes, client_limits.stream_window_bytes) < 200;
     std::string wanted_body(tiny ? 500 : random() % 100'000, 'h');
     std::optional<std::string> body;
     for (size_t i = 0; i < count; ++i) {
@@ -503,13 +523,15 @@ TEST(Http2Simulation, Seeds) {
       pair.Start(*calls[i], i == 3 ? "/none" : "/e");
       sent.emplace_back();
       for (uint64_t k = random() % 6; k > 0; --k) {
-        const size_t size = random() % 3 != 0 ? random() % 2000 : random() % (tiny ? 3000 : 200'000);
+        const size_t size =
+            random() % 3 != 0 ? random() % 2000 : random() % (tiny ? 3000 : 200'000);
         const std::string message(size, static_cast<char>('a' + random() % 26));
         const size_t cut = message.empty() ? 0 : random() % message.size();
         if (i != 3) sent[i].push_back(message);
         pair.host.On([&] {
           if (calls[i]->stream != nullptr) {
-            calls[i]->stream->Send(message.substr(0, cut), {std::make_shared<const std::string>(message.substr(cut))});
+            calls[i]->stream->Send(message.substr(0, cut),
+                                   {std::make_shared<const std::string>(message.substr(cut))});
           }
         });
       }
@@ -537,10 +559,12 @@ TEST(Http2Simulation, Seeds) {
           Http2Session& from = side == 0 ? *pair.client : *pair.server;
           Http2Session& to = side == 0 ? *pair.server : *pair.client;
           if (wire[side].size() < 100'000) {
-            const size_t size = from.Produce(std::span(bytes).first(1024 + random() % 60'000), pair.now);
+            const size_t size =
+                from.Produce(std::span(bytes).first(1024 + random() % 60'000), pair.now);
             wire[side].append(bytes.data(), size);
           }
-          std::string chunk = wire[side].substr(0, 1 + random() % (random() % 2 == 0 ? 100 : 30'000));
+          std::string chunk =
+              wire[side].substr(0, 1 + random() % (random() % 2 == 0 ? 100 : 30'000));
           wire[side].erase(0, chunk.size());
           if (chunk.empty()) continue;
           idle = 0;
@@ -553,7 +577,8 @@ TEST(Http2Simulation, Seeds) {
       pair.now += std::chrono::microseconds(100);
     }
     if (!corrupt) {
-      ASSERT_FALSE(over) << "seed " << seed << ": " << pair.server->failure() << pair.client->failure();
+      ASSERT_FALSE(over) << "seed " << seed << ": " << pair.server->failure()
+                         << pair.client->failure();
       EXPECT_EQ(body, wanted_body) << "seed " << seed;
       for (size_t i = 0; i < count; ++i) {
         EXPECT_EQ(calls[i]->messages, sent[i]) << "seed " << seed << " call " << i;

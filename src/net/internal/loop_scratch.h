@@ -8,8 +8,8 @@
 
 namespace kuma::net::internal {
 
-// Buffers that all connections of a loop share, so that an idle connection has none. Used within one call
-// and never across calls. Their pages are touched when they are first used.
+// Buffers that all connections of a loop share, so that an idle connection has none. Used within
+// one call and never across calls. Their pages are touched when they are first used.
 struct LoopScratch {
   static constexpr size_t kReadBytes = 64 << 10;
   static constexpr size_t kStageBytes = 64 << 10;

@@ -5,9 +5,9 @@
 
 namespace kuma::net::internal {
 
-// Slots of fresh pages. nghttp2 keeps a frame buffer of 16 KB per session of which only the first page is
-// written when DATA is not copied through it; from the heap it would be recycled, dirty memory. Confined to
-// one loop.
+// Slots of fresh pages. nghttp2 keeps a frame buffer of 16 KB per session of which only the first
+// page is written when DATA is not copied through it; from the heap it would be recycled, dirty
+// memory. Confined to one loop.
 class PageSlab {
  public:
   static constexpr size_t kSlotBytes = 20480;

@@ -35,8 +35,8 @@ bool AddExtension(X509* certificate, int nid, const char* value) {
 bool AddHosts(X509* certificate, const std::vector<std::string>& hosts) {
   GENERAL_NAMES* names = sk_GENERAL_NAME_new_null();
   for (const std::string& host : hosts) {
-    GENERAL_NAME* name = a2i_GENERAL_NAME(nullptr, nullptr, nullptr, IsIpAddress(host) ? GEN_IPADD : GEN_DNS,
-                                          host.c_str(), 0);
+    GENERAL_NAME* name = a2i_GENERAL_NAME(nullptr, nullptr, nullptr,
+                                          IsIpAddress(host) ? GEN_IPADD : GEN_DNS, host.c_str(), 0);
     if (name == nullptr) {
       GENERAL_NAMES_free(names);
       return false;
@@ -88,7 +88,8 @@ base::Result<SelfSigned> MakeSelfSigned(const std::vector<std::string>& hosts,
            AddExtension(cert, NID_subject_key_identifier, "hash") && AddHosts(cert, hosts) &&
            X509_sign(cert, key.get(), EVP_sha256()) != 0 &&
            PEM_write_bio_X509(cert_bio.get(), cert) == 1 &&
-           PEM_write_bio_PKCS8PrivateKey(key_bio.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1;
+           PEM_write_bio_PKCS8PrivateKey(key_bio.get(), key.get(), nullptr, nullptr, 0, nullptr,
+                                         nullptr) == 1;
   }
   if (!good) return base::Internal("cannot make a self-signed certificate for " + hosts.front());
   return SelfSigned{Text(cert_bio.get()), base::Redacted<std::string>(Text(key_bio.get()))};

@@ -1,6 +1,7 @@
 #pragma once
 
-// Protocol sessions: bytes in, bytes out, time as a parameter, no I/O. They are confined to one executor.
+// Protocol sessions: bytes in, bytes out, time as a parameter, no I/O. They are confined to one
+// executor.
 
 #include <algorithm>
 #include <chrono>
@@ -43,8 +44,8 @@ struct ServerHooks {
 class Session {
  public:
   virtual ~Session() = default;
-  // False: the peer broke the protocol or a limit, see failure(). What Produce still gives is sent, then
-  // the connection is closed.
+  // False: the peer broke the protocol or a limit, see failure(). What Produce still gives is sent,
+  // then the connection is closed.
   virtual bool Feed(std::string_view bytes, runtime::Time now) = 0;
   // Writes at most out.size() bytes; 0: nothing to send now. REQUIRES: out.size() >= 1024.
   virtual size_t Produce(std::span<char> out, runtime::Time now) = 0;
@@ -99,7 +100,9 @@ class TokenBucket {
     tokens_ -= 1;
     return true;
   }
-  void Earn(double tokens) { tokens_ = std::min(tokens_ + tokens, static_cast<double>(rate_.burst)); }
+  void Earn(double tokens) {
+    tokens_ = std::min(tokens_ + tokens, static_cast<double>(rate_.burst));
+  }
 
  private:
   Rate rate_;

@@ -43,14 +43,16 @@ base::Error ListenError(const std::string& host, uint16_t port, int error) {
   return base::Unavailable(base::Format("listen on {}: {}", where, ErrnoText(error)));
 }
 
-base::Result<Listening> ListenOnAddress(const std::string& host, SocketAddress address, uint16_t port) {
+base::Result<Listening> ListenOnAddress(const std::string& host, SocketAddress address,
+                                        uint16_t port) {
   const int fd = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return ListenError(host, port, errno);
   if (address.family() == AF_UNIX) {
     RemoveStaleSocket(address, host.c_str() + kUnixPrefix.size());
   } else {
     SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (address.family() == AF_INET6) SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, host.empty() || host == "::" ? 0 : 1);
+    if (address.family() == AF_INET6)
+      SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, host.empty() || host == "::" ? 0 : 1);
   }
   if (bind(fd, address.get(), address.size) != 0 || listen(fd, 4096) != 0) {
     const int error = errno;
@@ -128,8 +130,9 @@ base::Result<SocketAddress> ParseAddress(const std::string& host, uint16_t port)
     const std::string path = host.substr(kUnixPrefix.size());
     auto* local = reinterpret_cast<sockaddr_un*>(&address.storage);
     if (path.empty() || path.size() >= sizeof local->sun_path) {
-      return base::Invalid(base::Format("the path of the Unix socket \"{}\" must have 1 to {} bytes", path,
-                                        sizeof local->sun_path - 1));
+      return base::Invalid(
+          base::Format("the path of the Unix socket \"{}\" must have 1 to {} bytes", path,
+                       sizeof local->sun_path - 1));
     }
     local->sun_family = AF_UNIX;
     std::memcpy(local->sun_path, path.c_str(), path.size() + 1);

@@ -44,8 +44,8 @@ Address RemoteAddress(int fd);
 Address LocalAddress(int fd);
 void SetSocketOptions(int fd, int send_buffer_bytes);
 
-// Looks a name up with the system's resolver, in a thread of its own because that blocks; the answer is
-// posted. A literal address is answered by a posted task too, without a thread.
+// Looks a name up with the system's resolver, in a thread of its own because that blocks; the
+// answer is posted. A literal address is answered by a posted task too, without a thread.
 void Resolve(const std::string& host, uint16_t port, Poster poster,
              std::function<void(base::Result<std::vector<SocketAddress>>)> done);
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// For the tests of this room: handlers that echo, calls that can be waited for. Nothing here sleeps.
+// For the tests of this room: handlers that echo, calls that can be waited for. Nothing here
+// sleeps.
 
 #include <chrono>
 #include <condition_variable>
@@ -42,7 +43,8 @@ class EchoHandler : public GrpcStreamHandler {
                   {std::make_shared<const std::string>(message.substr(half))});
   }
   void OnHalfClose() override {
-    stream_->Finish({GrpcCode::kOk, "bye % \xe2\x82\xac"}, {{"done", "yes"}, {"raw-bin", std::string("\0\xff", 2)}});
+    stream_->Finish({GrpcCode::kOk, "bye % \xe2\x82\xac"},
+                    {{"done", "yes"}, {"raw-bin", std::string("\0\xff", 2)}});
   }
   void OnDrain() override { stream_->Finish({GrpcCode::kUnavailable, "drained"}); }
   void OnClosed(const GrpcStatus&, const Headers&) override {}
@@ -140,8 +142,8 @@ inline void DescribeRequest(HttpRequest request, HttpResponder responder) {
   response.headers.Add("x-version", std::to_string(static_cast<int>(request.version)));
   response.headers.Add("x-peer", request.peer.remote.host);
   response.headers.Add("x-tls", request.peer.tls ? "yes" : "no");
-  response.headers.Add("x-subject",
-                       request.peer.certificate == nullptr ? "" : request.peer.certificate->subject);
+  response.headers.Add(
+      "x-subject", request.peer.certificate == nullptr ? "" : request.peer.certificate->subject);
   response.body = std::move(request.body);
   responder.Send(std::move(response));
 }

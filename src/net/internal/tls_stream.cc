@@ -27,13 +27,15 @@ std::string NameText(const X509_NAME* name) {
 
 std::string CommonName(X509_NAME* name) {
   std::array<char, 256> text{};
-  const int size = X509_NAME_get_text_by_NID(name, NID_commonName, text.data(), static_cast<int>(text.size()));
+  const int size =
+      X509_NAME_get_text_by_NID(name, NID_commonName, text.data(), static_cast<int>(text.size()));
   return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : std::string();
 }
 
 }  // namespace
 
-TlsStream::TlsStream(std::shared_ptr<const Credentials> credentials, bool server, uint32_t max_key_updates)
+TlsStream::TlsStream(std::shared_ptr<const Credentials> credentials, bool server,
+                     uint32_t max_key_updates)
     : credentials_(std::move(credentials)),
       ssl_(SSL_new(credentials_->get())),
       max_key_updates_(max_key_updates) {
@@ -112,7 +114,8 @@ const BIO_METHOD* TlsStream::Method() {
   return method;
 }
 
-void TlsStream::OnMessage(int write, int, int type, const void* bytes, size_t size, SSL*, void* argument) {
+void TlsStream::OnMessage(int write, int, int type, const void* bytes, size_t size, SSL*,
+                          void* argument) {
   if (write != 0 || type != SSL3_RT_HANDSHAKE || size == 0) return;
   if (static_cast<const unsigned char*>(bytes)[0] == SSL3_MT_KEY_UPDATE) {
     ++static_cast<TlsStream*>(argument)->key_updates_;
@@ -152,7 +155,8 @@ TlsStream::State TlsStream::Start(std::string& cipher_out) {
   return state_;
 }
 
-TlsStream::State TlsStream::Feed(std::string_view cipher, std::string& cipher_out, const PlainSink& sink) {
+TlsStream::State TlsStream::Feed(std::string_view cipher, std::string& cipher_out,
+                                 const PlainSink& sink) {
   input_ = cipher;
   output_ = &cipher_out;
   if (state_ == State::kHandshake) Handshake();
@@ -184,7 +188,8 @@ bool TlsStream::Write(std::string_view plain, std::string& cipher_out) {
   output_ = &cipher_out;
   while (!plain.empty() && state_ != State::kFailed) {
     ERR_clear_error();
-    const int size = SSL_write(ssl_, plain.data(), static_cast<int>(std::min<size_t>(plain.size(), 1 << 20)));
+    const int size =
+        SSL_write(ssl_, plain.data(), static_cast<int>(std::min<size_t>(plain.size(), 1 << 20)));
     if (size <= 0) {
       Fail();
     } else {
@@ -224,7 +229,8 @@ std::shared_ptr<const PeerCertificate> TlsStream::peer_certificate() const {
   for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
     if (name->type != GEN_DNS && name->type != GEN_URI) continue;
-    const ASN1_IA5STRING* text = name->type == GEN_DNS ? name->d.dNSName : name->d.uniformResourceIdentifier;
+    const ASN1_IA5STRING* text =
+        name->type == GEN_DNS ? name->d.dNSName : name->d.uniformResourceIdentifier;
     std::string value(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
                       static_cast<size_t>(ASN1_STRING_length(text)));
     (name->type == GEN_DNS ? peer->dns_names : peer->uris).push_back(std::move(value));

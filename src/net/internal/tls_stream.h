@@ -15,8 +15,8 @@ struct ssl_st;  // SSL
 
 namespace kuma::net::internal {
 
-// TLS without I/O: ciphertext in and out through buffers of the caller, so that an idle connection has none
-// of its own. Confined to one executor.
+// TLS without I/O: ciphertext in and out through buffers of the caller, so that an idle connection
+// has none of its own. Confined to one executor.
 class TlsStream {
  public:
   enum class State : uint8_t { kHandshake, kOpen, kClosed, kFailed };
@@ -33,8 +33,8 @@ class TlsStream {
 
   // Client: makes the first flight.
   State Start(std::string& cipher_out);
-  // Consumes all of `cipher`; appends what is to be sent to `cipher_out`; gives plain text to `sink` in pieces
-  // of at most 16 KB. The sink must not call this stream.
+  // Consumes all of `cipher`; appends what is to be sent to `cipher_out`; gives plain text to
+  // `sink` in pieces of at most 16 KB. The sink must not call this stream.
   State Feed(std::string_view cipher, std::string& cipher_out, const PlainSink& sink);
   // REQUIRES: state() == kOpen. False: failed.
   bool Write(std::string_view plain, std::string& cipher_out);
@@ -54,8 +54,8 @@ class TlsStream {
   static int BioRead(bio_st* bio, char* out, int size);
   static int BioWrite(bio_st* bio, const char* in, int size);
   static const bio_method_st* Method();
-  static void OnMessage(int write, int version, int type, const void* bytes, size_t size, ssl_st* ssl,
-                        void* self);
+  static void OnMessage(int write, int version, int type, const void* bytes, size_t size,
+                        ssl_st* ssl, void* self);
   bool Handshake();
   void Fail();
 
@@ -64,8 +64,8 @@ class TlsStream {
   State state_ = State::kHandshake;
   const uint32_t max_key_updates_;
   uint32_t key_updates_ = 0;
-  std::string_view input_;          // during a call
-  std::string* output_ = nullptr;   // during a call
+  std::string_view input_;         // during a call
+  std::string* output_ = nullptr;  // during a call
   std::string error_;
 };
 

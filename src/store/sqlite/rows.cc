@@ -68,7 +68,9 @@ base::Result<ResourcePtr> DecodeRow(const Statement& row, const model::ResourceT
   if (!row.IsNull(12)) {
     TRY_ASSIGN(status, model::ParseJson(row.Text(12)));
   }
-  return model::DecodeStored(type, std::move(meta), spec, status);
+  TRY_ASSIGN(ResourcePtr resource, model::DecodeStored(type, std::move(meta), spec, status));
+  if (resource->spec() == nullptr) return base::Internal("its spec does not fit the kind");
+  return resource;
 }
 
 }  // namespace

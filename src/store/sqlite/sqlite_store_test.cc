@@ -194,10 +194,13 @@ TEST_F(SqliteStoreTest, UnreadableRowIsNamed) {
   auto store = Open();
   ASSERT_TRUE(store->Commit(Writes({Put(Widget("a")), Put(Widget("b"))})).has_value());
   store.reset();
-  Sql("UPDATE resource SET spec = '{\"text\": 1}' WHERE name = 'b'");
-  const base::Error error = OpenFails();
-  EXPECT_EQ(error.code(), Code::kInternal);
-  EXPECT_THAT(error.message(), AllOf(HasSubstr(path_), HasSubstr("Widget m/b")));
+  for (const char* change : {"spec = '{\"text\": 1}'", "spec = '[1]'", "spec = '{\"text'", "spec = ''",
+                             "spec = '{\"text\": \"\", \"number\": 1}', labels = '7'"}) {
+    Sql("UPDATE resource SET " + std::string(change) + " WHERE name = 'b'");
+    const base::Error error = OpenFails();
+    EXPECT_EQ(error.code(), Code::kInternal);
+    EXPECT_THAT(error.message(), AllOf(HasSubstr(path_), HasSubstr("Widget m/b"))) << change;
+  }
 }
 
 TEST_F(SqliteStoreTest, DamageAnywhereEndsInAnErrorOrTheSameContent) {

@@ -33,8 +33,8 @@ void Held::Acknowledge(SealedPtr content) {
   gated_since.reset();
 }
 
-bool InFlight::Holds(std::string_view name) const {
-  return std::any_of(resources.begin(), resources.end(), [&](const SealedPtr& r) { return r->name == name; });
+bool InFlight::Removes(std::string_view name) const {
+  return std::find(removed.begin(), removed.end(), name) != removed.end();
 }
 
 Held& TypeState::Touch(std::string_view name) {

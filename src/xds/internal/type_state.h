@@ -60,7 +60,7 @@ struct InFlight {
   std::vector<SealedPtr> resources;
   std::vector<std::string> removed;
 
-  bool Holds(std::string_view name) const;
+  bool Removes(std::string_view name) const;
 };
 
 // Endpoints that must be acknowledged before a listener may use their cluster.

@@ -1,0 +1,423 @@
+#include "app/control_plane.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <future>
+#include <thread>
+
+#include "app/first_start.h"
+#include "app/observation.h"
+#include "base/format.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "base/version.h"
+#include "control/control_loop.h"
+#include "identity/certificates.h"
+#include "identity/tokens.h"
+#include "insight/proxy_insights.h"
+#include "insight/rollouts.h"
+#include "model/describe.h"
+#include "net/event_loop.h"
+#include "net/server.h"
+#include "policies/all.h"
+#include "policies/default_policies.h"
+#include "policies/schemas.h"
+#include "resources/all.h"
+#include "resources/secret/secret.h"
+#include "rest/api.h"
+#include "rest/diagnostics.h"
+#include "rest/dp_endpoint.h"
+#include "rest/secrets.h"
+#include "runtime/random.h"
+#include "runtime/threads.h"
+#include "store/memory/memory_store.h"
+#include "store/sqlite/sqlite_store.h"
+#include "xds/ads_service.h"
+#include "xds/hub.h"
+
+namespace kuma::app {
+namespace {
+
+constexpr base::Logger kLog("kuma-cp");
+constexpr std::chrono::seconds kGoodbye{5};  // for what waits when the process stops
+
+std::vector<const model::ResourceType*> AllTypes() {
+  std::vector<const model::ResourceType*> types = resources::AllResourceTypes();
+  const auto& policies = policies::AllPolicySchemas();
+  types.insert(types.end(), policies.begin(), policies.end());
+  return types;
+}
+
+base::Result<std::string> WorkFolder(const Config& config) {
+  std::string folder = config.String("general.workDir");
+  if (folder.empty()) {
+    const char* home = std::getenv("HOME");
+    folder = std::string(home == nullptr || *home == '\0' ? "/root" : home) + "/.kuma";
+  }
+  // With its parents; what exists is fine.
+  for (size_t at = 1; at <= folder.size(); ++at) {
+    if (at == folder.size() || folder[at] == '/') mkdir(folder.substr(0, at).c_str(), 0755);
+  }
+  if (access(folder.c_str(), W_OK | X_OK) != 0) {
+    return base::Unavailable(base::Format("the work directory {} cannot be written (general.workDir, "
+                                          "KUMA_GENERAL_WORK_DIR)",
+                                          folder));
+  }
+  return folder;
+}
+
+base::Result<std::unique_ptr<store::Store>> OpenStore(const Config& config, const std::string& folder,
+                                                      const model::TypeTable& types, const runtime::Clock& clock) {
+  const std::string type = config.String("store.type");
+  if (type == "memory") return store::NewMemoryStore(clock);
+  if (type == "sqlite") {
+    std::string path = config.String("store.sqlite.path");
+    if (path.empty()) path = folder + "/kuma.db";
+    return store::OpenSqliteStore(path, types, clock);
+  }
+  return base::Invalid(
+      base::Format("store.type \"{}\" is not available: sqlite (the default) and memory are", type));
+}
+
+base::Result<net::ServerTlsOptions> TlsOf(const Config& config, const std::string& group, net::KeyPair certificate) {
+  net::ServerTlsOptions tls;
+  tls.certificate = std::move(certificate);
+  auto minimum = net::ParseTlsVersion(config.String(group + ".tlsMinVersion"));
+  if (!minimum) return std::move(minimum).error().Context(group + ".tlsMinVersion");
+  tls.min_version = *minimum;
+  auto maximum = net::ParseTlsVersion(config.String(group + ".tlsMaxVersion"));
+  if (!maximum) return std::move(maximum).error().Context(group + ".tlsMaxVersion");
+  tls.max_version = *maximum;
+  tls.cipher_suites = config.List(group + ".tlsCipherSuites");
+  return tls;
+}
+
+rest::Allowed AllowedOf(const Config& config, const std::string& action) {
+  return {config.List(base::Format("access.static.{}.users", action)),
+          config.List(base::Format("access.static.{}.groups", action))};
+}
+
+rest::AccessRules AccessOf(const Config& config) {
+  return {.admin_resources = AllowedOf(config, "adminResources"),
+          .write_resources = AllowedOf(config, "writeResources"),
+          .generate_dp_token = AllowedOf(config, "generateDpToken"),
+          .generate_user_token = AllowedOf(config, "generateUserToken"),
+          .generate_zone_token = AllowedOf(config, "generateZoneToken"),
+          .control_plane_metadata = AllowedOf(config, "controlPlaneMetadata")};
+}
+
+std::string Hostname() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+uint16_t PortOf(const Config& config, const std::string& key) { return static_cast<uint16_t>(config.Int(key)); }
+
+// The resource types never change: one table for the life of the process.
+const model::TypeTable& Types() {
+  static const model::TypeTable types(AllTypes());
+  return types;
+}
+
+}  // namespace
+
+struct ControlPlane::Parts {
+  // In the order of construction; what is below may use what is above.
+  runtime::SystemClock clock;
+  runtime::SystemRandom random;
+  std::unique_ptr<store::Store> store;
+  std::string instance_id;
+  std::string cluster_id;
+  model::ControlPlane here;
+
+  std::unique_ptr<runtime::ThreadExecutor> insight_thread;
+  std::unique_ptr<runtime::ThreadExecutor> writer;
+  std::unique_ptr<runtime::ThreadPool> pool;
+  std::unique_ptr<runtime::ThreadPool> rest_pool;
+  std::unique_ptr<net::EventLoops> loops;
+
+  std::unique_ptr<generate::Generator> generator;
+  std::unique_ptr<insight::ProxyInsights> insights;
+  insight::Rollouts rollouts;  // confined to the insight thread
+  std::unique_ptr<Observation> observation;
+  std::unique_ptr<xds::Hub> hub;
+  std::unique_ptr<control::ControlLoop> control;
+  std::unique_ptr<xds::AdsService> ads;
+
+  std::unique_ptr<rest::TokenEndpoint> tokens;
+  std::unique_ptr<rest::Api> api;
+  std::unique_ptr<rest::DpEndpoint> dp;
+  std::unique_ptr<rest::Diagnostics> diagnostics;
+  std::vector<std::unique_ptr<net::Server>> servers;
+
+  ~Parts() {
+    // Nobody calls in any more before anything goes.
+    servers.clear();
+    rest_pool.reset();
+    ads.reset();
+    loops.reset();
+    pool.reset();
+    writer.reset();
+    control.reset();
+    insight_thread.reset();
+  }
+};
+
+ControlPlane::ControlPlane(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+ControlPlane::~ControlPlane() = default;
+
+base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& config) {
+  auto parts = std::make_unique<Parts>();
+  Parts& p = *parts;
+  if (config.String("mode") != "zone" || !config.String("multizone.zone.globalAddress").empty()) {
+    return base::Invalid("mode: only a zone without a global control plane is available in this version");
+  }
+  if (config.String("environment") != "universal") {
+    return base::Invalid("environment: only universal is available in this version");
+  }
+
+  // ---- store and what a first start needs
+  TRY_ASSIGN(const std::string folder, WorkFolder(config));
+  TRY_ASSIGN(p.store, OpenStore(config, folder, Types(), p.clock));
+  p.here.zone = config.String("multizone.zone.name");
+  p.instance_id = base::Format("{}-{}", Hostname(), p.random.Uuid().substr(0, 4));
+  const bool user_tokens = config.String("apiServer.authn.type") == "tokens";
+  TRY_ASSIGN(const StartResources start,
+             EnsureStartResources(*p.store, p.clock, p.random,
+                                  {.user_tokens = user_tokens,
+                                   .bootstrap_admin_token = config.Bool("apiServer.authn.tokens.bootstrapAdminToken"),
+                                   .zone_tokens = true,
+                                   .here = p.here}));
+  p.cluster_id = start.cluster_id;
+
+  // ---- threads
+  const size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  p.insight_thread = std::make_unique<runtime::ThreadExecutor>("insight");
+  p.writer = std::make_unique<runtime::ThreadExecutor>("mesh-writer");
+  p.pool = std::make_unique<runtime::ThreadPool>("generate", cores, 5);
+  p.rest_pool = std::make_unique<runtime::ThreadPool>("rest", 4);
+  p.loops = std::make_unique<net::EventLoops>("loop", 2);
+
+  // ---- generation
+  generate::Settings generate_settings;
+  generate_settings.zone = p.here.zone;
+  generate_settings.admin = {
+      .epoch = [&p](std::string_view address) { return identity::EpochOf(address, p.clock.WallNow()); },
+      .certificate = [authority = start.admin_ca](std::string_view address,
+                                                  int64_t epoch) -> base::Result<generate::AdminPair> {
+        TRY_ASSIGN(identity::KeyPair pair, identity::AdminServerCertificate(authority, address, epoch));
+        return generate::AdminPair{std::move(pair.certificate), std::move(pair.key), authority.certificate()};
+      }};
+  p.generator = std::make_unique<generate::Generator>(policies::AllPolicies(), std::move(generate_settings));
+
+  // ---- what is seen of proxies
+  p.insights = std::make_unique<insight::ProxyInsights>(insight::Settings{.instance_id = p.instance_id}, *p.store,
+                                                        p.clock, *p.insight_thread);
+  p.observation = std::make_unique<Observation>(*p.insight_thread, *p.insights, p.rollouts, p.here, Types());
+
+  // ---- streams and the mesh writer
+  p.hub = std::make_unique<xds::Hub>(*p.loops, xds::HubSettings{}, *p.observation);
+  derive::Settings derive_settings;
+  derive_settings.zone = p.here.zone;
+  derive_settings.create_default_mesh = !config.Bool("defaults.skipMeshCreation");
+  derive_settings.create_hostname_generators = !config.Bool("defaults.SkipHostnameGenerators");
+  derive_settings.default_policies = [](const std::string& mesh) { return policies::DefaultPolicies(mesh); };
+  derive_settings.first_signing_key = [](const std::string& mesh) -> model::ResourcePtr {
+    const auto key = identity::RsaKey::Generate();
+    CHECK(key.has_value(), "an RSA key can be made");
+    model::Metadata meta;
+    meta.mesh = mesh;
+    meta.name = identity::DataplaneKeyPrefix(mesh) + "-1";
+    return model::MakeResource(resources::secret::Type(), std::move(meta),
+                               resources::secret::WithData(key->PrivatePem().Reveal()));
+  };
+  derive_settings.types = &Types();
+  p.control = std::make_unique<control::ControlLoop>(
+      control::Settings{}, std::move(derive_settings),
+      control::ControlLoop::Surroundings{
+          .store = *p.store,
+          .generator = *p.generator,
+          .clock = p.clock,
+          .writer = *p.writer,
+          .pool = *p.pool,
+          .publish = [&p](const base::ProxyKey& proxy, bundle::BundlePtr bundle) {
+            p.hub->Publish(proxy, std::move(bundle));
+          },
+          .on_round = [&p](const control::RoundReport& report) { p.observation->OnRound(report); }});
+  p.observation->Attach(*p.control);
+
+  // ---- what answers requests
+  const rest::AccessRules access = AccessOf(config);
+  const auto verify_user = [&p](std::string_view token) -> base::Result<rest::Principal> {
+    TRY_ASSIGN(identity::UserClaims claims, rest::CheckUserToken(*p.store, token, p.clock.WallNow()));
+    return rest::Principal{std::move(claims.name), std::move(claims.groups)};
+  };
+  p.tokens = std::make_unique<rest::TokenEndpoint>(
+      *p.store, p.clock, p.random,
+      rest::TokenEndpoint::Settings{
+          .access = access,
+          .issue_dataplane_tokens = config.Bool("dpServer.authn.dpProxy.dpToken.enableIssuer"),
+          .issue_user_tokens = config.Bool("apiServer.authn.tokens.enableIssuer"),
+          .issue_zone_tokens = config.Bool("dpServer.authn.zoneProxy.zoneToken.enableIssuer")});
+  std::string base_path = config.String("apiServer.basePath");
+  while (base_path.ends_with("/")) base_path.pop_back();
+  p.api = std::make_unique<rest::Api>(
+      *p.store, Types(), *p.tokens, verify_user, *p.rest_pool,
+      rest::ApiSettings{.resources = {.here = p.here,
+                                      .access = access,
+                                      .strict = config.Bool("apiServer.strictValidation"),
+                                      .url_prefix = base_path},
+                        .localhost_is_admin = config.Bool("apiServer.authn.localhostIsAdmin"),
+                        .base_path = base_path,
+                        .hostname = Hostname(),
+                        .instance_id = p.instance_id,
+                        .cluster_id = [id = p.cluster_id] { return id; },
+                        .config = config.Effective(),
+                        .cors_domains = config.List("apiServer.corsAllowedDomains")});
+
+  // dpServer.authn.dpProxy.type: "dpToken" is the default of Universal, "none" accepts everybody.
+  const std::string dp_authn = config.String("dpServer.authn.dpProxy.type");
+  if (!dp_authn.empty() && dp_authn != "dpToken" && dp_authn != "none") {
+    return base::Invalid(base::Format("dpServer.authn.dpProxy.type \"{}\": dpToken and none are available", dp_authn));
+  }
+  rest::VerifyDataplaneToken verify_dataplane;
+  if (dp_authn != "none") {
+    verify_dataplane = [&p](const model::Metadata& dataplane, const base::Redacted<std::string>& token) {
+      return rest::CheckDataplaneToken(*p.store, token.Reveal(), dataplane, p.clock.WallNow());
+    };
+  }
+  std::string dp_cert = config.String("dpServer.tlsCertFile");
+  std::string dp_key = config.String("dpServer.tlsKeyFile");
+  if (dp_cert.empty() && dp_key.empty()) {
+    dp_cert = config.String("general.tlsCertFile");
+    dp_key = config.String("general.tlsKeyFile");
+  }
+  TRY_ASSIGN(const net::KeyPair dp_pair, ServerCertificate(dp_cert, dp_key, folder));
+  TRY_ASSIGN(const std::string dp_ca, ReadFile(dp_pair.cert_file));
+  generate::BootstrapSettings bootstrap;
+  bootstrap.admin_address = config.String("bootstrapServer.params.adminAddress");
+  bootstrap.admin_port = static_cast<uint32_t>(config.Int("bootstrapServer.params.adminPort"));
+  bootstrap.admin_access_log_path = config.String("bootstrapServer.params.adminAccessLogPath");
+  bootstrap.admin_unix_socket = config.Bool("bootstrapServer.params.envoyAdminUnixSocket");
+  bootstrap.xds_host = config.String("bootstrapServer.params.xdsHost");
+  const int64_t xds_port = config.Int("bootstrapServer.params.xdsPort");
+  bootstrap.xds_port = static_cast<uint32_t>(xds_port != 0 ? xds_port : config.Int("dpServer.port"));
+  bootstrap.xds_connect_timeout = config.Duration("bootstrapServer.params.xdsConnectTimeout");
+  bootstrap.hds = config.Bool("dpServer.hds.enabled");
+  bootstrap.reloadable_tokens = config.Bool("dpServer.authn.enableReloadableTokens");
+  bootstrap.token_required = verify_dataplane != nullptr;
+  bootstrap.ca_pem = dp_ca;
+  p.dp = std::make_unique<rest::DpEndpoint>(*p.store, Types(), verify_dataplane, *p.rest_pool,
+                                            rest::DpEndpoint::Settings{std::move(bootstrap), p.here});
+  p.ads = std::make_unique<xds::AdsService>(
+      *p.hub, MakeStreamAuthentication(*p.store, Types(), p.here, *p.rest_pool, verify_dataplane));
+  p.diagnostics = std::make_unique<rest::Diagnostics>(rest::Diagnostics::Sources{
+      .not_ready = [&p]() -> std::string {
+        return p.control->ready() ? "" : "the store is being loaded";
+      },
+      .metrics = [&p] { return CollectMetrics(*p.store, *p.control, *p.hub, p.servers); }});
+
+  // ---- ports; diagnostics first, so that readiness can be asked for from the beginning
+  const auto listen = [&p](net::ServerOptions options, net::HttpHandler http,
+                           net::GrpcRouter grpc = nullptr) -> base::Status {
+    TRY_ASSIGN(auto server, net::Server::Start(*p.loops, std::move(options), std::move(http), std::move(grpc)));
+    kLog.Info("listening", {{"for", server->url()}});
+    p.servers.push_back(std::move(server));
+    return base::Ok{};
+  };
+  net::ServerOptions options;
+  options.name = "diagnostics";
+  options.address = "";
+  options.port = PortOf(config, "diagnostics.serverPort");
+  if (config.Bool("diagnostics.tlsEnabled")) {
+    TRY_ASSIGN(net::KeyPair pair, ServerCertificate(config.String("diagnostics.tlsCertFile"),
+                                                    config.String("diagnostics.tlsKeyFile"), folder));
+    TRY_ASSIGN(options.tls, TlsOf(config, "diagnostics", std::move(pair)));
+  }
+  TRY(listen(options, [&p](net::HttpRequest request, net::HttpResponder responder) {
+    p.diagnostics->Handle(std::move(request), std::move(responder));
+  }));
+
+  // ---- the engine; requests are taken when it is ready
+  TRY(p.control->Start());
+  p.insight_thread->Post([&p] { p.insights->Start(); });
+  WaitUntilReady(*p.control);
+
+  const auto handle_api = [&p](net::HttpRequest request, net::HttpResponder responder) {
+    p.api->Handle(std::move(request), std::move(responder));
+  };
+  if (config.Bool("apiServer.http.enabled")) {
+    options = {};
+    options.name = "api";
+    options.address = config.String("apiServer.http.interface");
+    options.port = PortOf(config, "apiServer.http.port");
+    options.limits.body_bytes = 10 << 20;
+    TRY(listen(options, handle_api));
+  }
+  if (config.Bool("apiServer.https.enabled")) {
+    options = {};
+    options.name = "api-tls";
+    options.address = config.String("apiServer.https.interface");
+    options.port = PortOf(config, "apiServer.https.port");
+    options.limits.body_bytes = 10 << 20;
+    std::string cert = config.String("apiServer.https.tlsCertFile");
+    std::string key = config.String("apiServer.https.tlsKeyFile");
+    if (cert.empty() && key.empty()) {
+      cert = config.String("general.tlsCertFile");
+      key = config.String("general.tlsKeyFile");
+    }
+    TRY_ASSIGN(net::KeyPair pair, ServerCertificate(cert, key, folder));
+    TRY_ASSIGN(options.tls, TlsOf(config, "apiServer.https", std::move(pair)));
+    if (const std::string ca = config.String("apiServer.https.tlsCaFile"); !ca.empty()) {
+      options.tls->client_ca_file = ca;
+      options.tls->client_certificates = config.Bool("apiServer.https.requireClientCert")
+                                             ? net::ClientCertificates::kRequired
+                                             : net::ClientCertificates::kOptional;
+    }
+    TRY(listen(options, handle_api));
+  }
+  options = {};
+  options.name = "dp";
+  options.address = "";
+  options.port = PortOf(config, "dpServer.port");
+  TRY_ASSIGN(options.tls, TlsOf(config, "dpServer", dp_pair));
+  TRY(listen(
+      options,
+      [&p](net::HttpRequest request, net::HttpResponder responder) {
+        p.dp->Handle(std::move(request), std::move(responder));
+      },
+      p.ads->Router()));
+
+  kLog.Info("ready", {{"version", base::Version().version},
+                      {"instance", p.instance_id},
+                      {"store", config.String("store.type")},
+                      {"zone", p.here.zone}});
+  return std::unique_ptr<ControlPlane>(new ControlPlane(std::move(parts)));
+}
+
+void ControlPlane::Stop() {
+  Parts& p = *parts_;
+  // Ports first: streams end because we go, which deregisters nobody.
+  std::promise<void> control_stopped;
+  p.control->Stop([&control_stopped] { control_stopped.set_value(); });
+  control_stopped.get_future().wait_for(kGoodbye);
+  std::vector<std::future<void>> drained;
+  for (auto& server : p.servers) {
+    auto done = std::make_shared<std::promise<void>>();
+    drained.push_back(done->get_future());
+    server->Drain(std::chrono::seconds(2), [done] { done->set_value(); });
+  }
+  for (auto& done : drained) done.wait_for(kGoodbye);
+  auto stored = std::make_shared<std::promise<void>>();
+  p.insight_thread->Post([&p, stored] { p.insights->Stop([stored] { stored->set_value(); }); });
+  stored->get_future().wait_for(kGoodbye);
+}
+
+void ControlPlane::ReloadCertificates() {
+  for (auto& server : parts_->servers) server->ReloadCertificates();
+}
+
+}  // namespace kuma::app

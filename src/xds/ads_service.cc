@@ -1,0 +1,267 @@
+#include "xds/ads_service.h"
+
+#include <deque>
+#include <string>
+#include <utility>
+
+#include "base/format.h"
+#include "base/log.h"
+#include "xds/internal/hub_state.h"
+#include "xds/internal/wire.h"
+
+namespace kuma::xds {
+namespace {
+
+using internal::HubState;
+
+constexpr base::Logger kLog("xds");
+
+net::GrpcStatus StatusOf(const base::Error& error) {
+  if (error.code() == base::Code::kDenied) return {net::GrpcCode::kUnauthenticated, error.message()};
+  return net::ToGrpcStatus(error);
+}
+
+// Who is at the other end: asks once, and hears of the answer on the stream's loop while the stream lives.
+class Admission : public std::enable_shared_from_this<Admission> {
+ public:
+  using Done = std::function<void(base::Status)>;
+
+  // `done` is called at most once, not after Cancel.
+  void Start(runtime::SerialExecutor& loop, const AdsServiceOptions& options, const NodeDescription& node,
+             const net::Headers& metadata, Done done) {
+    done_ = std::move(done);
+    timeout_ = loop.PostAfter(options.authenticate_within, [this] {
+      Finish(base::Unavailable("the token could not be checked in time"));
+    });
+    // The store may answer long after the stream is gone.
+    options.authenticate(node, metadata, [weak = weak_from_this(), &loop](base::Status status) {
+      loop.Post([weak, status = std::move(status)] {
+        if (const auto self = weak.lock()) self->Finish(status);
+      });
+    });
+  }
+  void Cancel() {
+    done_ = nullptr;
+    timeout_.Cancel();
+  }
+
+ private:
+  void Finish(base::Status status) {
+    const Done done = std::exchange(done_, nullptr);
+    if (!done) return;
+    timeout_.Cancel();
+    done(std::move(status));
+  }
+
+  Done done_;
+  runtime::Timer timeout_;
+};
+
+// One delta ADS stream. Confined to its loop.
+class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStream {
+ public:
+  AdsStream(std::shared_ptr<HubState> hub, std::shared_ptr<const AdsServiceOptions> options, net::Headers metadata,
+            net::Peer peer)
+      : hub_(std::move(hub)),
+        options_(std::move(options)),
+        metadata_(std::move(metadata)),
+        peer_(std::move(peer)) {}
+
+  // net::GrpcStreamHandler
+  void OnStart(net::GrpcStream& stream) override { stream_ = &stream; }
+
+  void OnMessage(std::string_view message) override {
+    if (ended_) return;
+    auto parsed = internal::ParseDeltaRequest(message);
+    if (!parsed) return Finish(StatusOf(parsed.error()));
+    if (session_) {
+      Take(session_->OnRequest(Now(), parsed->request));
+      return;
+    }
+    waiting_bytes_ += message.size();
+    if (waiting_.size() >= options_->waiting_requests || waiting_bytes_ > options_->waiting_bytes) {
+      return Finish({net::GrpcCode::kResourceExhausted, "too much was sent before the token was checked"});
+    }
+    waiting_.push_back(std::move(parsed->request));
+    if (admission_ != nullptr) return;
+    if (!parsed->node) return Finish({net::GrpcCode::kInvalidArgument, "the first message must have node.id"});
+    node_ = std::move(*parsed->node);
+    node_.peer = peer_;
+    admission_ = std::make_shared<Admission>();
+    admission_->Start(stream_->loop(), *options_, node_, metadata_, [this](base::Status status) {
+      OnAdmitted(std::move(status));
+    });
+  }
+
+  void OnHalfClose() override { Finish({}); }
+
+  void OnDrain() override {
+    Leave("the control plane is stopping", true);
+    Finish({net::GrpcCode::kUnavailable, "the control plane is stopping"});
+  }
+
+  void OnClosed(const net::GrpcStatus& status, const net::Headers&) override {
+    if (admission_ != nullptr) admission_->Cancel();
+    Leave(status.ok() ? "closed by the proxy" : status.message, false);
+    timer_.Cancel();
+    stream_ = nullptr;
+    ended_ = true;
+  }
+
+  // internal::ProxyStream
+  void OnBundle(BundlePtr bundle) override { Take(session_->OnBundle(Now(), std::move(bundle))); }
+  void Recall(const SessionMemory& memory) override { session_->Recall(memory); }
+  SessionMemory Remember() const override { return session_->Remember(); }
+  std::string Describe() const override { return session_->Describe(); }
+  void End(const base::Error& reason) override {
+    number_ = 0;
+    Finish(StatusOf(reason));
+  }
+
+ private:
+  runtime::Time Now() const { return hub_->options().clock->Now(); }
+
+  void OnAdmitted(base::Status status) {
+    if (!status) {
+      kLog.Warn("proxy refused", {{"proxy", node_.id}, {"reason", status.error().message()}});
+      return Finish(StatusOf(status.error()));
+    }
+    metadata_ = {};  // holds the token
+    session_.emplace(hub_->options().session);
+    number_ = hub_->Register(stream_->loop(), *this, node_);
+    kLog.Debug("proxy connected", {{"proxy", node_.id}, {"envoy", node_.envoy_version}, {"stream", number_}});
+    node_.metadata_json = {};
+    for (DeltaRequest& request : std::exchange(waiting_, {})) {
+      if (ended_) return;
+      Take(session_->OnRequest(Now(), request));
+    }
+  }
+
+  void Take(SessionOutput output) {
+    for (const AckEvent& ack : output.acks) hub_->Report({node_.proxy, number_, ack});
+    for (const NackEvent& nack : output.nacks) {
+      kLog.Warn("proxy rejects configuration", {{"proxy", node_.id},
+                                                {"type", bundle::TypeUrl(nack.type)},
+                                                {"detail", nack.detail}});
+      hub_->Report({node_.proxy, number_, nack});
+    }
+    if (output.in_step) hub_->Report({node_.proxy, number_, InStepEvent{*output.in_step}});
+    const bool stalled = session_->stalled(Now());
+    if (stalled != stalled_) {
+      stalled_ = stalled;
+      hub_->Report({node_.proxy, number_, StalledEvent{stalled}});
+    }
+    if (output.failure) return Finish(StatusOf(*output.failure));
+    for (const DeltaResponse& response : output.send) {
+      if (ended_) return;
+      std::vector<net::Slice> slices;
+      slices.reserve(response.resources.size());
+      for (const SealedPtr& resource : response.resources) slices.push_back(resource->bytes);
+      if (!stream_->Send(internal::EncodeHead(response), std::move(slices))) return;
+    }
+    Wake(output.wake_at);
+  }
+
+  // A timer that is early does no harm, one for each response would cost.
+  void Wake(std::optional<runtime::Time> at) {
+    if (!at) {
+      wake_at_.reset();
+      return;
+    }
+    const bool sooner = !armed_for_ || *at < *armed_for_;
+    wake_at_ = at;
+    if (!sooner || ended_) return;
+    armed_for_ = at;
+    timer_ = stream_->loop().PostAfter(std::max(*at - Now(), runtime::Duration::zero()), [this] {
+      armed_for_.reset();
+      if (ended_ || !wake_at_) return;
+      if (Now() >= *wake_at_) Take(session_->OnTimer(Now()));
+      else Wake(wake_at_);
+    });
+  }
+
+  void Leave(std::string reason, bool stopping) {
+    if (number_ == 0) return;
+    hub_->Unregister(stream_->loop(), node_.proxy, std::exchange(number_, 0), session_->Remember(),
+                     {std::move(reason), stopping});
+  }
+
+  void Finish(net::GrpcStatus status) {
+    if (std::exchange(ended_, true)) return;
+    Leave(status.message, false);
+    stream_->Finish(std::move(status));
+  }
+
+  const std::shared_ptr<HubState> hub_;
+  const std::shared_ptr<const AdsServiceOptions> options_;
+  net::Headers metadata_;
+  const net::Peer peer_;
+  net::GrpcStream* stream_ = nullptr;
+  NodeDescription node_;
+  std::shared_ptr<Admission> admission_;
+  std::vector<DeltaRequest> waiting_;  // until the node is authenticated
+  size_t waiting_bytes_ = 0;
+  std::optional<DeltaSession> session_;  // once it is
+  uint64_t number_ = 0;                  // while it is registered at the hub
+  bool ended_ = false;
+  bool stalled_ = false;
+  std::optional<runtime::Time> wake_at_, armed_for_;
+  runtime::Timer timer_;
+};
+
+// Envoy opens this stream because its bootstrap says so. The answer keeps it quiet: without one it would ask
+// again and again.
+class HealthStream final : public net::GrpcStreamHandler {
+ public:
+  HealthStream(std::shared_ptr<const AdsServiceOptions> options, net::Headers metadata)
+      : options_(std::move(options)), metadata_(std::move(metadata)) {}
+
+  void OnStart(net::GrpcStream& stream) override { stream_ = &stream; }
+  void OnMessage(std::string_view message) override {
+    if (answered_ || admission_ != nullptr) return;  // reports
+    const auto node = internal::ParseHealthRequest(message);
+    if (!node) return stream_->Finish(StatusOf(node.error()));
+    if (!*node) return stream_->Finish({net::GrpcCode::kInvalidArgument, "the first message must have a node"});
+    admission_ = std::make_shared<Admission>();
+    admission_->Start(stream_->loop(), *options_, **node, metadata_, [this](base::Status status) {
+      if (!status) return stream_->Finish(StatusOf(status.error()));
+      answered_ = true;
+      metadata_ = {};
+      stream_->Send(internal::EncodeEmptyHealthChecks(options_->health_interval));
+    });
+  }
+  void OnHalfClose() override { stream_->Finish({}); }
+  void OnDrain() override { stream_->Finish({net::GrpcCode::kUnavailable, "the control plane is stopping"}); }
+  void OnClosed(const net::GrpcStatus&, const net::Headers&) override {
+    if (admission_ != nullptr) admission_->Cancel();
+  }
+
+ private:
+  const std::shared_ptr<const AdsServiceOptions> options_;
+  net::Headers metadata_;
+  net::GrpcStream* stream_ = nullptr;
+  std::shared_ptr<Admission> admission_;
+  bool answered_ = false;
+};
+
+}  // namespace
+
+AdsService::AdsService(const Hub& hub, AdsServiceOptions options)
+    : hub_(hub.state()), options_(std::make_shared<const AdsServiceOptions>(std::move(options))) {}
+
+std::optional<net::GrpcAnswer> AdsService::Serve(const net::GrpcRequest& request) const {
+  if (request.path == "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources") {
+    return net::GrpcAnswer(std::make_unique<AdsStream>(hub_, options_, request.metadata, request.peer));
+  }
+  if (request.path == "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources") {
+    return net::GrpcAnswer(net::GrpcStatus{
+        net::GrpcCode::kUnimplemented,
+        "this control plane speaks incremental xDS only: set ads_config.api_type to DELTA_GRPC in the bootstrap"});
+  }
+  if (request.path == "/envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck") {
+    return net::GrpcAnswer(std::make_unique<HealthStream>(options_, request.metadata));
+  }
+  return std::nullopt;
+}
+
+}  // namespace kuma::xds

@@ -1,0 +1,172 @@
+#include "xds/hub.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "xds/internal/hub_state.h"
+
+namespace kuma::xds {
+namespace internal {
+
+HubState::HubState(HubOptions options) : options_(std::move(options)) {
+  CHECK(!options_.loops.empty() && options_.clock != nullptr, "a hub needs loops and a clock");
+  for (runtime::SerialExecutor* loop : options_.loops) shards_.push_back(std::make_unique<Shard>(*loop));
+  for (const ProxyEventSubscriber& subscriber : options_.subscribers) {
+    subscribers_.push_back({subscriber, std::make_shared<std::unordered_map<base::ProxyKey, uint64_t>>()});
+  }
+}
+
+void HubState::ForEachShard(const std::function<void(Shard&)>& task) {
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    shard->loop.Post([self = shared_from_this(), &shard = *shard, task] { task(shard); });
+  }
+}
+
+Shard& HubState::ShardOf(runtime::SerialExecutor& loop) {
+  const auto found =
+      std::find_if(shards_.begin(), shards_.end(), [&](const auto& shard) { return &shard->loop == &loop; });
+  CHECK(found != shards_.end(), "streams live on the loops that the hub was given");
+  return **found;
+}
+
+uint64_t HubState::Register(runtime::SerialExecutor& loop, ProxyStream& stream, const NodeDescription& node) {
+  Shard& home = ShardOf(loop);
+  const uint64_t number = next_stream_.fetch_add(1);
+  Supersede(home, node.proxy, number, home);
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    if (shard.get() == &home) continue;
+    shard->loop.Post([self = shared_from_this(), &shard = *shard, &home, proxy = node.proxy, number] {
+      self->Supersede(shard, proxy, number, home);
+    });
+  }
+  Shard::Entry& entry = home.entries[node.proxy];
+  entry.stream = &stream;
+  entry.number = number;
+  const SessionMemory memory = std::exchange(entry.memory, {});
+  const BundlePtr bundle = entry.bundle;
+  Report({node.proxy, number, ConnectedEvent{node}});
+  stream.Recall(memory);
+  if (bundle != nullptr) stream.OnBundle(bundle);
+  return number;
+}
+
+// Takes an older stream and what was remembered off a shard; memories go to the loop of the newer stream.
+void HubState::Supersede(Shard& shard, const base::ProxyKey& proxy, uint64_t number, Shard& newer) {
+  const auto found = shard.entries.find(proxy);
+  if (found == shard.entries.end()) return;
+  Shard::Entry& entry = found->second;
+  if (entry.stream != nullptr && entry.number < number) {
+    ProxyStream& older = *std::exchange(entry.stream, nullptr);
+    if (SessionMemory memory = older.Remember(); !memory.empty() || &shard == &newer) {
+      entry.memory = std::move(memory);
+      entry.memory_number = entry.number;
+    }
+    older.End(base::Error(base::Code::kCancelled, "a newer stream of this proxy took over"));
+  }
+  if (&shard == &newer || entry.memory_number >= number) return;
+  SessionMemory memory = std::exchange(entry.memory, {});
+  if (entry.Idle()) shard.entries.erase(found);
+  if (memory.empty()) return;
+  newer.loop.Post([self = shared_from_this(), &newer, proxy, number, memory = std::move(memory)] {
+    const auto entry = newer.entries.find(proxy);
+    if (entry != newer.entries.end() && entry->second.stream != nullptr && entry->second.number == number) {
+      entry->second.stream->Recall(memory);
+    }
+  });
+}
+
+void HubState::Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy, uint64_t number,
+                          SessionMemory memory, DisconnectedEvent event) {
+  Shard& shard = ShardOf(loop);
+  const auto found = shard.entries.find(proxy);
+  if (found == shard.entries.end() || found->second.number != number || found->second.stream == nullptr) return;
+  found->second.stream = nullptr;
+  Keep(shard, proxy, number, memory);
+  Report({proxy, number, std::move(event)});
+}
+
+// The next stream may come to another loop, which then takes the memory from here.
+void HubState::Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number, const SessionMemory& memory) {
+  const auto found = shard.entries.find(proxy);
+  found->second.memory = memory;
+  found->second.memory_number = number;
+  if (found->second.Idle()) shard.entries.erase(found);
+}
+
+void HubState::Report(ProxyEvent event) {
+  const auto shared = std::make_shared<const ProxyEvent>(std::move(event));
+  for (const Subscriber& subscriber : subscribers_) {
+    subscriber.to.executor->Post([sink = subscriber.to.sink, newest = subscriber.newest, shared] {
+      const bool connected = std::holds_alternative<ConnectedEvent>(shared->what);
+      const auto found = newest->find(shared->proxy);
+      const uint64_t known = found == newest->end() ? 0 : found->second;
+      if (connected ? shared->stream < known : shared->stream != known) return;  // of a stream that was replaced
+      if (connected) (*newest)[shared->proxy] = shared->stream;
+      if (std::holds_alternative<DisconnectedEvent>(shared->what)) newest->erase(found);
+      sink(*shared);
+    });
+  }
+}
+
+}  // namespace internal
+
+Hub::Hub(HubOptions options) : state_(std::make_shared<internal::HubState>(std::move(options))) {}
+Hub::~Hub() = default;
+
+void Hub::Publish(base::ProxyKey proxy, BundlePtr bundle) {
+  PublishAll({{std::move(proxy), std::move(bundle)}});
+}
+
+void Hub::PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles) {
+  const auto shared = std::make_shared<const std::vector<std::pair<base::ProxyKey, BundlePtr>>>(std::move(bundles));
+  state_->ForEachShard([shared](internal::Shard& shard) {
+    for (const auto& [proxy, bundle] : *shared) {
+      internal::Shard::Entry& entry = shard.entries[proxy];
+      entry.bundle = bundle;
+      if (entry.stream != nullptr) entry.stream->OnBundle(bundle);
+    }
+  });
+}
+
+void Hub::Forget(base::ProxyKey proxy) {
+  state_->ForEachShard([proxy = std::move(proxy)](internal::Shard& shard) {
+    const auto found = shard.entries.find(proxy);
+    if (found == shard.entries.end()) return;
+    found->second.bundle = nullptr;
+    found->second.memory = {};
+    if (found->second.Idle()) shard.entries.erase(found);
+  });
+}
+
+void Hub::End(base::ProxyKey proxy, base::Error reason) {
+  state_->ForEachShard([state = state_, proxy = std::move(proxy), reason = std::move(reason)](internal::Shard& shard) {
+    const auto found = shard.entries.find(proxy);
+    if (found == shard.entries.end() || found->second.stream == nullptr) return;
+    internal::ProxyStream& stream = *found->second.stream;
+    state->Unregister(shard.loop, proxy, found->second.number, stream.Remember(), {reason.message()});
+    stream.End(reason);
+  });
+}
+
+void Hub::Describe(base::ProxyKey proxy, std::function<void(std::string)> done) {
+  // The last loop to answer has the whole answer; each writes its part before it counts down.
+  struct Answer {
+    explicit Answer(size_t loops) : parts(loops), open(loops) {}
+    std::vector<std::string> parts;
+    std::atomic<size_t> open;
+    std::atomic<size_t> next{0};
+  };
+  const auto answer = std::make_shared<Answer>(state_->options().loops.size());
+  state_->ForEachShard([answer, proxy = std::move(proxy), done = std::move(done)](internal::Shard& shard) {
+    const auto found = shard.entries.find(proxy);
+    std::string& part = answer->parts[answer->next.fetch_add(1)];
+    if (found != shard.entries.end() && found->second.stream != nullptr) part = found->second.stream->Describe();
+    if (answer->open.fetch_sub(1) != 1) return;
+    std::string text;
+    for (const std::string& other : answer->parts) text += other;
+    done(std::move(text));
+  });
+}
+
+}  // namespace kuma::xds

@@ -1,0 +1,96 @@
+#pragma once
+
+// Where bundles meet streams. The writer publishes the newest bundle of a proxy; the stream of that proxy, on whatever
+// event loop it lives, brings Envoy in step with it and reports what happened.
+//
+//   writer ---- Publish ----> each loop: ProxyKey -> newest bundle, stream
+//   loop   ---- ProxyEvent -> executor of each subscriber
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "bundle/bundle.h"
+#include "runtime/clock.h"
+#include "runtime/executor.h"
+#include "xds/delta_session.h"
+#include "xds/node.h"
+
+namespace kuma::xds {
+
+namespace internal {
+class HubState;
+}  // namespace internal
+
+// A stream of this proxy is authenticated. Connected twice without Disconnected between: a newer stream took over.
+struct ConnectedEvent {
+  NodeDescription node;
+};
+struct DisconnectedEvent {
+  std::string reason;
+  bool stopping = false;  // this control plane is going down: says nothing about the proxy
+};
+struct InStepEvent {
+  Revision revision;
+};
+// It has left a response without an answer for too long, or has answered at last.
+struct StalledEvent {
+  bool stalled = true;
+};
+
+struct ProxyEvent {
+  base::ProxyKey proxy;
+  uint64_t stream = 0;  // grows with each stream of this process
+  std::variant<ConnectedEvent, DisconnectedEvent, AckEvent, NackEvent, InStepEvent, StalledEvent> what;
+};
+
+// Gets the events of each proxy's newest stream, in order, on its executor. Its queue is bounded by the streams: they
+// send one response per type and wait for the answer.
+struct ProxyEventSubscriber {
+  runtime::SerialExecutor* executor = nullptr;
+  std::function<void(const ProxyEvent&)> sink;
+};
+
+struct HubOptions {
+  std::vector<runtime::SerialExecutor*> loops;  // on which streams may live
+  const runtime::Clock* clock = nullptr;
+  SessionOptions session = {};
+  std::vector<ProxyEventSubscriber> subscribers = {};
+};
+
+// Thread-safe: each loop has its own map, and everything reaches it by Post. What the options point to outlives
+// the hub and all streams.
+class Hub {
+ public:
+  explicit Hub(HubOptions options);
+  ~Hub();
+  Hub(const Hub&) = delete;
+  Hub& operator=(const Hub&) = delete;
+
+  // Only the newest bundle of a proxy is kept, whether it is connected or not, until Forget.
+  void Publish(base::ProxyKey proxy, BundlePtr bundle);
+  // The same for many at the price of one hop.
+  void PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles);
+  // Drops the bundle and what was remembered of earlier streams; a connected stream keeps what it has.
+  void Forget(base::ProxyKey proxy);
+  // Ends the stream of a proxy, if there is one: its token was revoked, it was deleted.
+  void End(base::ProxyKey proxy, base::Error reason);
+
+  // For a person who asks: what the session of this proxy knows. `done` is called once on some loop.
+  void Describe(base::ProxyKey proxy, std::function<void(std::string)> done);
+
+  // For the services of this room.
+  const std::shared_ptr<internal::HubState>& state() const { return state_; }
+
+ private:
+  std::shared_ptr<internal::HubState> state_;
+};
+
+}  // namespace kuma::xds

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "xds/hub.h"
+
+namespace kuma::xds::internal {
+
+// A stream as the hub sees it. Confined to its loop.
+class ProxyStream {
+ public:
+  virtual void OnBundle(BundlePtr bundle) = 0;
+  virtual void Recall(const SessionMemory& memory) = 0;
+  virtual SessionMemory Remember() const = 0;
+  virtual std::string Describe() const = 0;
+  // The hub has let go of it. Ends the stream; reports nothing.
+  virtual void End(const base::Error& reason) = 0;
+
+ protected:
+  ~ProxyStream() = default;
+};
+
+// Confined to its loop, but for `loop` itself.
+struct Shard {
+  struct Entry {
+    BundlePtr bundle;
+    ProxyStream* stream = nullptr;  // unregisters itself before it dies
+    uint64_t number = 0;            // of the stream
+    SessionMemory memory;           // of an earlier stream, of any loop
+    uint64_t memory_number = 0;
+
+    bool Idle() const { return bundle == nullptr && stream == nullptr && memory.empty(); }
+  };
+  explicit Shard(runtime::SerialExecutor& executor) : loop(executor) {}
+
+  runtime::SerialExecutor& loop;
+  std::unordered_map<base::ProxyKey, Entry> entries;
+};
+
+class HubState : public std::enable_shared_from_this<HubState> {
+ public:
+  explicit HubState(HubOptions options);
+
+  const HubOptions& options() const { return options_; }
+
+  // On the stream's loop. The newest stream of a proxy wins: an older one ends. Returns the number of the stream; it
+  // gets its bundle and its memory at once. REQUIRES: the loop is one of the hub's.
+  uint64_t Register(runtime::SerialExecutor& loop, ProxyStream& stream, const NodeDescription& node);
+  // On the stream's loop.
+  void Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy, uint64_t number, SessionMemory memory,
+                  DisconnectedEvent event);
+  void Report(ProxyEvent event);
+
+  // From anywhere.
+  void ForEachShard(const std::function<void(Shard&)>& task);
+
+ private:
+  struct Subscriber {
+    ProxyEventSubscriber to;
+    // Confined to its executor: the newest stream of each proxy.
+    std::shared_ptr<std::unordered_map<base::ProxyKey, uint64_t>> newest;
+  };
+
+  Shard& ShardOf(runtime::SerialExecutor& loop);
+  void Supersede(Shard& shard, const base::ProxyKey& proxy, uint64_t number, Shard& newer);
+  static void Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number, const SessionMemory& memory);
+
+  HubOptions options_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<Subscriber> subscribers_;
+  std::atomic<uint64_t> next_stream_{1};
+};
+
+}  // namespace kuma::xds::internal
