@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "app/first_start.h"
+#include "app/metrics.h"
 #include "app/observation.h"
 #include "base/format.h"
 #include "base/log.h"
@@ -199,7 +200,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   p.writer = std::make_unique<runtime::ThreadExecutor>("mesh-writer");
   p.pool = std::make_unique<runtime::ThreadPool>("generate", cores, 5);
   p.rest_pool = std::make_unique<runtime::ThreadPool>("rest", 4);
-  p.loops = std::make_unique<net::EventLoops>("loop", 2);
+  p.loops = std::make_unique<net::EventLoops>(2, "loop");
 
   // ---- generation
   generate::Settings generate_settings;
@@ -219,7 +220,12 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   p.observation = std::make_unique<Observation>(*p.insight_thread, *p.insights, p.rollouts, p.here, Types());
 
   // ---- streams and the mesh writer
-  p.hub = std::make_unique<xds::Hub>(*p.loops, xds::HubSettings{}, *p.observation);
+  xds::HubOptions hub_options;
+  for (size_t i = 0; i < p.loops->size(); ++i) hub_options.loops.push_back(&p.loops->at(i));
+  hub_options.clock = &p.clock;
+  hub_options.subscribers.push_back(
+      {p.insight_thread.get(), [&p](const xds::ProxyEvent& event) { p.observation->OnEvent(event); }});
+  p.hub = std::make_unique<xds::Hub>(std::move(hub_options));
   derive::Settings derive_settings;
   derive_settings.zone = p.here.zone;
   derive_settings.create_default_mesh = !config.Bool("defaults.skipMeshCreation");
@@ -234,7 +240,6 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
     return model::MakeResource(resources::secret::Type(), std::move(meta),
                                resources::secret::WithData(key->PrivatePem().Reveal()));
   };
-  derive_settings.types = &Types();
   p.control = std::make_unique<control::ControlLoop>(
       control::Settings{}, std::move(derive_settings),
       control::ControlLoop::Surroundings{
@@ -243,8 +248,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
           .clock = p.clock,
           .writer = *p.writer,
           .pool = *p.pool,
-          .publish = [&p](const base::ProxyKey& proxy, bundle::BundlePtr bundle) {
-            p.hub->Publish(proxy, std::move(bundle));
+          .publish = [&p](std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>> bundles) {
+            p.hub->PublishAll(std::move(bundles));
           },
           .on_round = [&p](const control::RoundReport& report) { p.observation->OnRound(report); }});
   p.observation->Attach(*p.control);
@@ -313,7 +318,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   p.dp = std::make_unique<rest::DpEndpoint>(*p.store, Types(), verify_dataplane, *p.rest_pool,
                                             rest::DpEndpoint::Settings{std::move(bootstrap), p.here});
   p.ads = std::make_unique<xds::AdsService>(
-      *p.hub, MakeStreamAuthentication(*p.store, Types(), p.here, *p.rest_pool, verify_dataplane));
+      *p.hub, xds::AdsServiceOptions{.authenticate = MakeStreamAuthentication(*p.store, Types(), p.here, *p.rest_pool,
+                                                                              verify_dataplane)});
   p.diagnostics = std::make_unique<rest::Diagnostics>(rest::Diagnostics::Sources{
       .not_ready = [&p]() -> std::string {
         return p.control->ready() ? "" : "the store is being loaded";
@@ -344,7 +350,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   // ---- the engine; requests are taken when it is ready
   TRY(p.control->Start());
   p.insight_thread->Post([&p] { p.insights->Start(); });
-  WaitUntilReady(*p.control);
+  while (!p.control->ready()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 
   const auto handle_api = [&p](net::HttpRequest request, net::HttpResponder responder) {
     p.api->Handle(std::move(request), std::move(responder));
@@ -389,7 +395,10 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
       [&p](net::HttpRequest request, net::HttpResponder responder) {
         p.dp->Handle(std::move(request), std::move(responder));
       },
-      p.ads->Router()));
+      [&p](const net::GrpcRequest& request) -> net::GrpcAnswer {
+        if (auto answer = p.ads->Serve(request)) return *std::move(answer);
+        return net::GrpcStatus{net::GrpcCode::kUnimplemented, "unknown service or method: " + request.path};
+      }));
 
   kLog.Info("ready", {{"version", base::Version().version},
                       {"instance", p.instance_id},

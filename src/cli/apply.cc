@@ -68,18 +68,35 @@ base::Status Write(Invocation& invocation, const Document& document) {
   return base::Ok{};
 }
 
+// Prints what the schemas find; false if something is wrong.
+bool Check(Invocation& invocation, const Document& document) {
+  const Findings findings = CheckOffline(document);
+  const std::string who = base::Format("{} \"{}\"", document.kind->kind, document.name);
+  for (const std::string& path : findings.unknown) {
+    invocation.err() << base::Format("Warning: {}: unknown field {}\n", who, path);
+  }
+  for (const model::Violation& violation : findings.violations.list()) {
+    invocation.err() << base::Format("{}: {}: {}\n", who, violation.path, violation.message);
+    if (!violation.hint.empty()) invocation.err() << base::Format("  hint: {}\n", violation.hint);
+  }
+  return findings.violations.empty();
+}
+
+base::Status DryRun(Invocation& invocation, const std::vector<Document>& documents) {
+  bool good = true;
+  for (size_t i = 0; i < documents.size(); ++i) {
+    if (i > 0) invocation.out() << "---\n";
+    PrintValue(documents[i].content, OutputFormat::kYaml, invocation.out());
+    good = Check(invocation, documents[i]) && good;
+  }
+  if (!good) return base::Invalid("failed to validate some resources");
+  return base::Ok{};
+}
+
 base::Status Apply(Invocation& invocation, const Options& options) {
   TRY_ASSIGN(const std::vector<Document> documents, ReadResources(invocation, options));
-  bool first = true;
-  for (const Document& document : documents) {
-    if (options.dry_run) {
-      if (!first) invocation.out() << "---\n";
-      first = false;
-      PrintValue(document.content, OutputFormat::kYaml, invocation.out());
-    } else {
-      TRY(Write(invocation, document));
-    }
-  }
+  if (options.dry_run) return DryRun(invocation, documents);
+  for (const Document& document : documents) TRY(Write(invocation, document));
   return base::Ok{};
 }
 

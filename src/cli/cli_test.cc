@@ -19,9 +19,10 @@
 #include "cli/kinds.h"
 #include "cli/kumactl.h"
 #include "cli/output.h"
-#include "model/kri.h"
 #include "model/value.h"
 #include "net/server.h"
+#include "policies/schemas.h"
+#include "resources/all.h"
 
 namespace kuma::cli {
 namespace {
@@ -185,7 +186,7 @@ class Kumactl : public testing::Test {
     const FixedClock clock;
     Environment environment{.out = out, .err = err, .in = in, .home = home_, .clock = clock};
     Outcome outcome;
-    outcome.code = Run(args, environment);
+    outcome.code = cli::Run(args, environment);
     outcome.out = out.str();
     outcome.err = err.str();
     return outcome;
@@ -229,6 +230,28 @@ TEST_F(Kumactl, FillsVariables) {
   const Outcome dry = CallServer({"apply", "--dry-run", "-f", "-", "-v", "name=m3"}, input);
   EXPECT_EQ(dry.out, "name: m3\ntype: Mesh\n");
   EXPECT_EQ(server_.size(), 1u);
+}
+
+TEST_F(Kumactl, ChecksWithoutAServer) {
+  const Outcome outcome = Call({"--no-config", "apply", "--dry-run", "-f", "-"},
+                               "type: Dataplane\nmesh: default\nname: x\nnetworking: {adress: 1.1.1.1}\n");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("Warning: Dataplane \"x\": unknown field networking.adress\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("Dataplane \"x\": networking.address: "));
+  EXPECT_THAT(outcome.err, HasSubstr("Error: failed to validate some resources\n"));
+}
+
+TEST(Kinds, AgreeWithTheSchemas) {
+  std::vector<const model::ResourceType*> types = resources::AllResourceTypes();
+  types.insert(types.end(), policies::AllPolicySchemas().begin(), policies::AllPolicySchemas().end());
+  for (const model::ResourceType* type : types) {
+    if (type->plural.empty() || type->read_only || type->singular.empty()) continue;
+    const Kind* kind = FindKind(type->kind);
+    ASSERT_NE(kind, nullptr) << type->kind;
+    EXPECT_EQ(kind->singular, type->singular);
+    EXPECT_EQ(kind->plural, type->plural);
+    EXPECT_EQ(kind->in_mesh, type->scope == model::Scope::kMesh) << type->kind;
+  }
 }
 
 TEST_F(Kumactl, AppliesFolders) {
@@ -281,7 +304,7 @@ TEST_F(Kumactl, Gets) {
              "type: Dataplane\nmesh: default\nname: dp\nlabels: {z: '1', a: b}\nnetworking: {address: 1.2.3.4}\n");
   EXPECT_EQ(CallServer({"get", "dataplanes"}).out,
             "MESH      NAME   TAGS      ADDRESS   AGE\ndefault   dp     a=b z=1   1.2.3.4   292y\n");
-  EXPECT_EQ(CallServer({"get", "dataplane", "dp", "-oyaml", "-m", "default"}).out,
+  EXPECT_EQ(base::ReplaceAll(CallServer({"get", "dataplane", "dp", "-oyaml", "-m", "default"}).out, "'", "\""),
             "creationTime: \"0001-01-01T00:00:00Z\"\nlabels:\n  a: b\n  z: \"1\"\nmesh: default\n"
             "modificationTime: \"0001-01-01T00:00:00Z\"\nname: dp\nnetworking:\n  address: 1.2.3.4\n"
             "type: Dataplane\n");
@@ -532,7 +555,9 @@ TEST_F(Conformance, Get) {
       const Outcome outcome = CallServer({"get", type, "-o" + format});
       const std::string ending = format == "table" ? "txt" : format;
       const std::string want = Read(folder_ / "list" / ("get-" + type + ".golden." + ending));
-      Check("list " + type + " " + format, std::string(base::Trim(outcome.out)), std::string(base::Trim(want)));
+      // Which quotes YAML uses is not compared.
+      Check("list " + type + " " + format, base::ReplaceAll(std::string(base::Trim(outcome.out)), "'", "\""),
+            base::ReplaceAll(std::string(base::Trim(want)), "'", "\""));
     }
     auto page = *model::ParseJson(json);
     page.if_object()->Find("items")->if_array()->resize(1);

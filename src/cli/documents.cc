@@ -133,6 +133,11 @@ base::Result<Document> ParseDocument(std::string_view text) {
   Document document;
   document.content = std::move(parsed->front());
   if (document.content.if_object() == nullptr) {
+    // The YAML library takes a quote that is never closed for closed.
+    const std::string_view whole = base::Trim(text);
+    if ((whole.front() == '"' || whole.front() == '\'') && (whole.size() == 1 || whole.back() != whole.front())) {
+      return bad("invalid meta type: \"error converting YAML to JSON: yaml: found unexpected end of stream\"");
+    }
     return bad(base::Format("invalid meta type: \"expected a mapping, found {}\"", document.content.TypeName()));
   }
   const std::string type = Text(document.content, "type");

@@ -11,6 +11,7 @@
 #include "cli/command_line.h"
 #include "cli/kinds.h"
 #include "model/value.h"
+#include "model/violations.h"
 
 namespace kuma::cli {
 
@@ -33,6 +34,14 @@ struct Document {
   std::string name;
   model::Value content;
 };
+
+// What the schemas say about a document without a server: what is wrong, and which fields are unknown. Nothing about
+// kinds that have no schema here.
+struct Findings {
+  model::Violations violations;
+  std::vector<std::string> unknown;
+};
+Findings CheckOffline(const Document& document);
 
 // kNotFound: the document is empty. kInvalid reads as Kuma prints it after "resource[<index>]: ".
 base::Result<Document> ParseDocument(std::string_view text);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -10,6 +12,7 @@
 #include "control/internal/follow_up.h"
 #include "control/internal/owned_dataplanes.h"
 #include "control/internal/rounds.h"
+#include "resources/dataplane/dataplane.h"
 
 namespace kuma::control {
 namespace {
@@ -30,6 +33,15 @@ bool MustBeDurable(const mesh::Change& change) {
   if (!change.inputs_changed || change.after == nullptr) return false;
   const std::string& kind = change.key.kind;
   return kind == "MeshService" || kind == "MeshExternalService" || kind == "MeshMultiZoneService" || kind == "Secret";
+}
+
+// Its proxy was told to drain, or its workload is not ready: nobody loses an endpoint when it goes.
+bool IsDrained(const model::Resource& dataplane) {
+  const auto& networking = dataplane.Spec<resources::dataplane::Spec>().networking;
+  if (!networking || networking->inbound.empty()) return false;
+  return std::none_of(networking->inbound.begin(), networking->inbound.end(), [](const auto& inbound) {
+    return inbound.state == resources::dataplane::InboundState::kReady;
+  });
 }
 
 }  // namespace
@@ -83,6 +95,7 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     status_timer_.Cancel();
     derive_timer_.Cancel();
     owned_timer_.Cancel();
+    forget_timer_.Cancel();
     rounds_ = nullptr;
   }
 
@@ -98,8 +111,15 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   }
   void OnDeparture(const ProxyKey& proxy, StreamId stream, bool graceful) {
     if (!rounds_->Disconnected(proxy, stream)) return;
-    owned_.Disconnected(proxy, graceful, around_.clock.Now());
+    const model::ResourcePtr dataplane = state_.Find({"Dataplane", proxy.mesh, proxy.name});
+    owned_.Disconnected(proxy, graceful || (dataplane != nullptr && IsDrained(*dataplane)), around_.clock.Now());
     brought_.erase(proxy);
+    if (dataplane == nullptr) {
+      Forget(proxy);
+    } else {
+      away_.emplace_back(around_.clock.Now() + settings_.forget_after, proxy);
+      ArmForget();
+    }
     connections_[proxy] = false;
     WantStep();
   }
@@ -240,6 +260,7 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     const ProxyKey proxy{change.key.mesh, change.key.name};
     if (change.after == nullptr) {
       owned_.Erase(proxy);
+      if (!rounds_->IsConnected(proxy)) Forget(proxy);
     } else {
       owned_.Put(proxy, change.after->meta().owned_by_proxy, around_.clock.Now());
     }
@@ -249,6 +270,8 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     mesh::ChangeSet applied = first;
     for (int i = 0; i < kMaxDerivations; ++i) {
       std::vector<derive::Derived> writes = derivation_.Run(state_, applied, around_.clock.WallNow());
+      for (const derive::Notice& notice : derivation_.TakeNotices())
+        kLog.Warn(notice.text, {{"resource", notice.key.ToString()}});
       if (writes.empty()) return;
       applied = ApplyDerived(std::move(writes), cause);
     }
@@ -489,6 +512,26 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     if (brought_.contains(proxy)) Register(proxy);
   }
 
+  // Bundles of proxies that are away.
+
+  void Forget(const ProxyKey& proxy) {
+    if (around_.forget) around_.forget(proxy);
+  }
+  void ArmForget() {
+    if (forget_armed_ || away_.empty()) return;
+    forget_armed_ = true;
+    const auto delay = std::max<runtime::Duration>(away_.front().first - around_.clock.Now(), runtime::Duration(1));
+    forget_timer_ = PostAfter(delay, [](Writer& self) {
+      self.forget_armed_ = false;
+      const Time now = self.around_.clock.Now();
+      while (!self.away_.empty() && self.away_.front().first <= now) {
+        if (!self.rounds_->IsConnected(self.away_.front().second)) self.Forget(self.away_.front().second);
+        self.away_.pop_front();
+      }
+      self.ArmForget();
+    });
+  }
+
   const Settings settings_;
   const Surroundings around_;
   store::WatchHandle watch_;
@@ -523,6 +566,9 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   runtime::Timer status_timer_;
   runtime::Timer derive_timer_;
   runtime::Timer owned_timer_;
+  std::deque<std::pair<Time, ProxyKey>> away_;  // proxies without a stream, by when their bundles are forgotten
+  bool forget_armed_ = false;
+  runtime::Timer forget_timer_;
 };
 
 ControlLoop::ControlLoop(Settings settings, derive::Settings derive, Surroundings surroundings)

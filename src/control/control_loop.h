@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -43,6 +44,8 @@ struct Settings {
   // Plans and own parts of at most so many proxies are looked at in one round, so that a small change does not wait for
   // the whole of a large one.
   size_t round_limit = 256;
+  // The hub forgets the bundle of a proxy that has been away for so long.
+  runtime::Duration forget_after = std::chrono::minutes(5);
   // Every n-th published bundle is compared with the oracle on the pool; 0: none.
   uint64_t oracle_every = 0;
 };
@@ -58,10 +61,13 @@ class ControlLoop {
     const runtime::Clock& clock;
     runtime::SerialExecutor& writer;
     runtime::Pool& pool;
-    // The hub. Called on the writer, only when a list of the bundle changed, or once for each new stream.
-    std::function<void(const base::ProxyKey&, bundle::BundlePtr)> publish;
-    // Called on the writer after each round that published or settled something; must be quick. May be null.
-    std::function<void(const RoundReport&)> on_round;
+    // Gives new bundles to the hub. Called on the writer, for a proxy only when a list of its bundle changed, or once
+    // for each new stream.
+    std::function<void(std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>>)> publish;
+    // The hub need not keep the bundle of this proxy: it has been away for long, or its Dataplane is gone. May be null.
+    std::function<void(const base::ProxyKey&)> forget = nullptr;
+    // Called on the writer before the bundles of the round are published; must be quick. May be null.
+    std::function<void(const RoundReport&)> on_round = nullptr;
   };
 
   ControlLoop(Settings settings, derive::Settings derive, Surroundings surroundings);
@@ -81,7 +87,8 @@ class ControlLoop {
 
   // Streams. Of two streams of one proxy the newest counts; the end of the older does nothing.
   void Connected(Arrival arrival);
-  // `graceful`: the proxy said goodbye (drained): its owned Dataplane is removed at once, without grace.
+  // `graceful`: the proxy said goodbye: its owned Dataplane is removed at once, without grace. So is one that is drained
+  // (no inbound is ready) when the stream ends. Do not call this because the control plane itself stops.
   void Disconnected(const base::ProxyKey& proxy, StreamId stream, bool graceful);
 
   // Answers are given on the writer, soon.

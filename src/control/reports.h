@@ -42,6 +42,7 @@ struct Published {
 
 // What one round of generation did.
 struct RoundReport {
+  std::vector<base::ProxyKey> left;  // their streams ended since the last report, before what follows
   std::vector<Published> published;  // sorted by proxy
   // The effects of every revision up to this one were given to all proxies that were connected.
   base::Revision settled;

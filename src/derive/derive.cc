@@ -64,6 +64,20 @@ std::vector<std::string> VipsOf(const model::Resource& service) {
   return ips;
 }
 
+// A status of ours coming along; not a write that dropped it.
+bool IsCountersOnly(const Change& change) {
+  return !change.inputs_changed && change.after != nullptr && change.after->status() != nullptr;
+}
+
+// A signing key that is gone: did it go for another reason than that somebody deleted it? Then its mesh still waits for
+// its defaults.
+bool IsOfAnotherMesh(const MeshState& state, const model::Resource& signing_key) {
+  if (signing_key.meta().revision.value == 0) return true;  // our own, refused by the store
+  const ResourcePtr mesh = state.Find(KeyOf(kMesh, "", signing_key.mesh()));
+  // The mesh was deleted and made again within one step.
+  return mesh != nullptr && mesh->meta().creation_time > signing_key.meta().creation_time;
+}
+
 // Same in all that a Put writes, save the status.
 bool SameButStatus(const model::Resource& a, const model::Resource& b) {
   return mesh::SameContent(model::Resource(a.type(), a.meta(), a.spec()),
@@ -82,6 +96,7 @@ struct Derivation::State {
     std::map<ResourceKey, ResourcePtr> wanted;  // null: deleted
     std::set<NameOfMesh> workloads;             // to look at: the Workload and the MeshService of that name
     std::set<NameOfMesh> services;              // MeshServices to look at
+    std::set<NameOfMesh> generated;             // MeshServices that this step makes or makes again
     std::set<std::string> new_meshes;
     bool new_generators = false;
     bool zone_gone = false;
@@ -163,15 +178,14 @@ void Derivation::State::Take(Step& step, const ChangeSet& changes) {
     } else if (key.kind == kMeshService) {
       TakeMeshService(step, change);
     } else if (key.kind == kWorkload) {
-      if (change.inputs_changed) step.workloads.emplace(key.mesh, key.name);
+      if (!IsCountersOnly(change)) step.workloads.emplace(key.mesh, key.name);
     } else if (key.kind == kHostnameGenerator) {
       step.new_generators = step.new_generators || change.inputs_changed;
     } else if (key.kind == kMesh) {
       if (change.before != nullptr || change.after == nullptr) continue;
       step.new_meshes.insert(key.name);
     } else if (IsSigningKey(key)) {
-      // Our own, refused by the store: the mesh still waits for its defaults.
-      if (change.after == nullptr && change.before->meta().revision.value == 0) step.new_meshes.insert(key.mesh);
+      if (change.after == nullptr && IsOfAnotherMesh(step.state, *change.before)) step.new_meshes.insert(key.mesh);
     } else if (key.kind == kZone && key.name == settings.zone && change.after == nullptr) {
       step.zone_gone = true;
       step.zone_was_stored = change.before->meta().revision.value != 0;
@@ -184,6 +198,10 @@ void Derivation::State::Take(Step& step, const ChangeSet& changes) {
     if (mesh == nullptr) continue;
     mesh->Of(kMeshService).ForEach([&](const std::string& service, const ResourcePtr&) {
       step.services.emplace(name, service);
+      step.workloads.emplace(name, service);
+    });
+    mesh->Of(kWorkload).ForEach([&](const std::string& workload_name, const ResourcePtr&) {
+      step.workloads.emplace(name, workload_name);
     });
     for (auto at = dataplanes_by_workload.lower_bound({name, ""});
          at != dataplanes_by_workload.end() && at->first.first == name; ++at) {
@@ -210,7 +228,7 @@ void Derivation::State::TakeDataplane(Step& step, const Change& change) {
 }
 
 void Derivation::State::TakeMeshService(Step& step, const Change& change) {
-  if (!change.inputs_changed) return;  // counters
+  if (IsCountersOnly(change)) return;
   const ResourceKey& key = change.key;
   Hostnames::Affected affected;
   if (change.after == nullptr) {
@@ -327,10 +345,10 @@ std::vector<ResourcePtr> Derivation::State::DataplanesOf(const NameOfMesh& workl
 }
 
 mesh::MembersPtr Derivation::State::MembersOf(const Step& step, const model::Resource& service) const {
-  if (!step.wanted.contains(service.key())) {
+  if (!step.generated.contains({service.mesh(), service.name()})) {
     return step.state.current().Mesh(service.mesh())->MembersOf(service.name());
   }
-  // This step has made its selector; the index of the MeshState will know it after the step.
+  // The index of the MeshState will know its selector after the step.
   auto members = std::make_shared<mesh::Members>();
   for (ResourcePtr& dataplane : DataplanesOf({service.mesh(), service.name()})) {
     if (mesh::SelectorMatches(service, *dataplane)) members->push_back(std::move(dataplane));
@@ -428,6 +446,7 @@ void Derivation::State::DeriveGeneratedService(Step& step, const NameOfMesh& nam
   hostnames.Put(*service, affected);
   step.services.merge(affected);
   step.services.insert(name);
+  step.generated.insert(name);
   step.Want(service);
 }
 

@@ -70,7 +70,8 @@ void Agent::Start() {
 void Agent::Bootstrap() {
   if (stage_ != Stage::kBootstrap) return;
   if (auto status = SendBootstrap(); !status.has_value()) {
-    if (status.error().code() == base::Code::kNotFound) return RetryBootstrap(status.error().message());
+    // A file that is missing from the start is a mistake; one that is being replaced comes back.
+    if (asked_ && status.error().code() == base::Code::kNotFound) return RetryBootstrap(status.error().message());
     Fail(status.error().message());
   }
 }
@@ -98,6 +99,7 @@ base::Status Agent::SendBootstrap() {
   options.request_timeout = kRequestTime;
   options.http2 = false;
   cp_client_ = std::make_unique<net::HttpClient>(loop_, std::move(options));
+  asked_ = true;
   CallControlPlane("/bootstrap", model::ToJson(BootstrapRequest(settings, input)),
                    [this](Answer answer) { OnBootstrapAnswer(answer); });
   return base::Ok{};

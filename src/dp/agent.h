@@ -82,6 +82,7 @@ class Agent {
   runtime::Timer timer_;
 
   runtime::Time started_;
+  bool asked_ = false;  // at least one request was sent
   std::string last_reason_;
   TrustedCa ca_;
   std::unique_ptr<net::HttpClient> cp_client_;

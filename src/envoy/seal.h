@@ -7,6 +7,7 @@
 
 #include "bundle/bundle.h"
 #include "envoy/drafts.h"
+#include "envoy/resource_json.h"
 
 namespace kuma::envoy {
 
@@ -15,8 +16,5 @@ bundle::SealedPtr Seal(const ListenerDraft& draft, std::vector<std::string> orig
 bundle::SealedPtr Seal(const ClusterDraft& draft, std::vector<std::string> origins);
 bundle::SealedPtr Seal(const EndpointsDraft& draft, std::vector<std::string> origins);
 bundle::SealedPtr Seal(const api::Secret& secret, std::vector<std::string> origins);
-
-// The message as Envoy's JSON, `@type` first; for inspection and tests. REQUIRES: `bytes` are those of a SealedResource.
-std::string ResourceJson(const bundle::SealedResource& resource);
 
 }  // namespace kuma::envoy

@@ -448,6 +448,8 @@ base::Result<bundle::XdsBundle> Generator::BuildAll(const mesh::Snapshot& snapsh
   return Assemble(snapshot.revision, std::move(resources));
 }
 
+std::string ResourceJson(const bundle::SealedResource& resource) { return envoy::ResourceJson(resource); }
+
 bundle::XdsBundle Assemble(model::Revision revision, std::vector<bundle::SealedPtr> resources) {
   std::sort(resources.begin(), resources.end(), [](const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
     return std::tie(a->type, a->name, a->version) < std::tie(b->type, b->name, b->version);

@@ -131,4 +131,7 @@ class Generator {
 // Joins own resources and cells into a bundle: per type sorted by name; a name that occurs twice is kept once.
 bundle::XdsBundle Assemble(model::Revision revision, std::vector<bundle::SealedPtr> resources);
 
+// A resource as protobuf's JSON, with `@type`, for inspection.
+std::string ResourceJson(const bundle::SealedResource& resource);
+
 }  // namespace kuma::generate

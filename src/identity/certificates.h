@@ -3,9 +3,11 @@
 // X.509: the authorities that the control plane keeps, and the certificates made from them.
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/redacted.h"
 #include "base/result.h"
@@ -19,35 +21,42 @@ struct KeyPair {
   SecretText key;           // PEM
 };
 
-// An RSA certificate authority. Immutable value; thread-safe.
+// An RSA certificate authority. Immutable; copies share it; thread-safe. Making one costs more than
+// using it: keep it.
 class CertificateAuthority {
  public:
   // New key, self-signed for ten years, subject O=Kuma, OU=Mesh, CN=`name`.
   static base::Result<CertificateAuthority> Generate(std::string_view name, model::WallTime now);
-  // `bytes` of its GlobalSecret: certificate and key, both PEM, in any order. kInvalid: unreadable, not an authority,
-  // not RSA, the key is another one's.
+  // `bytes` of its GlobalSecret: certificate and key, both PEM, in any order. kInvalid: unreadable,
+  // not an authority, not RSA, the key is another one's.
   static base::Result<CertificateAuthority> Read(std::string_view bytes);
 
   // What Read takes: certificate, then key (PKCS#1).
   SecretText ToSecret() const;
-  const std::string& certificate() const { return certificate_; }  // PEM
-  const RsaKey& key() const { return key_; }
+  const std::string& certificate() const;  // PEM
+  const RsaKey& key() const;
+
+  struct State;  // parsed; internal
+  const State& state() const { return *state_; }
 
  private:
-  CertificateAuthority(std::string certificate, RsaKey key)
-      : certificate_(std::move(certificate)), key_(std::move(key)) {}
+  explicit CertificateAuthority(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  static base::Result<CertificateAuthority> Make(std::string certificate, RsaKey key);
 
-  std::string certificate_;
-  RsaKey key_;
+  std::shared_ptr<const State> state_;
 };
-inline constexpr std::string_view kEnvoyAdminCaName = "Envoy Admin CA";  // GlobalSecret envoy-admin-ca
-inline constexpr std::string_view kInterCpCaName = "Control Plane Intercommunication CA";  // GlobalSecret inter-cp-ca
+inline constexpr std::string_view kEnvoyAdminCaName =
+    "Envoy Admin CA";  // GlobalSecret envoy-admin-ca
+inline constexpr std::string_view kInterCpCaName =
+    "Control Plane Intercommunication CA";  // GlobalSecret inter-cp-ca
 
-// Certificates of an epoch are a pure function of (authority, host, epoch): P-256 key derived from the authority's key,
-// RSA PKCS#1 v1.5 signature. So they need no storage, and a restart changes no byte.
+// Certificates of an epoch are a pure function of (authority, host, epoch): P-256 key derived from
+// the authority's key, RSA PKCS#1 v1.5 signature. So they need no storage, and a restart changes no
+// byte.
 //
-// An epoch lasts a year and begins at another moment for each host, so that not all hosts change at once. A certificate
-// is valid from a day before its epoch to the end of the next one, within the authority's own time.
+// An epoch lasts a year and begins at another moment for each host, so that not all hosts change at
+// once. A certificate is valid from a day before its epoch to the end of the next one, within the
+// authority's own time.
 int64_t EpochOf(std::string_view host, model::WallTime now);
 model::WallTime EpochStart(std::string_view host, int64_t epoch);
 
@@ -56,15 +65,18 @@ base::Result<KeyPair> AdminServerCertificate(const CertificateAuthority& authori
                                              std::string_view address, int64_t epoch);
 // What the control plane shows to admin listeners: SAN DNS kuma-cp.
 inline constexpr std::string_view kControlPlaneHost = "kuma-cp";
-base::Result<KeyPair> ControlPlaneClientCertificate(const CertificateAuthority& authority, int64_t epoch);
+base::Result<KeyPair> ControlPlaneClientCertificate(const CertificateAuthority& authority,
+                                                    int64_t epoch);
 
-// For ports of the control plane when the operator gave no certificate: RSA, ten years, its own authority, so that clients
-// can use it as their root. `hosts`: IPs and DNS names, at least one.
-base::Result<KeyPair> SelfSignedServerCertificate(std::span<const std::string> hosts, model::WallTime now);
+// For ports of the control plane when the operator gave no certificate: RSA, ten years, its own
+// authority, so that clients can use it as their root. `hosts`: IPs and DNS names, at least one.
+base::Result<KeyPair> SelfSignedServerCertificate(std::span<const std::string> hosts,
+                                                  model::WallTime now);
 
 // The first certificate of a PEM text. kInvalid: there is none.
 base::Result<bool> IsCa(std::string_view pem);
-// Whether a client that asked for `host` (IP or DNS name) accepts it, by its SANs; the CN does not count.
+// Whether a client that asked for `host` (IP or DNS name) accepts it, by its SANs; the CN does not
+// count.
 base::Result<bool> CoversHost(std::string_view pem, std::string_view host);
 struct Validity {
   model::WallTime not_before;

@@ -18,8 +18,9 @@ class RsaKey {
  public:
   // 2048 bits. Takes some tens of milliseconds.
   static base::Result<RsaKey> Generate();
-  // PEM (PKCS#1 or PKCS#8 private, PKCS#1 or SubjectPublicKeyInfo public, the key of an X.509 certificate) or DER of
-  // the same; text before the PEM block is skipped. kInvalid says what is wrong, never what was in it.
+  // PEM (PKCS#1 or PKCS#8 private, PKCS#1 or SubjectPublicKeyInfo public, the key of an X.509
+  // certificate) or DER of the same; text before the PEM block is skipped. kInvalid says what is
+  // wrong, never what was in it.
   static base::Result<RsaKey> Read(std::string_view bytes);
 
   bool has_private() const;

@@ -30,7 +30,8 @@ std::vector<NamedSecret> NamedSecrets(std::span<const model::ResourcePtr> resour
   return secrets;
 }
 
-model::ResourcePtr MakeSecret(std::string_view mesh, std::string_view name, const SecretText& bytes) {
+model::ResourcePtr MakeSecret(std::string_view mesh, std::string_view name,
+                              const SecretText& bytes) {
   model::Metadata meta;
   meta.mesh = mesh;
   meta.name = name;

@@ -11,8 +11,9 @@ namespace {
 TEST(SecretsTest, KeysGoThroughResources) {
   const RsaKey key = *RsaKey::Generate();
   const std::string prefix = DataplaneKeyPrefix("default");
-  const std::vector<model::ResourcePtr> resources{MakeSecret("default", prefix + "-1", key.PrivatePem()),
-                                                  MakeSecret("default", "other", SecretText("x"))};
+  const std::vector<model::ResourcePtr> resources{
+      MakeSecret("default", prefix + "-1", key.PrivatePem()),
+      MakeSecret("default", "other", SecretText("x"))};
   EXPECT_EQ(resources[0]->type().kind, "Secret");
   EXPECT_EQ(resources[0]->meta().owner, (model::ResourceKey{"Mesh", "", "default"}));
   const std::vector<NamedSecret> secrets = NamedSecrets(resources);
@@ -23,7 +24,8 @@ TEST(SecretsTest, KeysGoThroughResources) {
 }
 
 TEST(SecretsTest, AuthorityGoesThroughAGlobalSecret) {
-  const auto authority = *CertificateAuthority::Generate(kInterCpCaName, model::WallTime(std::chrono::seconds(1'800'000'000)));
+  const auto authority = *CertificateAuthority::Generate(
+      kInterCpCaName, model::WallTime(std::chrono::seconds(1'800'000'000)));
   const model::ResourcePtr stored = MakeSecret("", "inter-cp-ca", authority.ToSecret());
   EXPECT_EQ(stored->type().kind, "GlobalSecret");
   EXPECT_FALSE(stored->meta().owner.has_value());

@@ -40,17 +40,18 @@ std::string Show(model::WallTime time) {
                       clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
-model::Array ToArray(const std::vector<std::string>& texts) {
-  return {texts.begin(), texts.end()};
-}
+model::Array ToArray(const std::vector<std::string>& texts) { return {texts.begin(), texts.end()}; }
 
-// --- Claims as JSON: the names that Kuma's Go structs give them ------------------------------------------------------
+// --- Claims as JSON: the names that Kuma's Go structs give them ---
 
 Object Encode(const DataplaneClaims& claims) {
   Object tags;
   for (const auto& [key, values] : claims.tags) tags.Set(key, ToArray(values));
-  return Object{{"Name", claims.name}, {"Mesh", claims.mesh}, {"Tags", std::move(tags)},
-                {"Type", claims.type}, {"Workload", claims.workload}};
+  return Object{{"Name", claims.name},
+                {"Mesh", claims.mesh},
+                {"Tags", std::move(tags)},
+                {"Type", claims.type},
+                {"Workload", claims.workload}};
 }
 
 Object Encode(const ZoneClaims& claims) {
@@ -66,14 +67,16 @@ bool IsAbsent(const Value* value) { return value == nullptr || value->is_null();
 base::Status ReadText(const Value& claims, std::string_view name, std::string& out) {
   const Value* value = claims.Find(name);
   if (IsAbsent(value)) return base::Ok{};
-  if (value->if_string() == nullptr) return base::Denied(base::Format("the token's claim {} is no string", name));
+  if (value->if_string() == nullptr)
+    return base::Denied(base::Format("the token's claim {} is no string", name));
   out = *value->if_string();
   return base::Ok{};
 }
 
 base::Status ReadTexts(const Value* value, std::string_view name, std::vector<std::string>& out) {
   if (IsAbsent(value)) return base::Ok{};
-  const base::Error wrong = base::Denied(base::Format("the token's claim {} is no list of strings", name));
+  const base::Error wrong =
+      base::Denied(base::Format("the token's claim {} is no list of strings", name));
   if (value->if_array() == nullptr) return wrong;
   for (const Value& text : *value->if_array()) {
     if (text.if_string() == nullptr) return wrong;
@@ -90,7 +93,8 @@ base::Status Decode(const Value& claims, DataplaneClaims& out) {
   const Value* tags = claims.Find("Tags");
   if (IsAbsent(tags)) return base::Ok{};
   if (tags->if_object() == nullptr) return base::Denied("the token's claim Tags is no map");
-  for (const auto& [key, values] : *tags->if_object()) TRY(ReadTexts(&values, "Tags", out.tags[key]));
+  for (const auto& [key, values] : *tags->if_object())
+    TRY(ReadTexts(&values, "Tags", out.tags[key]));
   return base::Ok{};
 }
 
@@ -113,12 +117,13 @@ std::string_view CommandFor(TokenKind kind) {
     case TokenKind::kDataplane:
       return "kumactl generate dataplane-token --mesh <mesh> --name <name> --valid-for 720h";
     case TokenKind::kZone: return "kumactl generate zone-token --zone <zone> --valid-for 720h";
-    case TokenKind::kUser: return "kumactl generate user-token --name <name> --group <group> --valid-for 24h";
+    case TokenKind::kUser:
+      return "kumactl generate user-token --name <name> --group <group> --valid-for 24h";
   }
   return "";
 }
 
-// --- The compact form -------------------------------------------------------------------------------------------------
+// --- The compact form ---
 
 struct Parts {
   std::string_view signed_text;  // header.payload
@@ -129,7 +134,8 @@ struct Parts {
 
 base::Result<Parts> Split(std::string_view token) {
   const base::Error malformed = base::Denied(
-      "this is no token: it must be three base64url parts joined by dots, without spaces or line breaks");
+      "this is no token: it must be three base64url parts joined by dots, without spaces or line "
+      "breaks");
   if (token.size() > kLongestToken) return base::Denied("the token is too long");
   const size_t first = token.find('.');
   const size_t second = first == std::string_view::npos ? first : token.find('.', first + 1);
@@ -181,14 +187,18 @@ base::Result<std::optional<model::WallTime>> ReadTime(const Value& claims, std::
       std::chrono::duration<double>(number))));
 }
 
-base::Result<std::string> CheckSignature(const Parts& parts, const TokenKeys& keys, TokenKind wanted) {
+base::Result<std::string> CheckSignature(const Parts& parts, const TokenKeys& keys,
+                                         TokenKind wanted) {
   const Value* algorithm = parts.header.Find("alg");
-  if (algorithm == nullptr || algorithm->if_string() == nullptr || *algorithm->if_string() != "RS256") {
+  if (algorithm == nullptr || algorithm->if_string() == nullptr ||
+      *algorithm->if_string() != "RS256") {
     return base::Denied("the token is not signed with RS256");
   }
-  if (parts.header.Find("crit") != nullptr) return base::Denied("the token demands extensions (crit)");
+  if (parts.header.Find("crit") != nullptr)
+    return base::Denied("the token demands extensions (crit)");
   const Value* id = parts.header.Find("kid");
-  if (id == nullptr || id->if_string() == nullptr) return base::Denied("the token names no key (kid)");
+  if (id == nullptr || id->if_string() == nullptr)
+    return base::Denied("the token names no key (kid)");
   const std::string& kid = *id->if_string();
 
   const RsaKey* key = keys.Find(kid);
@@ -198,27 +208,33 @@ base::Result<std::string> CheckSignature(const Parts& parts, const TokenKeys& ke
   if (guess.has_value() && *guess != wanted) return OfAnotherKind(*guess, wanted);
   const std::string shown = kid.size() <= 64 ? kid : kid.substr(0, 64) + "...";
   if (key != nullptr) {
-    return base::Denied(base::Format(
-        "the token's signature does not match signing key {}: it was made by another control plane or changed", shown));
+    return base::Denied(
+        base::Format("the token's signature does not match signing key {}: it was made by another "
+                     "control plane or changed",
+                     shown));
   }
   if (const auto bad = keys.unreadable().find(kid); bad != keys.unreadable().end()) {
-    return base::Denied(base::Format("signing key {} of the token is unreadable: {}", shown, bad->second));
+    return base::Denied(
+        base::Format("signing key {} of the token is unreadable: {}", shown, bad->second));
   }
-  return base::Denied(base::Format(
-      "there is no signing key {} for the token: it was made by another control plane, for another mesh, or the key was "
-      "rotated out",
-      shown));
+  return base::Denied(
+      base::Format("there is no signing key {} for the token: it was made by another control "
+                   "plane, for another mesh, or the key was "
+                   "rotated out",
+                   shown));
 }
 
 base::Status CheckTimes(const Value& claims, model::WallTime now, TokenFacts& facts) {
   TRY_ASSIGN(facts.expires, ReadTime(claims, "exp"));
   if (facts.expires.has_value() && now >= *facts.expires) {
-    return base::Denied(base::Format("the token expired at {}: make a new one", Show(*facts.expires)));
+    return base::Denied(
+        base::Format("the token expired at {}: make a new one", Show(*facts.expires)));
   }
   TRY_ASSIGN(const auto not_before, ReadTime(claims, "nbf"));
   if (not_before.has_value() && now < *not_before) {
-    return base::Denied(base::Format("the token is not valid before {}: check the clocks, here it is {}",
-                                     Show(*not_before), Show(now)));
+    return base::Denied(
+        base::Format("the token is not valid before {}: check the clocks, here it is {}",
+                     Show(*not_before), Show(now)));
   }
   return base::Ok{};
 }
@@ -242,10 +258,12 @@ base::Result<CheckedToken<Claims>> CheckToken(std::string_view token, const Chec
 }
 
 template <class Claims>
-base::Result<std::string> Issue(const Claims& claims, const TokenKeys& keys, const Issuing& issuing) {
+base::Result<std::string> Issue(const Claims& claims, const TokenKeys& keys,
+                                const Issuing& issuing) {
   const TokenKey* key = keys.Newest();
   if (key == nullptr) {
-    return base::NotFound(base::Format("there is no signing key for {} tokens", ToString(KindOf(claims))));
+    return base::NotFound(
+        base::Format("there is no signing key for {} tokens", ToString(KindOf(claims))));
   }
   const Object header{{"alg", "RS256"}, {"kid", key->kid}, {"typ", "JWT"}};
   Object payload = Encode(claims);
@@ -263,14 +281,16 @@ base::Status CheckTag(const std::string& key, const std::vector<std::string>& al
                       const model::Metadata& dataplane) {
   const auto label = dataplane.labels.find(key);
   if (label == dataplane.labels.end()) {
-    return base::Denied(base::Format(
-        "the token demands label {} on the dataplane, which it does not have: tokens are checked against labels, not against "
-        "inbound tags",
-        key));
+    return base::Denied(
+        base::Format("the token demands label {} on the dataplane, which it does not have: tokens "
+                     "are checked against labels, not against "
+                     "inbound tags",
+                     key));
   }
   if (std::find(allowed.begin(), allowed.end(), label->second) != allowed.end()) return base::Ok{};
-  return base::Denied(base::Format("the token allows label {} to be one of [{}], the dataplane has {}", key,
-                                   base::Join(allowed, ", "), label->second));
+  return base::Denied(
+      base::Format("the token allows label {} to be one of [{}], the dataplane has {}", key,
+                   base::Join(allowed, ", "), label->second));
 }
 
 }  // namespace
@@ -374,10 +394,12 @@ base::Result<CheckedToken<DataplaneClaims>> CheckDataplaneToken(std::string_view
                                                                 const Checking& checking) {
   return CheckToken<DataplaneClaims>(token, checking);
 }
-base::Result<CheckedToken<ZoneClaims>> CheckZoneToken(std::string_view token, const Checking& checking) {
+base::Result<CheckedToken<ZoneClaims>> CheckZoneToken(std::string_view token,
+                                                      const Checking& checking) {
   return CheckToken<ZoneClaims>(token, checking);
 }
-base::Result<CheckedToken<UserClaims>> CheckUserToken(std::string_view token, const Checking& checking) {
+base::Result<CheckedToken<UserClaims>> CheckUserToken(std::string_view token,
+                                                      const Checking& checking) {
   return CheckToken<UserClaims>(token, checking);
 }
 
@@ -397,30 +419,34 @@ std::optional<TokenKind> LooksLike(std::string_view token) {
 base::Status CheckDataplane(const DataplaneClaims& claims, const model::Metadata& dataplane,
                             bool workload_required) {
   if (!claims.name.empty() && claims.name != dataplane.name) {
-    return base::Denied(base::Format("the token is for the dataplane named {}, this one is named {}",
-                                     claims.name, dataplane.name));
+    return base::Denied(
+        base::Format("the token is for the dataplane named {}, this one is named {}", claims.name,
+                     dataplane.name));
   }
   if (!claims.mesh.empty() && claims.mesh != dataplane.mesh) {
-    return base::Denied(base::Format("the token is for mesh {}, the dataplane is in mesh {}", claims.mesh,
-                                     dataplane.mesh));
+    return base::Denied(base::Format("the token is for mesh {}, the dataplane is in mesh {}",
+                                     claims.mesh, dataplane.mesh));
   }
   for (const auto& [key, allowed] : claims.tags) TRY(CheckTag(key, allowed, dataplane));
 
   const std::string_view workload = dataplane.Label(model::kWorkloadLabel);
   if (!claims.workload.empty()) {
     if (workload.empty()) {
-      return base::Denied(base::Format("the token is for workload {}, the dataplane has no label {}",
-                                       claims.workload, model::kWorkloadLabel));
+      return base::Denied(
+          base::Format("the token is for workload {}, the dataplane has no label {}",
+                       claims.workload, model::kWorkloadLabel));
     }
     if (claims.workload != workload) {
-      return base::Denied(base::Format("the token is for workload {}, the dataplane's label {} is {}",
-                                       claims.workload, model::kWorkloadLabel, workload));
+      return base::Denied(
+          base::Format("the token is for workload {}, the dataplane's label {} is {}",
+                       claims.workload, model::kWorkloadLabel, workload));
     }
   } else if (workload_required && !workload.empty()) {
-    return base::Denied(base::Format(
-        "the token is bound to no workload, but the MeshIdentity of this dataplane takes the identity from its label {}: "
-        "make a token with --workload {}",
-        model::kWorkloadLabel, workload));
+    return base::Denied(
+        base::Format("the token is bound to no workload, but the MeshIdentity of this dataplane "
+                     "takes the identity from its label {}: "
+                     "make a token with --workload {}",
+                     model::kWorkloadLabel, workload));
   }
   return base::Ok{};
 }

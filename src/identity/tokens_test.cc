@@ -72,8 +72,11 @@ class TokensTest : public ::testing::Test {
     return checked.error();
   }
 
-  const DataplaneClaims claims_{.name = "backend-1", .mesh = "default",
-                                .tags = {{"app", {"backend", "api"}}}, .type = "dataplane", .workload = "w"};
+  const DataplaneClaims claims_{.name = "backend-1",
+                                .mesh = "default",
+                                .tags = {{"app", {"backend", "api"}}},
+                                .type = "dataplane",
+                                .workload = "w"};
   const TokenKeys keys_ = Keys({{"1", KeyA()}});
   Revocations revoked_;
 };
@@ -88,14 +91,17 @@ TEST_F(TokensTest, AcceptsATokenMadeByOpenssl) {
   const auto checked = CheckDataplaneToken(kVector, {keys, revoked_, kNow});
   ASSERT_TRUE(checked.has_value()) << checked.error().message();
   EXPECT_EQ(checked->claims,
-            (DataplaneClaims{.name = "backend-1", .mesh = "default",
+            (DataplaneClaims{.name = "backend-1",
+                             .mesh = "default",
                              .tags = {{"kuma.io/service", {"backend", "backend-api"}}},
-                             .type = "dataplane", .workload = ""}));
+                             .type = "dataplane",
+                             .workload = ""}));
   EXPECT_EQ(checked->facts.id, "b2c1f0a6-0e0f-4b58-9c3b-0d5f4c7b8a11");
   EXPECT_EQ(checked->facts.kid, "1");
   EXPECT_EQ(checked->facts.expires, model::WallTime(seconds(2'100'000'000)));
   // The other key of the same id.
-  EXPECT_THAT(Refused(kVector, keys_).message(), HasSubstr("signature does not match signing key 1"));
+  EXPECT_THAT(Refused(kVector, keys_).message(),
+              HasSubstr("signature does not match signing key 1"));
 }
 
 TEST_F(TokensTest, IssuesWhatItAccepts) {
@@ -106,10 +112,11 @@ TEST_F(TokensTest, IssuesWhatItAccepts) {
   EXPECT_EQ(checked->claims, claims_);
   const std::vector<std::string> parts = base::Split(*token, '.');
   EXPECT_EQ(*base::DecodeBase64Url(parts[0]), R"({"alg":"RS256","kid":"1","typ":"JWT"})");
-  EXPECT_EQ(*base::DecodeBase64Url(parts[1]),
-            R"({"Name":"backend-1","Mesh":"default","Tags":{"app":["backend","api"]},"Type":"dataplane",)"
-            R"("Workload":"w","exp":1800003600,"nbf":1799999995,"iat":1799999995,)"
-            R"("jti":"11111111-2222-4333-8444-555555555555"})");
+  EXPECT_EQ(
+      *base::DecodeBase64Url(parts[1]),
+      R"({"Name":"backend-1","Mesh":"default","Tags":{"app":["backend","api"]},"Type":"dataplane",)"
+      R"("Workload":"w","exp":1800003600,"nbf":1799999995,"iat":1799999995,)"
+      R"("jti":"11111111-2222-4333-8444-555555555555"})");
   EXPECT_EQ(ClaimedMesh(*token), "default");
   EXPECT_EQ(LooksLike(*token), TokenKind::kDataplane);
 
@@ -128,28 +135,35 @@ TEST_F(TokensTest, TimesAreExact) {
   EXPECT_TRUE(valid_at(kNow - seconds(5)));
   EXPECT_TRUE(valid_at(kNow + seconds(3599)));
   EXPECT_FALSE(valid_at(kNow + seconds(3600)));
-  EXPECT_THAT(Refused(token, keys_, kNow + hours(2)).message(), HasSubstr("expired at 2027-01-15T09:00:00Z"));
-  EXPECT_THAT(Refused(token, keys_, kNow - hours(2)).message(), HasSubstr("not valid before 2027-01-15T07:59:55Z"));
+  EXPECT_THAT(Refused(token, keys_, kNow + hours(2)).message(),
+              HasSubstr("expired at 2027-01-15T09:00:00Z"));
+  EXPECT_THAT(Refused(token, keys_, kNow - hours(2)).message(),
+              HasSubstr("not valid before 2027-01-15T07:59:55Z"));
 }
 
 TEST_F(TokensTest, OtherAlgorithmsAreRefused) {
   const std::string claims = R"({"Mesh":"default","Name":"a"})";
-  EXPECT_TRUE(CheckDataplaneToken(Sign(R"({"alg":"RS256","kid":"1"})", claims), {keys_, revoked_, kNow}).has_value());
+  EXPECT_TRUE(
+      CheckDataplaneToken(Sign(R"({"alg":"RS256","kid":"1"})", claims), {keys_, revoked_, kNow})
+          .has_value());
   for (const char* header : {R"({"alg":"none","kid":"1"})", R"({"alg":"HS256","kid":"1"})",
                              R"({"alg":"RS512","kid":"1"})", R"({"alg":"rs256","kid":"1"})",
                              R"({"alg":["RS256"],"kid":"1"})", R"({"kid":"1"})"}) {
-    EXPECT_THAT(Refused(Sign(header, claims), keys_).message(), HasSubstr("not signed with RS256")) << header;
+    EXPECT_THAT(Refused(Sign(header, claims), keys_).message(), HasSubstr("not signed with RS256"))
+        << header;
   }
   const std::string unsigned_text = base::EncodeBase64Url(R"({"alg":"none","kid":"1"})") + "." +
                                     base::EncodeBase64Url(claims) + ".";
   (void)Refused(unsigned_text, keys_);
-  EXPECT_THAT(Refused(Sign(R"({"alg":"RS256","kid":"1","crit":["b64"]})", claims), keys_).message(), HasSubstr("crit"));
+  EXPECT_THAT(Refused(Sign(R"({"alg":"RS256","kid":"1","crit":["b64"]})", claims), keys_).message(),
+              HasSubstr("crit"));
 }
 
 TEST_F(TokensTest, KeyIdMustBeAKnownString) {
   const std::string claims = R"({"Mesh":"default","Name":"a"})";
   EXPECT_THAT(Refused(Sign(R"({"alg":"RS256"})", claims), keys_).message(), HasSubstr("kid"));
-  EXPECT_THAT(Refused(Sign(R"({"alg":"RS256","kid":1})", claims), keys_).message(), HasSubstr("kid"));
+  EXPECT_THAT(Refused(Sign(R"({"alg":"RS256","kid":1})", claims), keys_).message(),
+              HasSubstr("kid"));
   EXPECT_THAT(Refused(Sign(R"({"alg":"RS256","kid":"2"})", claims), keys_).message(),
               HasSubstr("no signing key 2"));
   TokenKeys spoiled = keys_;
@@ -171,29 +185,34 @@ TEST_F(TokensTest, AnyChangeIsRefused) {
 }
 
 TEST_F(TokensTest, WhatIsNoTokenIsRefused) {
-  for (const std::string& text : {std::string(), std::string("."), std::string(".."), std::string("a.b"), std::string("a.b.c.d"),
-                                  std::string("e30.e30.e30.e30"), std::string("e30.e30.e30"), std::string("W10.e30.e30"),
-                                  std::string("Bearer ") + std::string(kVector), std::string(kVector) + "\n",
-                                  std::string(1 << 20, 'a'), std::string("\xff.\xff.\xff")}) {
+  for (const std::string& text :
+       {std::string(), std::string("."), std::string(".."), std::string("a.b"),
+        std::string("a.b.c.d"), std::string("e30.e30.e30.e30"), std::string("e30.e30.e30"),
+        std::string("W10.e30.e30"), std::string("Bearer ") + std::string(kVector),
+        std::string(kVector) + "\n", std::string(1 << 20, 'a'), std::string("\xff.\xff.\xff")}) {
     (void)Refused(text, keys_);
     EXPECT_FALSE(ClaimedMesh(text).has_value());
   }
-  for (const char* claims : {R"({"Mesh":"m","exp":"soon"})", R"({"Mesh":1})", R"({"Mesh":"m","Tags":[]})",
-                             R"({"Mesh":"m","Tags":{"a":"b"}})", R"({"Mesh":"m","Tags":{"a":[1]}})",
-                             R"({"Mesh":"m","jti":7})", R"({"Mesh":"m","exp":-1})", R"({"Mesh":"m","nbf":1e300})"}) {
+  for (const char* claims :
+       {R"({"Mesh":"m","exp":"soon"})", R"({"Mesh":1})", R"({"Mesh":"m","Tags":[]})",
+        R"({"Mesh":"m","Tags":{"a":"b"}})", R"({"Mesh":"m","Tags":{"a":[1]}})",
+        R"({"Mesh":"m","jti":7})", R"({"Mesh":"m","exp":-1})", R"({"Mesh":"m","nbf":1e300})"}) {
     (void)Refused(Sign(R"({"alg":"RS256","kid":"1"})", claims), keys_);
   }
   // What Go writes for empty values.
-  EXPECT_TRUE(CheckDataplaneToken(Sign(R"({"alg":"RS256","kid":"1"})",
-                                       R"({"Name":"","Mesh":"m","Tags":null,"Type":"","exp":1800000000.5})"),
-                                  {keys_, revoked_, kNow}).has_value());
+  EXPECT_TRUE(CheckDataplaneToken(
+                  Sign(R"({"alg":"RS256","kid":"1"})",
+                       R"({"Name":"","Mesh":"m","Tags":null,"Type":"","exp":1800000000.5})"),
+                  {keys_, revoked_, kNow})
+                  .has_value());
 }
 
 TEST_F(TokensTest, RevokedTokensAreRefused) {
   const auto token = *IssueDataplaneToken(claims_, keys_, IssuingNow());
   revoked_ = ParseRevocations("aaa,11111111-2222-4333-8444-555555555555\n");
   EXPECT_THAT(Refused(token, keys_).message(), HasSubstr("revoked"));
-  revoked_ = ParseRevocations("aaa, 11111111-2222-4333-8444-555555555555");  // spaces are not trimmed
+  revoked_ =
+      ParseRevocations("aaa, 11111111-2222-4333-8444-555555555555");  // spaces are not trimmed
   EXPECT_TRUE(CheckDataplaneToken(token, {keys_, revoked_, kNow}).has_value());
   EXPECT_TRUE(ParseRevocations("").empty());
   EXPECT_THAT(ParseRevocations("b,a,,"), ElementsAre("a", "b"));
@@ -203,8 +222,8 @@ TEST_F(TokensTest, AnotherKindOfTokenIsNamedWithTheWayOut) {
   const TokenKeys user_keys = Keys({{"1", KeyB()}});
   const auto user = *IssueUserToken({.name = "mesh-system:admin"}, user_keys, IssuingNow());
   const auto zone = *IssueZoneToken({.zone = "east"}, user_keys, IssuingNow());
-  EXPECT_THAT(Refused(user, keys_).message(),
-              AllOf(HasSubstr("this is a user token"), HasSubstr("kumactl generate dataplane-token")));
+  EXPECT_THAT(Refused(user, keys_).message(), AllOf(HasSubstr("this is a user token"),
+                                                    HasSubstr("kumactl generate dataplane-token")));
   EXPECT_THAT(Refused(zone, keys_).message(), HasSubstr("this is a zone token"));
   EXPECT_THAT(Refused(user, keys_).message(), Not(HasSubstr("admin")));
   // Even where one key serves both.
@@ -215,12 +234,15 @@ TEST_F(TokensTest, AnotherKindOfTokenIsNamedWithTheWayOut) {
 }
 
 TEST_F(TokensTest, HighestSerialSigns) {
-  const auto secret = [](std::string name, const RsaKey& key) { return NamedSecret{std::move(name), key.PrivatePem()}; };
+  const auto secret = [](std::string name, const RsaKey& key) {
+    return NamedSecret{std::move(name), key.PrivatePem()};
+  };
   const std::string prefix = DataplaneKeyPrefix("default");
   EXPECT_EQ(prefix, "dataplane-token-signing-key-default");
   std::vector<NamedSecret> secrets;
   EXPECT_EQ(TokenKeys::FromSecrets(secrets, prefix).Newest(), nullptr);
-  EXPECT_EQ(IssueDataplaneToken(claims_, TokenKeys(), IssuingNow()).error().code(), Code::kNotFound);
+  EXPECT_EQ(IssueDataplaneToken(claims_, TokenKeys(), IssuingNow()).error().code(),
+            Code::kNotFound);
 
   secrets.push_back(secret(prefix, KeyA()));  // of an old installation
   EXPECT_EQ(TokenKeys::FromSecrets(secrets, prefix).Newest()->kid, "0");
@@ -258,11 +280,16 @@ TEST(CheckDataplaneTest, EachClaimCountsIfItIsSet) {
     return status.has_value() ? std::string("accepted") : status.error().message();
   };
   EXPECT_EQ(reason({}), "accepted");
-  EXPECT_EQ(reason({.name = "backend-1", .mesh = "default", .tags = {{"app", {"x", "backend"}}}, .workload = "w"}, true),
+  EXPECT_EQ(reason({.name = "backend-1",
+                    .mesh = "default",
+                    .tags = {{"app", {"x", "backend"}}},
+                    .workload = "w"},
+                   true),
             "accepted");
   EXPECT_THAT(reason({.name = "backend-2"}), AllOf(HasSubstr("backend-2"), HasSubstr("backend-1")));
   EXPECT_THAT(reason({.mesh = "other"}), HasSubstr("for mesh other"));
-  EXPECT_THAT(reason({.tags = {{"app", {"x", "y"}}}}), AllOf(HasSubstr("[x, y]"), HasSubstr("has backend")));
+  EXPECT_THAT(reason({.tags = {{"app", {"x", "y"}}}}),
+              AllOf(HasSubstr("[x, y]"), HasSubstr("has backend")));
   EXPECT_THAT(reason({.tags = {{"app", {}}}}), HasSubstr("label app"));
   EXPECT_THAT(reason({.tags = {{"version", {"1"}}}}), HasSubstr("demands label version"));
   EXPECT_THAT(reason({.workload = "v"}), HasSubstr("for workload v"));

@@ -255,7 +255,8 @@ TEST(Fields, SchemaFollowsFromTheTable) {
             R"({"type":"integer","format":"int32","minimum":1,"maximum":65535,"description":"Port."})");
   EXPECT_EQ(ToJson(*schema.At({"properties", "protocol"})),
             R"({"type":"string","description":"Protocol.","default":"tcp"})");
-  EXPECT_EQ(ToJson(*schema.At({"properties", "color", "enum"})), R"(["Red","Green"])");
+  EXPECT_EQ(ToJson(*schema.At({"properties", "color"})),
+            R"({"type":"string","enum":["Red","Green"],"description":"Color.","default":"Red"})");
   EXPECT_EQ(ToJson(*schema.At({"properties", "inner", "properties", "kind", "enum"})), R"(["A"])");
   EXPECT_EQ(ToJson(*schema.At({"properties", "weight"})),
             R"({"type":"integer","format":"int32","description":"Weight.","default":1})");

@@ -24,25 +24,26 @@ using model::Revision;
 struct Write {
   enum class Kind { kPut, kDelete };
   Kind kind = Kind::kPut;
-  // Put: type, name, labels, owner, owned_by_proxy, spec and status are stored as given; a null status keeps the
-  // stored one. The store sets revision, creation_time (kept on update) and modification_time. A put that
-  // equals what is stored in all of them is no write: no event, no new revision of the resource. The owner must exist
-  // when the transaction ends (kNotFound), so that nothing survives an owner deleted at the same moment.
+  // Put: type, name, labels, owner, owned_by_proxy, spec and status are stored as given; a null
+  // status keeps the stored one. The store sets revision, creation_time (kept on update) and
+  // modification_time. A put that equals what is stored in all of them is no write: no event, no
+  // new revision of the resource. The owner must exist when the transaction ends (kNotFound), so
+  // that nothing survives an owner deleted at the same moment.
   ResourcePtr resource;
   ResourceKey key;  // Delete
   // Compare-and-set. Absent: unconditional. 0: must not exist. Else: must exist at this revision.
   std::optional<Revision> expected;
-  // Put: everything but the status is kept as stored (the given spec may be null), so that writers of status and of
-  // spec do not undo one another. Such a resource must exist (kNotFound).
+  // Put: everything but the status is kept as stored (the given spec may be null), so that writers
+  // of status and of spec do not undo one another. Such a resource must exist (kNotFound).
   bool status_only = false;
 };
 
-// All or nothing, in order. Deleting a resource deletes what it owns, and what that owns, in the same transaction; each
-// is an event of its own, behind that of its owner.
+// All or nothing, in order. Deleting a resource deletes what it owns, and what that owns, in the
+// same transaction; each is an event of its own, behind that of its owner.
 //
-// Insights (ResourceType::is_insight) may be cheaper and weaker: a transaction of insights only can be answered, read
-// and watched before it is durable, is overtaken by other transactions, and may be lost if the process ends within
-// about a second.
+// Insights (ResourceType::is_insight) may be cheaper and weaker: a transaction of insights only can
+// be answered, read and watched before it is durable, is overtaken by other transactions, and may
+// be lost if the process ends within about a second.
 struct Transaction {
   std::vector<Write> writes = {};
   // The revision whose effect this is (derived resources), else 0. Carried to the events.
@@ -84,9 +85,9 @@ class WatchSink {
   virtual ~WatchSink() = default;
   // Called first, once: all resources as of `revision`. After it every later event, in order, once.
   virtual void OnSnapshot(Revision revision, std::vector<ResourcePtr> resources) = 0;
-  // Events of one transaction or several; a transaction is never split. Called on a store thread after the
-  // transaction is durable and before Commit returns or soon after; must be quick (post and return) and must
-  // not call the store.
+  // Events of one transaction or several; a transaction is never split. Called on a store thread
+  // after the transaction is durable and before Commit returns or soon after; must be quick (post
+  // and return) and must not call the store.
   virtual void OnEvents(std::span<const StoreEvent> events) = 0;
 };
 
@@ -111,7 +112,8 @@ class WatchHandle {
   std::function<void()> stop_;
 };
 
-// Thread-safe. Calls block for I/O: never call from an event loop or the mesh writer, use CommitAsync there.
+// Thread-safe. Calls block for I/O: never call from an event loop or the mesh writer, use
+// CommitAsync there.
 class Store {
  public:
   virtual ~Store() = default;
@@ -120,21 +122,23 @@ class Store {
   virtual base::Result<ResourcePtr> Get(const ResourceKey& key) = 0;
   virtual base::Result<Page> List(const ListQuery& query) = 0;
 
-  // Durable when it returns (fsync done). Errors: kConflict (an `expected` did not hold; names the key),
-  // kNotFound (delete or status_only of an absent key, absent owner), kInvalid (no name, spec or mesh, unknown kind),
-  // kUnavailable (disk full, busy), kInternal. On error nothing of the transaction is stored. Never call this from
-  // `done` or a sink: it waits for the thread that runs them.
+  // Durable when it returns (fsync done). Errors: kConflict (an `expected` did not hold; names the
+  // key), kNotFound (delete or status_only of an absent key, absent owner), kInvalid (no name, spec
+  // or mesh, unknown kind), kUnavailable (disk full, busy), kInternal. On error nothing of the
+  // transaction is stored. Never call this from `done` or a sink: it waits for the thread that runs
+  // them.
   base::Result<Committed> Commit(Transaction transaction);
-  // The same; `done` is called on a store thread, exactly once, after the sinks were told. It must be quick (post and
-  // return). Transactions of one caller take effect in the order of the calls.
+  // The same; `done` is called on a store thread, exactly once, after the sinks were told. It must
+  // be quick (post and return). Transactions of one caller take effect in the order of the calls.
   virtual void CommitAsync(Transaction transaction,
                            std::function<void(base::Result<Committed>)> done) = 0;
 
-  // OnSnapshot is called before this returns, on the caller's thread. The sink must outlive the handle; the handle must
-  // not be destroyed inside the sink.
+  // OnSnapshot is called before this returns, on the caller's thread. The sink must outlive the
+  // handle; the handle must not be destroyed inside the sink.
   virtual base::Result<WatchHandle> Watch(WatchSink& sink) = 0;
 
-  // Asks the backend for a sign of life: kUnavailable or kInternal when writes would fail for a known reason.
+  // Asks the backend for a sign of life: kUnavailable or kInternal when writes would fail for a
+  // known reason.
   virtual base::Status Ping() = 0;
   virtual Revision revision() const = 0;
 };

@@ -17,14 +17,15 @@ std::unique_ptr<Store> OpenSqlite(const std::string& folder, const runtime::Cloc
 
 INSTANTIATE_TEST_SUITE_P(
     Store, StoreSuite,
-    ::testing::Values(
-        Backend{"MemoryInline", false,
-                [](const std::string&, const runtime::Clock& clock) {
-                  return store::NewMemoryStore(clock, /*inline_commits=*/true);
-                }},
-        Backend{"MemoryThreaded", false,
-                [](const std::string&, const runtime::Clock& clock) { return store::NewMemoryStore(clock); }},
-        Backend{"Sqlite", true, OpenSqlite}),
+    ::testing::Values(Backend{"MemoryInline", false,
+                              [](const std::string&, const runtime::Clock& clock) {
+                                return store::NewMemoryStore(clock, /*inline_commits=*/true);
+                              }},
+                      Backend{"MemoryThreaded", false,
+                              [](const std::string&, const runtime::Clock& clock) {
+                                return store::NewMemoryStore(clock);
+                              }},
+                      Backend{"Sqlite", true, OpenSqlite}),
     BackendName);
 
 }  // namespace kuma::store_test

@@ -1,8 +1,9 @@
 #include "xds/ads_service.h"
 
-#include <deque>
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/format.h"
 #include "base/log.h"
@@ -19,6 +20,25 @@ constexpr base::Logger kLog("xds");
 net::GrpcStatus StatusOf(const base::Error& error) {
   if (error.code() == base::Code::kDenied) return {net::GrpcCode::kUnauthenticated, error.message()};
   return net::ToGrpcStatus(error);
+}
+
+bool Debugs() { return base::GetLogLevel() == base::LogLevel::kDebug; }
+
+// "Cluster 7 +a -b", for the log.
+std::string Text(const DeltaRequest& request) {
+  std::string text = request.type_url.substr(request.type_url.rfind('.') + 1) + " " + request.response_nonce;
+  for (const std::string& name : request.subscribe) text += " +" + name;
+  for (const std::string& name : request.unsubscribe) text += " -" + name;
+  for (const auto& [name, version] : request.initial_resource_versions) text += " " + name + "=" + version;
+  if (request.error_detail) text += " NACK";
+  return text;
+}
+std::string Text(const DeltaResponse& response) {
+  std::string text(response.type_url().substr(response.type_url().rfind('.') + 1));
+  text += " " + response.nonce;
+  for (const SealedPtr& resource : response.resources) text += " +" + resource->name;
+  for (const std::string& name : response.removed) text += " -" + name;
+  return text;
 }
 
 // Who is at the other end: asks once, and hears of the answer on the stream's loop while the stream lives.
@@ -74,6 +94,7 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     if (ended_) return;
     auto parsed = internal::ParseDeltaRequest(message);
     if (!parsed) return Finish(StatusOf(parsed.error()));
+    if (Debugs()) kLog.Debug("request", {{"proxy", node_.id}, {"is", Text(parsed->request)}});
     if (session_) {
       Take(session_->OnRequest(Now(), parsed->request));
       return;
@@ -103,13 +124,20 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
   void OnClosed(const net::GrpcStatus& status, const net::Headers&) override {
     if (admission_ != nullptr) admission_->Cancel();
     Leave(status.ok() ? "closed by the proxy" : status.message, false);
+    if (session_) {
+      SetInStep(false);
+      --hub_->counters().streams;
+    }
     timer_.Cancel();
     stream_ = nullptr;
     ended_ = true;
   }
 
   // internal::ProxyStream
-  void OnBundle(BundlePtr bundle) override { Take(session_->OnBundle(Now(), std::move(bundle))); }
+  void OnBundle(BundlePtr bundle) override {
+    SetInStep(false);
+    Take(session_->OnBundle(Now(), std::move(bundle)));
+  }
   void Recall(const SessionMemory& memory) override { session_->Recall(memory); }
   SessionMemory Remember() const override { return session_->Remember(); }
   std::string Describe() const override { return session_->Describe(); }
@@ -128,7 +156,11 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     }
     metadata_ = {};  // holds the token
     session_.emplace(hub_->options().session);
-    number_ = hub_->Register(stream_->loop(), *this, node_);
+    ++hub_->counters().streams;
+    HubState::Registration registration = hub_->Register(stream_->loop(), *this, node_);
+    number_ = registration.number;
+    session_->Recall(registration.memory);
+    if (registration.bundle != nullptr) Take(session_->OnBundle(Now(), std::move(registration.bundle)));
     kLog.Debug("proxy connected", {{"proxy", node_.id}, {"envoy", node_.envoy_version}, {"stream", number_}});
     node_.metadata_json = {};
     for (DeltaRequest& request : std::exchange(waiting_, {})) {
@@ -139,13 +171,12 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
 
   void Take(SessionOutput output) {
     for (const AckEvent& ack : output.acks) hub_->Report({node_.proxy, number_, ack});
-    for (const NackEvent& nack : output.nacks) {
-      kLog.Warn("proxy rejects configuration", {{"proxy", node_.id},
-                                                {"type", bundle::TypeUrl(nack.type)},
-                                                {"detail", nack.detail}});
-      hub_->Report({node_.proxy, number_, nack});
+    for (const NackEvent& nack : output.nacks) hub_->Report({node_.proxy, number_, nack});
+    hub_->counters().rejected += output.nacks.size();
+    if (output.in_step) {
+      SetInStep(true);
+      hub_->Report({node_.proxy, number_, InStepEvent{*output.in_step}});
     }
-    if (output.in_step) hub_->Report({node_.proxy, number_, InStepEvent{*output.in_step}});
     const bool stalled = session_->stalled(Now());
     if (stalled != stalled_) {
       stalled_ = stalled;
@@ -154,9 +185,19 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     if (output.failure) return Finish(StatusOf(*output.failure));
     for (const DeltaResponse& response : output.send) {
       if (ended_) return;
+      if (Debugs()) kLog.Debug("response", {{"proxy", node_.id}, {"is", Text(response)}});
       std::vector<net::Slice> slices;
       slices.reserve(response.resources.size());
-      for (const SealedPtr& resource : response.resources) slices.push_back(resource->bytes);
+      uint64_t bytes = 0;
+      for (const SealedPtr& resource : response.resources) {
+        slices.push_back(resource->bytes);
+        bytes += resource->bytes->size();
+      }
+      HubCounters& counters = hub_->counters();
+      ++counters.responses_sent;
+      counters.resources_sent += response.resources.size();
+      counters.resources_removed += response.removed.size();
+      counters.bytes_sent += bytes;
       if (!stream_->Send(internal::EncodeHead(response), std::move(slices))) return;
     }
     Wake(output.wake_at);
@@ -178,6 +219,15 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
       if (Now() >= *wake_at_) Take(session_->OnTimer(Now()));
       else Wake(wake_at_);
     });
+  }
+
+  void SetInStep(bool in_step) {
+    if (std::exchange(in_step_, in_step) == in_step) return;
+    if (in_step) {
+      ++hub_->counters().streams_in_step;
+    } else {
+      --hub_->counters().streams_in_step;
+    }
   }
 
   void Leave(std::string reason, bool stopping) {
@@ -203,6 +253,7 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
   size_t waiting_bytes_ = 0;
   std::optional<DeltaSession> session_;  // once it is
   uint64_t number_ = 0;                  // while it is registered at the hub
+  bool in_step_ = false;
   bool ended_ = false;
   bool stalled_ = false;
   std::optional<runtime::Time> wake_at_, armed_for_;

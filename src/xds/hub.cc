@@ -30,7 +30,7 @@ Shard& HubState::ShardOf(runtime::SerialExecutor& loop) {
   return **found;
 }
 
-uint64_t HubState::Register(runtime::SerialExecutor& loop, ProxyStream& stream, const NodeDescription& node) {
+HubState::Registration HubState::Register(runtime::SerialExecutor& loop, ProxyStream& stream, const NodeDescription& node) {
   Shard& home = ShardOf(loop);
   const uint64_t number = next_stream_.fetch_add(1);
   Supersede(home, node.proxy, number, home);
@@ -43,37 +43,29 @@ uint64_t HubState::Register(runtime::SerialExecutor& loop, ProxyStream& stream, 
   Shard::Entry& entry = home.entries[node.proxy];
   entry.stream = &stream;
   entry.number = number;
-  const SessionMemory memory = std::exchange(entry.memory, {});
-  const BundlePtr bundle = entry.bundle;
   Report({node.proxy, number, ConnectedEvent{node}});
-  stream.Recall(memory);
-  if (bundle != nullptr) stream.OnBundle(bundle);
-  return number;
+  return {number, entry.bundle, std::exchange(entry.memory, {})};
 }
 
-// Takes an older stream and what was remembered off a shard; memories go to the loop of the newer stream.
+// Ends an older stream of a shard, and hands what it knows to the newer one.
 void HubState::Supersede(Shard& shard, const base::ProxyKey& proxy, uint64_t number, Shard& newer) {
   const auto found = shard.entries.find(proxy);
   if (found == shard.entries.end()) return;
   Shard::Entry& entry = found->second;
   if (entry.stream != nullptr && entry.number < number) {
     ProxyStream& older = *std::exchange(entry.stream, nullptr);
-    if (SessionMemory memory = older.Remember(); !memory.empty() || &shard == &newer) {
-      entry.memory = std::move(memory);
-      entry.memory_number = entry.number;
+    entry.memory = older.Remember();
+    entry.memory_number = entry.number;
+    if (&shard != &newer) {
+      newer.loop.Post([self = shared_from_this(), &newer, proxy, from = entry.number, memory = entry.memory] {
+        Keep(newer, proxy, from, memory);
+      });
     }
     older.End(base::Error(base::Code::kCancelled, "a newer stream of this proxy took over"));
   }
   if (&shard == &newer || entry.memory_number >= number) return;
-  SessionMemory memory = std::exchange(entry.memory, {});
+  entry.memory = {};  // the newer stream has it, and will know better
   if (entry.Idle()) shard.entries.erase(found);
-  if (memory.empty()) return;
-  newer.loop.Post([self = shared_from_this(), &newer, proxy, number, memory = std::move(memory)] {
-    const auto entry = newer.entries.find(proxy);
-    if (entry != newer.entries.end() && entry->second.stream != nullptr && entry->second.number == number) {
-      entry->second.stream->Recall(memory);
-    }
-  });
 }
 
 void HubState::Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy, uint64_t number,
@@ -82,16 +74,26 @@ void HubState::Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& p
   const auto found = shard.entries.find(proxy);
   if (found == shard.entries.end() || found->second.number != number || found->second.stream == nullptr) return;
   found->second.stream = nullptr;
-  Keep(shard, proxy, number, memory);
   Report({proxy, number, std::move(event)});
+  // The next stream may come to any loop.
+  for (const std::unique_ptr<Shard>& other : shards_) {
+    if (other.get() == &shard || memory.empty()) continue;
+    other->loop.Post([self = shared_from_this(), &other = *other, proxy, number, memory] {
+      Keep(other, proxy, number, memory);
+    });
+  }
+  Keep(shard, proxy, number, memory);
 }
 
-// The next stream may come to another loop, which then takes the memory from here.
 void HubState::Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number, const SessionMemory& memory) {
-  const auto found = shard.entries.find(proxy);
-  found->second.memory = memory;
-  found->second.memory_number = number;
-  if (found->second.Idle()) shard.entries.erase(found);
+  Shard::Entry& entry = shard.entries[proxy];
+  if (entry.stream != nullptr) {
+    if (entry.number > number) entry.stream->Recall(memory);  // it was faster
+  } else if (entry.memory_number <= number) {
+    entry.memory = memory;
+    entry.memory_number = number;
+  }
+  if (entry.Idle()) shard.entries.erase(proxy);
 }
 
 void HubState::Report(ProxyEvent event) {
@@ -113,6 +115,8 @@ void HubState::Report(ProxyEvent event) {
 
 Hub::Hub(HubOptions options) : state_(std::make_shared<internal::HubState>(std::move(options))) {}
 Hub::~Hub() = default;
+
+const HubCounters& Hub::counters() const { return state_->counters(); }
 
 void Hub::Publish(base::ProxyKey proxy, BundlePtr bundle) {
   PublishAll({{std::move(proxy), std::move(bundle)}});

@@ -6,6 +6,7 @@
 //   writer ---- Publish ----> each loop: ProxyKey -> newest bundle, stream
 //   loop   ---- ProxyEvent -> executor of each subscriber
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -65,6 +66,18 @@ struct HubOptions {
   std::vector<ProxyEventSubscriber> subscribers = {};
 };
 
+// What /metrics shows of streams. Thread-safe; each number is right by itself.
+struct HubCounters {
+  using Number = std::atomic<uint64_t>;
+  Number streams = 0;          // authenticated, now
+  Number streams_in_step = 0;  // of these: everything of the newest bundle is acknowledged or quarantined
+  Number responses_sent = 0;
+  Number resources_sent = 0;
+  Number resources_removed = 0;
+  Number bytes_sent = 0;  // of resources
+  Number rejected = 0;    // responses
+};
+
 // Thread-safe: each loop has its own map, and everything reaches it by Post. What the options point to outlives
 // the hub and all streams.
 class Hub {
@@ -85,6 +98,8 @@ class Hub {
 
   // For a person who asks: what the session of this proxy knows. `done` is called once on some loop.
   void Describe(base::ProxyKey proxy, std::function<void(std::string)> done);
+
+  const HubCounters& counters() const;
 
   // For the services of this room.
   const std::shared_ptr<internal::HubState>& state() const { return state_; }

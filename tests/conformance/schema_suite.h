@@ -352,9 +352,11 @@ inline void CompareProto(const Value& definitions, const Value& theirs, const Va
     ++tally.passed;
     CompareProto(definitions, schema, *found, path + "." + camel, tally);
   }
-  if (const Value* mine = ours.Find("properties"))
-    for (const auto& [name, schema] : *mine->if_object())
-      EXPECT_TRUE(names.contains(name)) << path << "." << name << ": not in the published schema";
+  const Value* mine = ours.Find("properties");
+  if (!mine) return;
+  for (const auto& [name, schema] : *mine->if_object()) {
+    EXPECT_TRUE(names.contains(name)) << path << "." << name << ": not in the published schema";
+  }
 }
 
 inline Tally RunProtoSchemas(const std::vector<const model::ResourceType*>& types) {

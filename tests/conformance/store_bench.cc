@@ -33,14 +33,16 @@ void Measure(const std::string& path, int clients) {
     threads.emplace_back([&, client] {
       for (int64_t i = 0; std::chrono::steady_clock::now() < end; ++i) {
         const std::string name = std::to_string(client) + "-" + std::to_string(i % 100);
-        if (store.Commit(Writes({Put(Widget(name, {std::string(1'000, 'x'), i}))})).has_value()) ++commits;
+        if (store.Commit(Writes({Put(Widget(name, {std::string(1'000, 'x'), i}))})).has_value())
+          ++commits;
       }
     });
   }
   for (auto& thread : threads) thread.join();
   const double seconds = Seconds(std::chrono::steady_clock::now() - start).count();
   const double rate = static_cast<double>(commits) / seconds;
-  std::printf("%3d clients: %8.0f commits/s, %.2f ms each\n", clients, rate, clients * 1000.0 / rate);
+  std::printf("%3d clients: %8.0f commits/s, %.2f ms each\n", clients, rate,
+              clients * 1000.0 / rate);
 }
 
 void MeasureOpen(const std::string& path, int count) {
@@ -54,23 +56,27 @@ void MeasureOpen(const std::string& path, int count) {
     }
     const auto start = std::chrono::steady_clock::now();
     (void)(*store)->Commit(Writes(std::move(writes)));
-    std::printf("%d resources in one transaction: %.2f s\n", count, Seconds(std::chrono::steady_clock::now() - start).count());
+    std::printf("%d resources in one transaction: %.2f s\n", count,
+                Seconds(std::chrono::steady_clock::now() - start).count());
   }
   const auto start = std::chrono::steady_clock::now();
   auto store = store::OpenSqliteStore(path, Types(), clock);
-  std::printf("%d resources opened: %.2f s\n", count, Seconds(std::chrono::steady_clock::now() - start).count());
+  std::printf("%d resources opened: %.2f s\n", count,
+              Seconds(std::chrono::steady_clock::now() - start).count());
 }
 
 }  // namespace
 }  // namespace kuma::store_test
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : std::filesystem::temp_directory_path() / "store-bench";
+  const std::string folder =
+      argc > 1 ? argv[1] : std::filesystem::temp_directory_path() / "store-bench";
   std::filesystem::remove_all(folder);
   std::vector<int> clients{1, 8, 64};
   if (argc > 2) clients.clear();
   for (int i = 2; i < argc; ++i) clients.push_back(std::atoi(argv[i]));
-  for (const int each : clients) kuma::store_test::Measure(folder + "/" + std::to_string(each) + ".db", each);
+  for (const int each : clients)
+    kuma::store_test::Measure(folder + "/" + std::to_string(each) + ".db", each);
   kuma::store_test::MeasureOpen(folder + "/open.db", 50'000);
   std::filesystem::remove_all(folder);
 }

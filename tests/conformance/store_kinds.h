@@ -1,6 +1,7 @@
 #pragma once
 
-// Kinds of resources for tests of stores, independent of the kinds of the product, and short ways to write them.
+// Kinds of resources for tests of stores, independent of the kinds of the product, and short ways
+// to write them.
 
 #include <chrono>
 #include <memory>
@@ -126,7 +127,8 @@ inline model::ResourcePtr Make(const model::ResourceType& type, Given given) {
   std::shared_ptr<const void> status;
   if (given.status.has_value()) status = std::make_shared<const Body>(*given.status);
   return std::make_shared<const model::Resource>(
-      type, std::move(meta), std::make_shared<const Body>(std::move(given.spec)), std::move(status));
+      type, std::move(meta), std::make_shared<const Body>(std::move(given.spec)),
+      std::move(status));
 }
 
 inline model::ResourcePtr Realm(std::string name, std::string text = "") {
@@ -134,7 +136,8 @@ inline model::ResourcePtr Realm(std::string name, std::string text = "") {
 }
 
 inline model::ResourcePtr Widget(std::string name, Body spec = {}, std::string mesh = "m") {
-  return Make(WidgetType(), {.mesh = std::move(mesh), .name = std::move(name), .spec = std::move(spec)});
+  return Make(WidgetType(),
+              {.mesh = std::move(mesh), .name = std::move(name), .spec = std::move(spec)});
 }
 
 inline model::ResourcePtr Insight(std::string name, Body spec = {}) {
@@ -169,10 +172,12 @@ inline store::Transaction Writes(std::vector<store::Write> writes) {
 // All that a reader can see of a resource, as text.
 inline std::string Show(const model::Resource& resource) {
   const model::Metadata& meta = resource.meta();
-  const auto ticks = [](model::WallTime time) { return std::to_string(time.time_since_epoch().count()); };
-  std::string text = std::string(resource.type().kind) + "|" + meta.mesh + "|" + meta.name +
-                     "|r" + std::to_string(meta.revision.value) + "|" + ticks(meta.creation_time) +
-                     "|" + ticks(meta.modification_time) + "|";
+  const auto ticks = [](model::WallTime time) {
+    return std::to_string(time.time_since_epoch().count());
+  };
+  std::string text = std::string(resource.type().kind) + "|" + meta.mesh + "|" + meta.name + "|r" +
+                     std::to_string(meta.revision.value) + "|" + ticks(meta.creation_time) + "|" +
+                     ticks(meta.modification_time) + "|";
   for (const auto& [key, value] : meta.labels) text += key + "=" + value + ",";
   if (meta.owner.has_value()) {
     text += "|" + meta.owner->kind + "/" + meta.owner->mesh + "/" + meta.owner->name;

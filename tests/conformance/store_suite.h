@@ -1,7 +1,7 @@
 #pragma once
 
-// What every backend of store::Store keeps. Include it in one file of a test program and instantiate StoreSuite
-// with the backends:
+// What every backend of store::Store keeps. Include it in one file of a test program and
+// instantiate StoreSuite with the backends:
 //
 //   INSTANTIATE_TEST_SUITE_P(Memory, StoreSuite, ::testing::Values(Backend{...}));
 
@@ -35,7 +35,8 @@ using ::testing::IsEmpty;
 struct Backend {
   std::string name;
   bool persistent = false;  // a second Open of the same folder finds what the first one stored
-  std::function<std::unique_ptr<Store>(const std::string& folder, const runtime::Clock& clock)> open;
+  std::function<std::unique_ptr<Store>(const std::string& folder, const runtime::Clock& clock)>
+      open;
 };
 
 // Checks the promises of a watch while it runs and keeps what it saw.
@@ -59,7 +60,8 @@ class Recorder final : public store::WatchSink {
       revision_ = event.revision;
       const auto found = state_.find(event.key);
       const model::ResourcePtr known = found == state_.end() ? nullptr : found->second;
-      if (event.before != known) faults_.push_back("before is not what was known: " + event.key.ToString());
+      if (event.before != known)
+        faults_.push_back("before is not what was known: " + event.key.ToString());
       if (event.after != nullptr) {
         if (event.after->meta().revision != event.revision) faults_.push_back("revision of after");
         state_[event.key] = event.after;
@@ -179,7 +181,8 @@ TEST_P(StoreSuite, StoresReadsUpdatesAndDeletes) {
 }
 
 TEST_P(StoreSuite, KeepsKindsMeshesAndNamesApart) {
-  Commit({Put(Widget("x", {"w", 1}, "m1")), Put(Widget("x", {"w", 2}, "m2")), Put(Realm("x", "r"))});
+  Commit(
+      {Put(Widget("x", {"w", 1}, "m1")), Put(Widget("x", {"w", 2}, "m2")), Put(Realm("x", "r"))});
   EXPECT_EQ(NumberOf(*store_, {"Widget", "m1", "x"}), 1);
   EXPECT_EQ(NumberOf(*store_, {"Widget", "m2", "x"}), 2);
   Commit({Delete({"Widget", "m1", "x"})});
@@ -191,8 +194,13 @@ TEST_P(StoreSuite, KeepsKindsMeshesAndNamesApart) {
 TEST_P(StoreSuite, EqualPutIsNoWrite) {
   Recorder recorder;
   Commit({Put(Realm("r"))});
-  Given given{.mesh = "m", .name = "a", .spec = {"s", 1}, .status = Body{"t", 2},
-              .labels = {{"k", "v"}}, .owner = RealmKey("r"), .owned_by_proxy = true};
+  Given given{.mesh = "m",
+              .name = "a",
+              .spec = {"s", 1},
+              .status = Body{"t", 2},
+              .labels = {{"k", "v"}},
+              .owner = RealmKey("r"),
+              .owned_by_proxy = true};
   const Committed first = Commit({Put(Make(WidgetType(), given))});
   auto watch = store_->Watch(recorder);
   clock_.wall += std::chrono::seconds(5);
@@ -243,8 +251,8 @@ TEST_P(StoreSuite, CompareAndSetLosesNoUpdate) {
         const auto read = store_->Get(WidgetKey("counter"));
         Body next = (*read)->Spec<Body>();
         ++next.number;
-        auto result = store_->Commit(
-            Writes({Put(Widget("counter", next), (*read)->meta().revision.value)}));
+        auto result =
+            store_->Commit(Writes({Put(Widget("counter", next), (*read)->meta().revision.value)}));
         if (result.has_value()) {
           ++done;
         } else if (result.error().code() == Code::kConflict) {
@@ -264,14 +272,19 @@ TEST_P(StoreSuite, CompareAndSetLosesNoUpdate) {
 TEST_P(StoreSuite, ListsInOrderWithFiltersAndPages) {
   for (const char* name : {"b-1", "a-2", "a-1"}) {
     for (const char* mesh : {"m2", "m1"}) {
-      Given given{.mesh = mesh, .name = name, .spec = {}, .status = {},
-                  .labels = {{"app", name}, {"mesh", mesh}}, .owner = {}};
+      Given given{.mesh = mesh,
+                  .name = name,
+                  .spec = {},
+                  .status = {},
+                  .labels = {{"app", name}, {"mesh", mesh}},
+                  .owner = {}};
       Commit({Put(Make(WidgetType(), given))});
     }
   }
   Commit({Put(Realm("a-9"))});
   ListQuery query{.kind = "Widget"};
-  EXPECT_THAT(Names(query), ElementsAre("m1/a-1", "m1/a-2", "m1/b-1", "m2/a-1", "m2/a-2", "m2/b-1"));
+  EXPECT_THAT(Names(query),
+              ElementsAre("m1/a-1", "m1/a-2", "m1/b-1", "m2/a-1", "m2/a-2", "m2/b-1"));
   query.mesh = "m2";
   EXPECT_THAT(Names(query), ElementsAre("m2/a-1", "m2/a-2", "m2/b-1"));
   query.name_contains = "-1";
@@ -300,15 +313,17 @@ TEST_P(StoreSuite, TransactionIsAllOrNothing) {
   Commit({Put(Widget("a", {"", 1}))});
   Recorder recorder;
   auto watch = store_->Watch(recorder);
-  EXPECT_EQ(CommitFails({Put(Widget("a", {"", 2})), Put(Widget("b")), Delete(WidgetKey("none"))}).code(),
-            Code::kNotFound);
+  EXPECT_EQ(
+      CommitFails({Put(Widget("a", {"", 2})), Put(Widget("b")), Delete(WidgetKey("none"))}).code(),
+      Code::kNotFound);
   EXPECT_EQ(CommitFails({Delete(WidgetKey("a")), Put(Widget("b"), 5)}).code(), Code::kConflict);
   EXPECT_EQ(NumberOf(*store_, WidgetKey("a")), 1);
   EXPECT_EQ(NumberOf(*store_, WidgetKey("b")), -1);
   EXPECT_EQ(store_->revision().value, 1u);
   EXPECT_THAT(recorder.Events(), IsEmpty());
 
-  const Committed all = Commit({Put(Widget("a", {"", 2})), Put(Widget("b")), Put(Widget("a", {"", 2}))});
+  const Committed all =
+      Commit({Put(Widget("a", {"", 2})), Put(Widget("b")), Put(Widget("a", {"", 2}))});
   EXPECT_THAT(all.created, ElementsAre(false, true, false));
   EXPECT_EQ(Get(WidgetKey("a"))->meta().revision, all.revision);
   EXPECT_EQ(Get(WidgetKey("b"))->meta().revision, all.revision);
@@ -342,19 +357,20 @@ TEST_P(StoreSuite, ReadersNeverSeeHalfATransaction) {
       }
     }
   });
-  for (int i = 1; i <= 100; ++i) Commit({Put(Widget("left", {"", i})), Put(Widget("right", {"", i}))});
+  for (int i = 1; i <= 100; ++i)
+    Commit({Put(Widget("left", {"", i})), Put(Widget("right", {"", i}))});
   stop = true;
   reader.join();
 }
 
 TEST_P(StoreSuite, DeletingAnOwnerDeletesAllItOwns) {
   const auto owned = [](const char* name, model::ResourceKey owner) {
-    return Make(WidgetType(), {.mesh = "m", .name = name,
-                               .owner = std::move(owner)});
+    return Make(WidgetType(), {.mesh = "m", .name = name, .owner = std::move(owner)});
   };
-  const auto insight = Make(WidgetInsightType(), {.mesh = "m", .name = "i", .owner = WidgetKey("child")});
-  Commit({Put(Realm("r")), Put(owned("child", RealmKey("r"))), Put(owned("grandchild", WidgetKey("child"))),
-          Put(Widget("free"))});
+  const auto insight =
+      Make(WidgetInsightType(), {.mesh = "m", .name = "i", .owner = WidgetKey("child")});
+  Commit({Put(Realm("r")), Put(owned("child", RealmKey("r"))),
+          Put(owned("grandchild", WidgetKey("child"))), Put(Widget("free"))});
   Commit({Put(insight)});
   Commit({Put(owned("late", RealmKey("r")))});
   Commit({Put(owned("freed", RealmKey("r")))});
@@ -371,14 +387,12 @@ TEST_P(StoreSuite, DeletingAnOwnerDeletesAllItOwns) {
   }
   EXPECT_THAT(gone, ElementsAre("r", "child", "late", "grandchild", "i"));
   EXPECT_THAT(recorder.Faults(), IsEmpty());
-  EXPECT_THAT(Names({.kind = "Widget"}),
-              ElementsAre("m/free", "m/freed"));
+  EXPECT_THAT(Names({.kind = "Widget"}), ElementsAre("m/free", "m/freed"));
   EXPECT_EQ(NumberOf(*store_, InsightKey("i")), -1);
 }
 
 TEST_P(StoreSuite, OwnerMustExist) {
-  const auto orphan = Make(WidgetType(), {.mesh = "m", .name = "a",
-                                          .owner = RealmKey("r")});
+  const auto orphan = Make(WidgetType(), {.mesh = "m", .name = "a", .owner = RealmKey("r")});
   const base::Error error = CommitFails({Put(orphan)});
   EXPECT_EQ(error.code(), Code::kNotFound);
   EXPECT_THAT(error.message(), HasSubstr("Realm r"));
@@ -386,8 +400,7 @@ TEST_P(StoreSuite, OwnerMustExist) {
   EXPECT_EQ(CommitFails({Delete(RealmKey("r")), Put(orphan)}).code(), Code::kNotFound);
   EXPECT_EQ(NumberOf(*store_, WidgetKey("a")), 0);
   // What the transaction itself puts is deleted with its owner.
-  Commit({Put(Make(WidgetType(), {.mesh = "m", .name = "b",
-                                  .owner = RealmKey("r")})),
+  Commit({Put(Make(WidgetType(), {.mesh = "m", .name = "b", .owner = RealmKey("r")})),
           Delete(RealmKey("r"))});
   EXPECT_EQ(NumberOf(*store_, WidgetKey("a")), -1);
   EXPECT_EQ(NumberOf(*store_, WidgetKey("b")), -1);
@@ -395,8 +408,7 @@ TEST_P(StoreSuite, OwnerMustExist) {
 
 TEST_P(StoreSuite, CycleOfOwnersGoesTogether) {
   const auto owned = [](const char* name, const char* owner) {
-    return Make(WidgetType(), {.mesh = "m", .name = name,
-                               .owner = WidgetKey(owner)});
+    return Make(WidgetType(), {.mesh = "m", .name = name, .owner = WidgetKey(owner)});
   };
   Commit({Put(owned("a", "b")), Put(owned("b", "a")), Put(owned("self", "self"))});
   Commit({Delete(WidgetKey("a"))});
@@ -405,8 +417,13 @@ TEST_P(StoreSuite, CycleOfOwnersGoesTogether) {
 }
 
 TEST_P(StoreSuite, StatusAndSpecAreWrittenApart) {
-  Given given{.mesh = "m", .name = "a", .spec = {"spec", 1}, .status = {}, .labels = {{"k", "v"}},
-              .owner = {}, .owned_by_proxy = true};
+  Given given{.mesh = "m",
+              .name = "a",
+              .spec = {"spec", 1},
+              .status = {},
+              .labels = {{"k", "v"}},
+              .owner = {},
+              .owned_by_proxy = true};
   const auto status_write = [](Body status) {
     store::Write write = Put(std::make_shared<const model::Resource>(
         WidgetType(), Make(WidgetType(), {.mesh = "m", .name = "a"})->meta(), nullptr,
@@ -446,7 +463,8 @@ TEST_P(StoreSuite, RefusesWhatIsNotWellFormed) {
 TEST_P(StoreSuite, KeepsLargeAndOddValues) {
   std::string large(1 << 20, 'x');
   for (size_t i = 0; i < large.size(); i += 997) large[i] = '"';
-  const std::string odd = "quote ' \" \\ newline \n tab \t nul? no; umlaut \xc3\xa4 snow \xe2\x98\x83";
+  const std::string odd =
+      "quote ' \" \\ newline \n tab \t nul? no; umlaut \xc3\xa4 snow \xe2\x98\x83";
   Commit({Put(Widget("large", {large, INT64_MAX})), Put(Widget("odd", {odd, INT64_MIN}))});
   if (GetParam().persistent) Open();
   EXPECT_EQ(Get(WidgetKey("large"))->Spec<Body>(), (Body{large, INT64_MAX}));
@@ -461,7 +479,8 @@ TEST_P(StoreSuite, WatchGivesSnapshotThenEventsInOrder) {
   EXPECT_EQ(recorder.State().size(), 2u);
 
   Commit({Put(Widget("b", {"", 1}))});
-  auto caused = store_->Commit({.writes = {Put(Widget("a", {"", 2}))}, .cause = store::Revision{2}});
+  auto caused =
+      store_->Commit({.writes = {Put(Widget("a", {"", 2}))}, .cause = store::Revision{2}});
   Commit({Delete(WidgetKey("b"))});
   const auto events = recorder.Events();
   ASSERT_EQ(events.size(), 3u);
@@ -556,7 +575,8 @@ TEST_P(StoreSuite, OneConflictOfManyFailsAlone) {
   for (int i = 0; i < kCommits; ++i) {
     const bool wrong = i % 7 == 0;
     store_->CommitAsync(
-        Writes({Put(Widget("n" + std::to_string(i))), Put(Widget("a", {"", i}), wrong ? 99999 : std::optional<uint64_t>())}),
+        Writes({Put(Widget("n" + std::to_string(i))),
+                Put(Widget("a", {"", i}), wrong ? 99999 : std::optional<uint64_t>())}),
         [&, i](auto committed) {
           std::lock_guard lock(mutex);
           answers[i] = committed.has_value();
@@ -627,9 +647,12 @@ TEST_P(StoreSuite, AgreesWithAModel) {
       const model::ResourceKey key = key_of();
       std::optional<uint64_t> expected;
       const auto found = next.find(key);
-      if (random() % 3 == 0) expected = random() % 4 == 0 || found == next.end() ? 0 : found->second.revision;
-      const bool holds = !expected.has_value() || (*expected == 0 ? found == next.end()
-                                                   : found != next.end() && found->second.revision == *expected);
+      if (random() % 3 == 0)
+        expected = random() % 4 == 0 || found == next.end() ? 0 : found->second.revision;
+      const bool holds =
+          !expected.has_value() ||
+          (*expected == 0 ? found == next.end()
+                          : found != next.end() && found->second.revision == *expected);
       if (random() % 4 == 0) {
         writes.push_back(Delete(key, expected));
         if (found == next.end() || !holds) valid = false;
@@ -679,11 +702,14 @@ TEST_P(StoreSuite, ARestartChangesNothing) {
   Commit({Put(Realm("r", "realm"))});
   for (int i = 0; i < 50; ++i) {
     clock_.wall += std::chrono::nanoseconds(1'000'000'007);
-    Commit({Put(Make(WidgetType(), {.mesh = i % 2 == 0 ? "m1" : "m2", .name = "n" + std::to_string(i % 20),
-                                    .spec = {"text", i}, .status = i % 3 == 0 ? std::optional<Body>({"st", i}) : std::nullopt,
-                                    .labels = {{"i", std::to_string(i)}},
-                                    .owner = i % 5 == 0 ? std::optional(RealmKey("r")) : std::nullopt,
-                                    .owned_by_proxy = i % 7 == 0}))});
+    Commit({Put(
+        Make(WidgetType(), {.mesh = i % 2 == 0 ? "m1" : "m2",
+                            .name = "n" + std::to_string(i % 20),
+                            .spec = {"text", i},
+                            .status = i % 3 == 0 ? std::optional<Body>({"st", i}) : std::nullopt,
+                            .labels = {{"i", std::to_string(i)}},
+                            .owner = i % 5 == 0 ? std::optional(RealmKey("r")) : std::nullopt,
+                            .owned_by_proxy = i % 7 == 0}))});
   }
   Commit({Delete({"Widget", "m1", "n2"})});
   const auto before = ShowAll(*store_);
@@ -694,7 +720,8 @@ TEST_P(StoreSuite, ARestartChangesNothing) {
     EXPECT_EQ(ShowAll(*store_), before);
     EXPECT_EQ(store_->revision(), revision);
   }
-  EXPECT_EQ(Commit({Delete(RealmKey("r"))}).revision.value, revision.value + 1);  // owners are still known
+  EXPECT_EQ(Commit({Delete(RealmKey("r"))}).revision.value,
+            revision.value + 1);  // owners are still known
   EXPECT_LT(ShowAll(*store_).size(), before.size() - 1);
 }
 

@@ -138,6 +138,7 @@ bool Rounds::Connected(const Arrival& arrival) {
   if (held != nullptr) {
     if (arrival.stream < held->stream) return false;
     Detach(*held);
+    left_.push_back(arrival.proxy);
   }
   held = std::make_unique<Proxy>();
   held->key = arrival.proxy;
@@ -155,6 +156,7 @@ bool Rounds::Disconnected(const ProxyKey& proxy, StreamId stream) {
   if (found == proxies_.end() || found->second->stream != stream) return false;
   Detach(*found->second);
   proxies_.erase(found);
+  left_.push_back(proxy);
   if (!running_) cells_.Collect();
   return true;
 }
@@ -175,9 +177,10 @@ void Rounds::Wake() {
   if (running_) return;
   if (!idle()) {
     StartRound();
-  } else if (settled_ < next_snapshot_->revision) {
-    settled_ = next_snapshot_->revision;
-    if (around_.on_round) around_.on_round({.published = {}, .settled = settled_});
+  } else if (settled_ < next_snapshot_->revision || !left_.empty()) {
+    settled_ = std::max(settled_, next_snapshot_->revision);
+    if (around_.on_round) around_.on_round({.left = std::move(left_), .published = {}, .settled = settled_});
+    left_.clear();
   }
 }
 
@@ -462,9 +465,13 @@ void Rounds::Finish() {
   }
 
   RoundReport report;
+  std::vector<std::pair<ProxyKey, bundle::BundlePtr>> bundles;
   std::erase_if(touched_, [&](Proxy* proxy) {
     if (proxy->behind) return false;
-    if (auto published = Publish(*proxy)) report.published.push_back(*std::move(published));
+    if (auto published = Assemble(*proxy)) {
+      report.published.push_back(*std::move(published));
+      bundles.emplace_back(proxy->key, proxy->bundle);
+    }
     return true;
   });
 
@@ -480,9 +487,12 @@ void Rounds::Finish() {
   const bool settled = all_looked_at_ && settled_ < snapshot_->revision;
   if (settled) settled_ = snapshot_->revision;
   report.settled = settled_;
+  report.left = std::exchange(left_, {});
   running_ = false;
   snapshot_ = nullptr;
-  if (around_.on_round && (settled || !report.published.empty())) around_.on_round(report);
+  // Before the bundles: nobody hears of an answer before he knows the question.
+  if (around_.on_round && (settled || !report.published.empty() || !report.left.empty())) around_.on_round(report);
+  if (!bundles.empty()) around_.publish(std::move(bundles));
   // Behind the events that wait: they join the next round.
   if (!idle() || settled_ < next_snapshot_->revision) {
     around_.writer.Post([weak = weak_from_this()] {
@@ -491,7 +501,7 @@ void Rounds::Finish() {
   }
 }
 
-std::optional<Published> Rounds::Publish(Proxy& proxy) {
+std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   const Effects effects = std::exchange(proxy.effects, {});
   if (!proxy.plan) return std::nullopt;
   std::array<bool, bundle::kXdsTypeCount> owned{};
@@ -525,7 +535,6 @@ std::optional<Published> Rounds::Publish(Proxy& proxy) {
 
   proxy.bundle = std::make_shared<const bundle::XdsBundle>(std::move(assembled));
   ++counters_.publishes;
-  around_.publish(proxy.key, proxy.bundle);
   if (settings_.oracle_every > 0 && ++published_ % settings_.oracle_every == 0) CompareWithOracle(proxy);
   return published;
 }

@@ -91,7 +91,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void MaybeFinish();
   void Finish();
   void Touch(Proxy& proxy);
-  std::optional<Published> Publish(Proxy& proxy);
+  std::optional<Published> Assemble(Proxy& proxy);
   void CompareWithOracle(const Proxy& proxy);
   void Detach(Proxy& proxy);
   DegradedCell DegradedOf(const Cell& cell) const;
@@ -110,6 +110,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   std::deque<base::ProxyKey> queue_;      // marked proxies that have a bundle
   std::deque<base::ProxyKey> new_queue_;  // that have none: they wait without harm
   base::Revision settled_;
+  std::vector<base::ProxyKey> left_;  // not reported yet
 
   // Of the round that runs.
   bool running_ = false;

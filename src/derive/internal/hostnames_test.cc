@@ -168,7 +168,9 @@ TEST_F(HostnamesTest, IncrementalEqualsFromScratch) {
       for (const auto& [n, service] : services) {
         const std::vector<HostnameOutcome> outcomes = index.OutcomesOf("default", n);
         ASSERT_EQ(outcomes, fresh.OutcomesOf("default", n)) << n << " at step " << step;
-        if (seen[n] != outcomes) ASSERT_TRUE(affected.contains({"default", n})) << n << " at step " << step;
+        if (seen[n] != outcomes) {
+          ASSERT_TRUE(affected.contains({"default", n})) << n << " at step " << step;
+        }
         seen[n] = outcomes;
       }
     }

@@ -15,6 +15,15 @@
 #include "identity/internal/openssl.h"
 
 namespace kuma::identity {
+
+struct CertificateAuthority::State {
+  std::string pem;
+  RsaKey key;
+  KeySource source;  // of the keys of its certificates
+  CertificatePtr certificate;
+  Validity validity;
+};
+
 namespace {
 
 using std::chrono::seconds;
@@ -32,7 +41,8 @@ int64_t ToSeconds(model::WallTime time) {
 // IPv4 or IPv6 in network order; empty for a name.
 std::string AddressBytes(std::string_view host) {
   std::string text(host);
-  if (text.size() > 2 && text.front() == '[' && text.back() == ']') text = text.substr(1, text.size() - 2);
+  if (text.size() > 2 && text.front() == '[' && text.back() == ']')
+    text = text.substr(1, text.size() - 2);
   unsigned char bytes[16];
   if (inet_pton(AF_INET, text.c_str(), bytes) == 1) return {reinterpret_cast<char*>(bytes), 4};
   if (inet_pton(AF_INET6, text.c_str(), bytes) == 1) return {reinterpret_cast<char*>(bytes), 16};
@@ -63,7 +73,8 @@ bool AddHosts(X509* certificate, const std::vector<std::string>& hosts, bool cri
   for (const std::string& host : hosts) {
     const std::string address = AddressBytes(host);
     const std::string& bytes = address.empty() ? host : address;
-    ASN1_STRING* text = ASN1_STRING_type_new(address.empty() ? V_ASN1_IA5STRING : V_ASN1_OCTET_STRING);
+    ASN1_STRING* text =
+        ASN1_STRING_type_new(address.empty() ? V_ASN1_IA5STRING : V_ASN1_OCTET_STRING);
     GENERAL_NAME* name = GENERAL_NAME_new();
     if (text == nullptr || name == nullptr ||
         ASN1_STRING_set(text, bytes.data(), static_cast<int>(bytes.size())) != 1) {
@@ -88,7 +99,8 @@ bool SetSubject(X509* certificate, const std::string& common_name) {
   return add("O", "Kuma") && add("OU", "Mesh") && add("CN", common_name);
 }
 
-// Deterministic: equal arguments give equal bytes, because an RSA key signs with PKCS#1 v1.5. `issuer` null: self-signed.
+// Deterministic: equal arguments give equal bytes, because an RSA key signs with PKCS#1 v1.5.
+// `issuer` null: self-signed.
 base::Result<std::string> Issue(const Template& wanted, EVP_PKEY* key, X509* issuer,
                                 EVP_PKEY* issuer_key) {
   const CertificatePtr made(X509_new());
@@ -106,24 +118,28 @@ base::Result<std::string> Issue(const Template& wanted, EVP_PKEY* key, X509* iss
   const bool built =
       X509_set_version(certificate, X509_VERSION_3) == 1 &&
       BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(certificate)) != nullptr &&
-      ASN1_TIME_adj(X509_getm_notBefore(certificate), ToSeconds(wanted.not_before), 0, 0) != nullptr &&
-      ASN1_TIME_adj(X509_getm_notAfter(certificate), ToSeconds(wanted.not_after), 0, 0) != nullptr &&
+      ASN1_TIME_adj(X509_getm_notBefore(certificate), ToSeconds(wanted.not_before), 0, 0) !=
+          nullptr &&
+      ASN1_TIME_adj(X509_getm_notAfter(certificate), ToSeconds(wanted.not_after), 0, 0) !=
+          nullptr &&
       X509_set_pubkey(certificate, key) == 1 &&
       (wanted.common_name.empty() || SetSubject(certificate, wanted.common_name)) &&
       X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) == 1 &&
       AddExtension(certificate, issuer, NID_basic_constraints,
                    wanted.is_authority ? "critical,CA:TRUE" : "critical,CA:FALSE") &&
       AddExtension(certificate, issuer, NID_key_usage, usage) &&
-      (purposes.empty() || AddExtension(certificate, issuer, NID_ext_key_usage, purposes.substr(1))) &&
+      (purposes.empty() ||
+       AddExtension(certificate, issuer, NID_ext_key_usage, purposes.substr(1))) &&
       AddExtension(certificate, issuer, NID_subject_key_identifier, "hash") &&
       (issuer == certificate || X509_get0_subject_key_id(issuer) == nullptr ||
        AddExtension(certificate, issuer, NID_authority_key_identifier, "keyid:always")) &&
-      (wanted.hosts.empty() || 
+      (wanted.hosts.empty() ||
        AddHosts(certificate, wanted.hosts, /*critical=*/wanted.common_name.empty())) &&
       X509_sign(certificate, issuer_key, EVP_sha256()) > 0;
   if (!built) return OpenSslError("make a certificate");
   const BioPtr written(BIO_new(BIO_s_mem()));
-  if (PEM_write_bio_X509(written.get(), certificate) != 1) return OpenSslError("encode a certificate");
+  if (PEM_write_bio_X509(written.get(), certificate) != 1)
+    return OpenSslError("encode a certificate");
   return TextOf(written);
 }
 
@@ -159,8 +175,10 @@ base::Result<std::string> RandomSerial() {
   std::string bytes(kSerialBytes, '\0');
   BIGNUM* number = BN_new();
   const BignumPtr owned(number);
-  if (BN_rand(number, static_cast<int>(kSerialBytes) * 8, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) != 1 ||
-      BN_bn2binpad(number, reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(kSerialBytes)) < 0) {
+  if (BN_rand(number, static_cast<int>(kSerialBytes) * 8, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) !=
+          1 ||
+      BN_bn2binpad(number, reinterpret_cast<unsigned char*>(bytes.data()),
+                   static_cast<int>(kSerialBytes)) < 0) {
     return OpenSslError("choose a serial number");
   }
   return PositiveSerial(std::move(bytes));
@@ -168,7 +186,8 @@ base::Result<std::string> RandomSerial() {
 
 std::string PrivatePem(EVP_PKEY* key) {
   const BioPtr written(BIO_new(BIO_s_mem()));
-  const int done = PEM_write_bio_PKCS8PrivateKey(written.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
+  const int done =
+      PEM_write_bio_PKCS8PrivateKey(written.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
   CHECK(done == 1, "a key in memory can be encoded");
   return TextOf(written);
 }
@@ -177,28 +196,28 @@ base::Result<KeyPair> IssueDerived(const CertificateAuthority& authority, std::s
                                    std::string_view host, int64_t epoch, Template wanted) {
   // The host stands last: no two triples give the same text.
   const std::string seed = base::Format("{}|{}|{}", purpose, epoch, host);
-  TRY_ASSIGN(const KeyPtr key, DeriveP256(authority.key(), "key|" + seed));
-  TRY_ASSIGN(std::string serial, DeriveBytes(authority.key(), "serial|" + seed, kSerialBytes));
-  TRY_ASSIGN(const CertificatePtr issuer, ReadCertificate(authority.certificate()));
-  TRY_ASSIGN(const Validity limits, ReadValidity(issuer.get()));
-  wanted.serial = PositiveSerial(std::move(serial));
+  const CertificateAuthority::State& issuer = authority.state();
+  const Validity& limits = issuer.validity;
+  TRY_ASSIGN(const KeyPtr key, issuer.source.P256("key|" + seed));
+  TRY_ASSIGN(const SecretText serial, issuer.source.Bytes("serial|" + seed, kSerialBytes));
+  wanted.serial = PositiveSerial(serial.Reveal());
   wanted.hosts = {std::string(host)};
   wanted.not_before = std::max(EpochStart(host, epoch) - kBefore, limits.not_before);
   wanted.not_after = std::min(EpochStart(host, epoch + 2), limits.not_after);
   if (wanted.not_after <= wanted.not_before) {
-    return base::Invalid(base::Format(
-        "the certificate authority expired at {} (seconds since 1970): replace or delete its GlobalSecret",
-        ToSeconds(limits.not_after)));
+    return base::Invalid(
+        base::Format("the certificate authority expired at {} (seconds since 1970): replace or "
+                     "delete its GlobalSecret",
+                     ToSeconds(limits.not_after)));
   }
   TRY_ASSIGN(std::string certificate,
-             Issue(wanted, key.get(), issuer.get(), authority.key().state().key.get()));
+             Issue(wanted, key.get(), issuer.certificate.get(), issuer.key.state().key.get()));
   return KeyPair{std::move(certificate), SecretText(PrivatePem(key.get()))};
 }
 
 bool IsPrintableHost(std::string_view host) {
-  return !host.empty() && host.size() <= 253 && std::all_of(host.begin(), host.end(), [](char c) {
-    return c > ' ' && c < 0x7f;
-  });
+  return !host.empty() && host.size() <= 253 &&
+         std::all_of(host.begin(), host.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
 }  // namespace
@@ -214,8 +233,19 @@ base::Result<CertificateAuthority> CertificateAuthority::Generate(std::string_vi
   wanted.is_authority = true;
   EVP_PKEY* own = key.state().key.get();
   TRY_ASSIGN(std::string certificate, Issue(wanted, own, nullptr, own));
-  return CertificateAuthority(std::move(certificate), std::move(key));
+  return Make(std::move(certificate), std::move(key));
 }
+
+base::Result<CertificateAuthority> CertificateAuthority::Make(std::string pem, RsaKey key) {
+  TRY_ASSIGN(CertificatePtr certificate, ReadCertificate(pem));
+  TRY_ASSIGN(const Validity validity, ReadValidity(certificate.get()));
+  TRY_ASSIGN(KeySource source, KeySource::Of(key));
+  return CertificateAuthority(std::make_shared<const State>(
+      State{std::move(pem), std::move(key), std::move(source), std::move(certificate), validity}));
+}
+
+const std::string& CertificateAuthority::certificate() const { return state_->pem; }
+const RsaKey& CertificateAuthority::key() const { return state_->key; }
 
 base::Result<CertificateAuthority> CertificateAuthority::Read(std::string_view bytes) {
   TRY_ASSIGN(const CertificatePtr certificate, ReadCertificate(bytes));
@@ -229,7 +259,8 @@ base::Result<CertificateAuthority> CertificateAuthority::Read(std::string_view b
   ERR_clear_error();
   if (found == nullptr) return base::Invalid("no PEM private key beside the certificate");
   if (!EVP_PKEY_is_a(found.get(), "RSA")) {
-    return base::Invalid("the certificate authority must have an RSA key: with others signatures differ each time");
+    return base::Invalid(
+        "the certificate authority must have an RSA key: with others signatures differ each time");
   }
   if (X509_check_private_key(certificate.get(), found.get()) != 1) {
     ERR_clear_error();
@@ -237,12 +268,13 @@ base::Result<CertificateAuthority> CertificateAuthority::Read(std::string_view b
   }
   TRY_ASSIGN(RsaKey key, RsaKey::Read(PrivatePem(found.get())));
   const BioPtr written(BIO_new(BIO_s_mem()));
-  if (PEM_write_bio_X509(written.get(), certificate.get()) != 1) return OpenSslError("encode a certificate");
-  return CertificateAuthority(TextOf(written), std::move(key));
+  if (PEM_write_bio_X509(written.get(), certificate.get()) != 1)
+    return OpenSslError("encode a certificate");
+  return Make(TextOf(written), std::move(key));
 }
 
 SecretText CertificateAuthority::ToSecret() const {
-  return SecretText(certificate_ + key_.PrivatePem().Reveal());
+  return SecretText(certificate() + key().PrivatePem().Reveal());
 }
 
 int64_t EpochOf(std::string_view host, model::WallTime now) {
@@ -263,12 +295,14 @@ base::Result<KeyPair> AdminServerCertificate(const CertificateAuthority& authori
   return IssueDerived(authority, "envoy-admin-server", address, epoch, {.is_server = true});
 }
 
-base::Result<KeyPair> ControlPlaneClientCertificate(const CertificateAuthority& authority, int64_t epoch) {
+base::Result<KeyPair> ControlPlaneClientCertificate(const CertificateAuthority& authority,
+                                                    int64_t epoch) {
   return IssueDerived(authority, "envoy-admin-client", kControlPlaneHost, epoch,
                       {.common_name = std::string(kControlPlaneHost), .is_client = true});
 }
 
-base::Result<KeyPair> SelfSignedServerCertificate(std::span<const std::string> hosts, model::WallTime now) {
+base::Result<KeyPair> SelfSignedServerCertificate(std::span<const std::string> hosts,
+                                                  model::WallTime now) {
   if (hosts.empty() || !std::all_of(hosts.begin(), hosts.end(), IsPrintableHost)) {
     return base::Invalid("a server certificate needs host names or addresses");
   }

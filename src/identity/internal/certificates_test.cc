@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/hmac.h>
 
+#include "base/strings.h"
 #include "identity/internal/derived_key.h"
 #include "identity/internal/openssl.h"
 
@@ -17,7 +19,8 @@ using ::testing::HasSubstr;
 const model::WallTime kNow{seconds(1'800'000'000)};
 
 const CertificateAuthority& Authority() {
-  static const CertificateAuthority authority = *CertificateAuthority::Generate(kEnvoyAdminCaName, kNow);
+  static const CertificateAuthority authority =
+      *CertificateAuthority::Generate(kEnvoyAdminCaName, kNow);
   return authority;
 }
 
@@ -27,7 +30,8 @@ CertificatePtr Parse(const std::string& pem) {
 }
 
 // What a TLS peer would say, at `now`.
-std::string Verify(const std::string& pem, const std::string& authority, int purpose, model::WallTime now) {
+std::string Verify(const std::string& pem, const std::string& authority, int purpose,
+                   model::WallTime now) {
   const std::unique_ptr<X509_STORE, FreeBy<X509_STORE_free>> store(X509_STORE_new());
   const std::unique_ptr<X509_STORE_CTX, FreeBy<X509_STORE_CTX_free>> check(X509_STORE_CTX_new());
   const CertificatePtr root = Parse(authority);
@@ -54,8 +58,10 @@ TEST(CertificatesTest, AuthorityGoesThroughItsSecret) {
   EXPECT_EQ(read->certificate(), Authority().certificate());
   EXPECT_EQ(read->ToSecret().Reveal(), secret);
   const size_t key = secret.find("-----BEGIN RSA PRIVATE KEY");
-  EXPECT_TRUE(CertificateAuthority::Read("\n" + secret.substr(key) + "\n" + secret.substr(0, key)).has_value());
-  EXPECT_EQ(Verify(Authority().certificate(), Authority().certificate(), X509_PURPOSE_ANY, kNow), "ok");
+  EXPECT_TRUE(CertificateAuthority::Read("\n" + secret.substr(key) + "\n" + secret.substr(0, key))
+                  .has_value());
+  EXPECT_EQ(Verify(Authority().certificate(), Authority().certificate(), X509_PURPOSE_ANY, kNow),
+            "ok");
   EXPECT_EQ(ValidityOf(Authority().certificate())->not_after, kNow + hours(24 * 3650));
 }
 
@@ -64,9 +70,10 @@ TEST(CertificatesTest, RefusesWhatIsNoAuthority) {
   const size_t key = secret.find("-----BEGIN RSA PRIVATE KEY");
   const auto other = *CertificateAuthority::Generate("other", kNow);
   const KeyPair leaf = *AdminServerCertificate(Authority(), "10.0.0.1", 57);
-  for (const std::string& bytes : {std::string(), std::string("x"), secret.substr(0, key), secret.substr(key),
-                                   secret.substr(0, key) + other.key().PrivatePem().Reveal(),
-                                   leaf.certificate + leaf.key.Reveal()}) {
+  for (const std::string& bytes :
+       {std::string(), std::string("x"), secret.substr(0, key), secret.substr(key),
+        secret.substr(0, key) + other.key().PrivatePem().Reveal(),
+        leaf.certificate + leaf.key.Reveal()}) {
     const auto read = CertificateAuthority::Read(bytes);
     ASSERT_FALSE(read.has_value());
     EXPECT_EQ(read.error().code(), Code::kInvalid);
@@ -96,8 +103,10 @@ TEST(CertificatesTest, AdminCertificateServesItsAddressOnly) {
     SCOPED_TRACE(host);
     const KeyPair pair = *AdminServerCertificate(Authority(), host, EpochOf(host, kNow));
     EXPECT_TRUE(KeyFits(pair));
-    EXPECT_EQ(Verify(pair.certificate, Authority().certificate(), X509_PURPOSE_SSL_SERVER, kNow), "ok");
-    EXPECT_NE(Verify(pair.certificate, Authority().certificate(), X509_PURPOSE_SSL_CLIENT, kNow), "ok");
+    EXPECT_EQ(Verify(pair.certificate, Authority().certificate(), X509_PURPOSE_SSL_SERVER, kNow),
+              "ok");
+    EXPECT_NE(Verify(pair.certificate, Authority().certificate(), X509_PURPOSE_SSL_CLIENT, kNow),
+              "ok");
     EXPECT_TRUE(*CoversHost(pair.certificate, host));
     EXPECT_FALSE(*CoversHost(pair.certificate, "10.0.0.9"));
     EXPECT_FALSE(*CoversHost(pair.certificate, "example.org"));
@@ -106,7 +115,8 @@ TEST(CertificatesTest, AdminCertificateServesItsAddressOnly) {
   EXPECT_EQ(AdminServerCertificate(Authority(), "", 1).error().code(), Code::kInvalid);
   EXPECT_EQ(AdminServerCertificate(Authority(), "a\nb", 1).error().code(), Code::kInvalid);
   // A host is one name, whatever it contains.
-  const KeyPair odd = *AdminServerCertificate(Authority(), "a,DNS:kuma-cp", EpochOf("a,DNS:kuma-cp", kNow));
+  const KeyPair odd =
+      *AdminServerCertificate(Authority(), "a,DNS:kuma-cp", EpochOf("a,DNS:kuma-cp", kNow));
   EXPECT_FALSE(*CoversHost(odd.certificate, "kuma-cp"));
 }
 
@@ -114,8 +124,10 @@ TEST(CertificatesTest, ClientCertificateIsTheControlPlanes) {
   const int64_t epoch = EpochOf(kControlPlaneHost, kNow);
   const KeyPair pair = *ControlPlaneClientCertificate(Authority(), epoch);
   EXPECT_TRUE(KeyFits(pair));
-  EXPECT_EQ(Verify(pair.certificate, Authority().certificate(), X509_PURPOSE_SSL_CLIENT, kNow), "ok");
-  EXPECT_NE(Verify(pair.certificate, Authority().certificate(), X509_PURPOSE_SSL_SERVER, kNow), "ok");
+  EXPECT_EQ(Verify(pair.certificate, Authority().certificate(), X509_PURPOSE_SSL_CLIENT, kNow),
+            "ok");
+  EXPECT_NE(Verify(pair.certificate, Authority().certificate(), X509_PURPOSE_SSL_SERVER, kNow),
+            "ok");
   EXPECT_TRUE(*CoversHost(pair.certificate, "kuma-cp"));
   EXPECT_EQ(ControlPlaneClientCertificate(Authority(), epoch)->certificate, pair.certificate);
   // No proxy can ask for it by its address.
@@ -133,13 +145,16 @@ TEST(CertificatesTest, EpochsOverlap) {
 
   const KeyPair pair = *AdminServerCertificate(Authority(), host, epoch);
   const auto valid_at = [&](model::WallTime now) {
-    return Verify(pair.certificate, Authority().certificate(), X509_PURPOSE_SSL_SERVER, now) == "ok";
+    return Verify(pair.certificate, Authority().certificate(), X509_PURPOSE_SSL_SERVER, now) ==
+           "ok";
   };
-  // A whole epoch is left when the next certificate comes. The authority is younger than this epoch's start.
+  // A whole epoch is left when the next certificate comes. The authority is younger than this
+  // epoch's start.
   EXPECT_TRUE(valid_at(kNow));
   EXPECT_TRUE(valid_at(EpochStart(host, epoch + 1) + hours(24 * 300)));
   EXPECT_FALSE(valid_at(EpochStart(host, epoch + 2) + hours(1)));
-  const Validity next = *ValidityOf(AdminServerCertificate(Authority(), host, epoch + 1)->certificate);
+  const Validity next =
+      *ValidityOf(AdminServerCertificate(Authority(), host, epoch + 1)->certificate);
   EXPECT_EQ(next.not_before, EpochStart(host, epoch + 1) - hours(24));
   EXPECT_EQ(next.not_after, EpochStart(host, epoch + 3));
   // Never longer than the authority.
@@ -157,10 +172,12 @@ TEST(CertificatesTest, SelfSignedServerIsItsOwnRoot) {
   EXPECT_TRUE(KeyFits(pair));
   EXPECT_TRUE(*IsCa(pair.certificate));
   EXPECT_EQ(Verify(pair.certificate, pair.certificate, X509_PURPOSE_SSL_SERVER, kNow), "ok");
-  for (const char* host : {"localhost", "127.0.0.1", "::1", "[::1]", "a.example.org", "LOCALHOST"}) {
+  for (const char* host :
+       {"localhost", "127.0.0.1", "::1", "[::1]", "a.example.org", "LOCALHOST"}) {
     EXPECT_TRUE(*CoversHost(pair.certificate, host)) << host;
   }
-  for (const char* host : {"", "127.0.0.2", "example.org", "a.b.example.org", "kuma-cp", "localhos"}) {
+  for (const char* host :
+       {"", "127.0.0.2", "example.org", "a.b.example.org", "kuma-cp", "localhos"}) {
     EXPECT_FALSE(*CoversHost(pair.certificate, host)) << host;
   }
   EXPECT_FALSE(SelfSignedServerCertificate({}, kNow).has_value());
@@ -168,20 +185,42 @@ TEST(CertificatesTest, SelfSignedServerIsItsOwnRoot) {
 
 TEST(CertificatesTest, ChecksNeedACertificate) {
   EXPECT_EQ(IsCa("").error().code(), Code::kInvalid);
-  EXPECT_EQ(IsCa("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").error().code(), Code::kInvalid);
+  EXPECT_EQ(IsCa("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").error().code(),
+            Code::kInvalid);
   EXPECT_EQ(CoversHost("x", "host").error().code(), Code::kInvalid);
   EXPECT_TRUE(*IsCa(Authority().certificate()));
 }
 
-TEST(DerivedKeyTest, FollowsFromSecretAndPurpose) {
-  const RsaKey& secret = Authority().key();
-  EXPECT_EQ(*DeriveBytes(secret, "a", 32), *DeriveBytes(secret, "a", 32));
-  EXPECT_NE(*DeriveBytes(secret, "a", 32), *DeriveBytes(secret, "b", 32));
-  const KeyPtr one = *DeriveP256(secret, "a");
-  const KeyPtr two = *DeriveP256(secret, "a");
+TEST(KeySourceTest, FollowsFromSecretAndPurpose) {
+  const KeySource source = *KeySource::Of(Authority().key());
+  const KeySource again = *KeySource::Of(*RsaKey::Read(Authority().key().PrivatePem().Reveal()));
+  EXPECT_EQ(*source.Bytes("a", 32), *again.Bytes("a", 32));
+  EXPECT_NE(source.Bytes("a", 32)->Reveal(), source.Bytes("b", 32)->Reveal());
+  const KeyPtr one = *source.P256("a");
+  const KeyPtr two = *again.P256("a");
   EXPECT_EQ(EVP_PKEY_eq(one.get(), two.get()), 1);
   const KeyOperationPtr check(EVP_PKEY_CTX_new_from_pkey(nullptr, one.get(), nullptr));
   EXPECT_EQ(EVP_PKEY_check(check.get()), 1);
+}
+
+std::string Hmac(std::string_view key, std::string_view text) {
+  unsigned char mac[32];
+  unsigned size = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(text.data()), text.size(), mac, &size);
+  return {reinterpret_cast<char*>(mac), size};
+}
+
+// A change of the derivation would change the listener of every proxy at an upgrade.
+TEST(KeySourceTest, DerivationStaysAsReleased) {
+  const RsaKey& key = Authority().key();
+  const std::string pem = key.PrivatePem().Reveal();
+  const size_t from = pem.find('\n') + 1;
+  const std::string pkcs1 = *base::DecodeBase64(pem.substr(from, pem.find("-----END") - from));
+  const std::string pseudorandom = Hmac("kuma derived keys, version 1", pkcs1);
+  const std::string expected =
+      Hmac(pseudorandom, std::string("serial|test") + '\x01').substr(0, 16);
+  EXPECT_EQ(KeySource::Of(key)->Bytes("serial|test", 16)->Reveal(), expected);
 }
 
 }  // namespace

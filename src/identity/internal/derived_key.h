@@ -4,16 +4,27 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "identity/internal/openssl.h"
 
 namespace kuma::identity {
 
-// HKDF-SHA256 of the private key (PKCS#1 DER) with `purpose`: `size` bytes that nobody without the key can know.
-base::Result<std::string> DeriveBytes(const RsaKey& secret, std::string_view purpose, size_t size);
+// HKDF-SHA256 (RFC 5869) over a private key (PKCS#1 DER). Immutable; thread-safe.
+class KeySource {
+ public:
+  // REQUIRES: has_private().
+  static base::Result<KeySource> Of(const RsaKey& secret);
 
-// A P-256 key pair that follows from the private key and `purpose`.
-base::Result<KeyPtr> DeriveP256(const RsaKey& secret, std::string_view purpose);
+  // `size` bytes that nobody without the key can know; different for each purpose.
+  base::Result<SecretText> Bytes(std::string_view purpose, size_t size) const;
+  // A P-256 key pair.
+  base::Result<KeyPtr> P256(std::string_view purpose) const;
+
+ private:
+  explicit KeySource(SecretText pseudorandom) : pseudorandom_(std::move(pseudorandom)) {}
+  SecretText pseudorandom_;  // what HKDF extracts
+};
 
 }  // namespace kuma::identity

@@ -70,7 +70,8 @@ base::Result<RsaKey> RsaKey::Read(std::string_view bytes) {
   if (!EVP_PKEY_is_a(state->key.get(), "RSA")) return base::Invalid("not an RSA key");
   const int bits = EVP_PKEY_get_bits(state->key.get());
   if (bits < kMinimumBits) {
-    return base::Invalid("an RSA key of " + std::to_string(bits) + " bits; at least 2048 are needed");
+    return base::Invalid("an RSA key of " + std::to_string(bits) +
+                         " bits; at least 2048 are needed");
   }
   return RsaKey(std::move(state));
 }
@@ -102,7 +103,8 @@ std::string RsaKey::Sign(std::string_view text) const {
 bool RsaKey::Verify(std::string_view text, std::string_view signature) const {
   const DigestOperationPtr operation(EVP_MD_CTX_new());
   const bool right =
-      EVP_DigestVerifyInit(operation.get(), nullptr, EVP_sha256(), nullptr, state_->key.get()) == 1 &&
+      EVP_DigestVerifyInit(operation.get(), nullptr, EVP_sha256(), nullptr, state_->key.get()) ==
+          1 &&
       EVP_DigestVerify(operation.get(), reinterpret_cast<const unsigned char*>(signature.data()),
                        signature.size(), reinterpret_cast<const unsigned char*>(text.data()),
                        text.size()) == 1;

@@ -29,13 +29,15 @@ TEST(RsaKeyTest, ReadsEverySpelling) {
   const BioPtr spki(BIO_new(BIO_s_mem()));
   PEM_write_bio_PUBKEY(spki.get(), raw);
 
-  for (const std::string& bytes : {pkcs1, TextOf(pkcs8), Der(pkcs1), Der(TextOf(pkcs8)), "comment\n" + pkcs1, pkcs1 + "\n\n"}) {
+  for (const std::string& bytes : {pkcs1, TextOf(pkcs8), Der(pkcs1), Der(TextOf(pkcs8)),
+                                   "comment\n" + pkcs1, pkcs1 + "\n\n"}) {
     const auto read = RsaKey::Read(bytes);
     ASSERT_TRUE(read.has_value()) << read.error().message();
     EXPECT_TRUE(read->has_private());
     EXPECT_EQ(read->PrivatePem().Reveal(), pkcs1);
   }
-  for (const std::string& bytes : {key.PublicPem(), TextOf(spki), Der(key.PublicPem()), Der(TextOf(spki))}) {
+  for (const std::string& bytes :
+       {key.PublicPem(), TextOf(spki), Der(key.PublicPem()), Der(TextOf(spki))}) {
     const auto read = RsaKey::Read(bytes);
     ASSERT_TRUE(read.has_value()) << read.error().message();
     EXPECT_FALSE(read->has_private());
@@ -47,8 +49,9 @@ TEST(RsaKeyTest, ReadsEverySpelling) {
 TEST(RsaKeyTest, RefusesOtherThings) {
   const KeyPtr weak(EVP_RSA_gen(1024));
   const KeyPtr curve(EVP_EC_gen("prime256v1"));
-  std::vector<std::string> all{"", "x", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
-                               std::string(1 << 20, 'x'), std::string("\x30\x82\x04\xa4\x02", 5)};
+  std::vector<std::string> all{
+      "", "x", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
+      std::string(1 << 20, 'x'), std::string("\x30\x82\x04\xa4\x02", 5)};
   for (EVP_PKEY* key : {weak.get(), curve.get()}) {
     const BioPtr written(BIO_new(BIO_s_mem()));
     PEM_write_bio_PKCS8PrivateKey(written.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
@@ -56,7 +59,8 @@ TEST(RsaKeyTest, RefusesOtherThings) {
   }
   const RsaKey good = *RsaKey::Generate();
   const BioPtr encrypted(BIO_new(BIO_s_mem()));
-  PEM_write_bio_PKCS8PrivateKey(encrypted.get(), good.state().key.get(), EVP_aes_128_cbc(), "password", 8, nullptr, nullptr);
+  PEM_write_bio_PKCS8PrivateKey(encrypted.get(), good.state().key.get(), EVP_aes_128_cbc(),
+                                "password", 8, nullptr, nullptr);
   all.push_back(TextOf(encrypted));
   all.push_back(good.PrivatePem().Reveal().substr(0, 800));
   for (const std::string& bytes : all) {

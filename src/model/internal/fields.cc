@@ -670,15 +670,11 @@ Value SchemaOfTable(const StructTable& table, const FieldRow* narrow) {
       member = type->optional_get(member);
       type = &type->element();
     }
-    const bool plain_enum = type->shape == Shape::kEnum && !type->enum_set_number;
-    if (member && type->shape != Shape::kStruct && !plain_enum && !row.required) {
+    if (member && type->shape != Shape::kStruct && type->shape != Shape::kIntOrString && !row.required) {
       FieldRow bare;
       bare.type = type;
-      // An enum's first value is no default unless it is in an optional or not zero.
-      const bool zero_enum =
-          type->shape == Shape::kEnum && type == row.type && type->enum_number(member) == 0;
-      if (!zero_enum && (type != row.type || !LeftOut(bare, member, {})) && type->shape != Shape::kIntOrString)
-        object.Set("default", EncodeMember(*type, member, {}));
+      // What a plain member holds when nothing was said is a default only if it says something.
+      if (type != row.type || !LeftOut(bare, member, {})) object.Set("default", EncodeMember(*type, member, {}));
     }
     properties.Set(row.name, std::move(schema));
     if (row.required) required.push_back(row.name);

@@ -10,8 +10,9 @@
 
 namespace kuma::store::internal {
 
-// What is in force: the table that readers see and the watches that are told of each change. Thread-safe.
-// One writer at a time plans on table() and installs the outcome; readers wait only while it is put in.
+// What is in force: the table that readers see and the watches that are told of each change.
+// Thread-safe. One writer at a time plans on table() and installs the outcome; readers wait only
+// while it is put in.
 class LiveTable {
  public:
   LiveTable();

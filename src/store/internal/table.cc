@@ -47,9 +47,9 @@ base::Status CheckExpected(const Write& write, const ResourceKey& key, const Res
                                        key.ToString(), expected.value));
   }
   if (stored->meta().revision == expected) return base::Ok{};
-  return base::Conflict(base::Format("{} was changed by another writer: expected revision {}, found {}",
-                                     key.ToString(), expected.value,
-                                     stored->meta().revision.value));
+  return base::Conflict(
+      base::Format("{} was changed by another writer: expected revision {}, found {}",
+                   key.ToString(), expected.value, stored->meta().revision.value));
 }
 
 base::Status CheckWellFormed(const Write& write) {
@@ -63,7 +63,8 @@ base::Status CheckWellFormed(const Write& write) {
   }
   const bool global = resource.type().scope == model::Scope::kGlobal;
   if (global == key.mesh.empty()) return base::Ok{};
-  return base::Invalid(key.ToString() + (global ? ": a global kind has no mesh" : ": the mesh is missing"));
+  return base::Invalid(key.ToString() +
+                       (global ? ": a global kind has no mesh" : ": the mesh is missing"));
 }
 
 // The resource that a put leaves behind, with the times and the revision of a new write.

@@ -73,7 +73,7 @@ class Stage {
 
   const Table* table_ = nullptr;  // exactly one of these two is set
   const Stage* below_ = nullptr;
-  std::map<ResourceKey, ResourcePtr> changed_;  // null: erased
+  std::map<ResourceKey, ResourcePtr> changed_;          // null: erased
   std::map<ResourceKey, std::set<ResourceKey>> owned_;  // of the resources in changed_
 };
 
@@ -83,8 +83,9 @@ struct Plan {
   std::vector<StoreEvent> events;
 };
 
-// Works out `transaction` against `stage` and applies it there; `newest` is the revision before it. On error (those
-// of Store::Commit that do not come from I/O) the stage is half changed: throw it away.
+// Works out `transaction` against `stage` and applies it there; `newest` is the revision before it.
+// On error (those of Store::Commit that do not come from I/O) the stage is half changed: throw it
+// away.
 base::Result<Plan> PlanTransaction(const Transaction& transaction, Revision newest,
                                    model::WallTime now, Stage& stage);
 

@@ -30,8 +30,8 @@ class MemoryStore : public Store {
   base::Result<Committed> Apply(const Transaction& transaction) {
     std::lock_guard lock(commit_mutex_);
     internal::Stage stage(live_.table());
-    TRY_ASSIGN(auto plan, internal::PlanTransaction(transaction, live_.revision(),
-                                                    clock_.WallNow(), stage));
+    TRY_ASSIGN(auto plan,
+               internal::PlanTransaction(transaction, live_.revision(), clock_.WallNow(), stage));
     live_.Install(plan.events, plan.answer.revision);
     return std::move(plan.answer);
   }

@@ -7,9 +7,9 @@
 
 namespace kuma::store {
 
-// Keeps everything in this process only; for tests and simulation. With `inline_commits` CommitAsync commits and
-// calls back before it returns, on the caller's thread (deterministic simulation); otherwise on a store thread.
-// `clock` must outlive the store. Thread-safe.
+// Keeps everything in this process only; for tests and simulation. With `inline_commits`
+// CommitAsync commits and calls back before it returns, on the caller's thread (deterministic
+// simulation); otherwise on a store thread. `clock` must outlive the store. Thread-safe.
 std::unique_ptr<Store> NewMemoryStore(const runtime::Clock& clock, bool inline_commits = false);
 
 }  // namespace kuma::store

@@ -12,25 +12,29 @@ namespace {
 base::Error ToError(int code, const std::string& reason, const std::string& path) {
   switch (code & 0xff) {
     case SQLITE_FULL:
-      return base::Unavailable(base::Format(
-          "the disk is full or at its limit, {} cannot grow: free some space; nothing stored is lost, and writes "
-          "succeed again as soon as there is room ({})",
-          path, reason));
+      return base::Unavailable(
+          base::Format("the disk is full or at its limit, {} cannot grow: free some space; nothing "
+                       "stored is lost, and writes "
+                       "succeed again as soon as there is room ({})",
+                       path, reason));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return base::Unavailable(base::Format(
-          "{} is locked by another program: end its transaction or wait for it ({})", path, reason));
+      return base::Unavailable(
+          base::Format("{} is locked by another program: end its transaction or wait for it ({})",
+                       path, reason));
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-      return base::Unavailable(base::Format(
-          "{} cannot be read or written: check the disk, the permissions and the free space; writes are tried "
-          "again with each request ({})",
-          path, reason));
+      return base::Unavailable(
+          base::Format("{} cannot be read or written: check the disk, the permissions and the free "
+                       "space; writes are tried "
+                       "again with each request ({})",
+                       path, reason));
     case SQLITE_READONLY:
     case SQLITE_PERM:
-      return base::Unavailable(base::Format(
-          "{} cannot be written: the control plane needs write permission on the file and its folder ({})",
-          path, reason));
+      return base::Unavailable(
+          base::Format("{} cannot be written: the control plane needs write permission on the file "
+                       "and its folder ({})",
+                       path, reason));
     case SQLITE_CORRUPT:
       return base::Internal(base::Format(
           "{} is damaged: stop the control plane and restore a backup, or save what can be read by "
@@ -38,10 +42,9 @@ base::Error ToError(int code, const std::string& reason, const std::string& path
           path, path, reason));
     case SQLITE_NOTADB:
       return base::Internal(base::Format(
-          "{} is not a SQLite database: give the store another path, or restore a backup ({})", path,
-          reason));
-    default:
-      return base::Internal(base::Format("{}: SQLite error {}: {}", path, code, reason));
+          "{} is not a SQLite database: give the store another path, or restore a backup ({})",
+          path, reason));
+    default: return base::Internal(base::Format("{}: SQLite error {}: {}", path, code, reason));
   }
 }
 
@@ -61,8 +64,9 @@ Statement& Statement::Note(int code) {
 }
 
 Statement& Statement::Bind(int index, std::string_view text) {
-  return Note(sqlite3_bind_text64(statement_.get(), index, text.data() != nullptr ? text.data() : "",
-                                  text.size(), SQLITE_STATIC, SQLITE_UTF8));
+  return Note(sqlite3_bind_text64(statement_.get(), index,
+                                  text.data() != nullptr ? text.data() : "", text.size(),
+                                  SQLITE_STATIC, SQLITE_UTF8));
 }
 
 Statement& Statement::Bind(int index, int64_t number) {
@@ -111,8 +115,8 @@ bool Statement::IsNull(int column) const {
 
 base::Result<std::unique_ptr<Database>> Database::Open(const std::string& path) {
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &handle,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   auto database = std::unique_ptr<Database>(new Database(handle, path));
   if (code != SQLITE_OK) return LastError(code, handle, path);
   sqlite3_extended_result_codes(handle, 1);

@@ -22,7 +22,8 @@ class Statement {
   Statement(sqlite3_stmt* statement, sqlite3* database, const std::string& path)
       : statement_(statement), database_(database), path_(&path) {}
 
-  // Parameters count from 1. Text is borrowed until Run or the last Step. A failure shows in the next Step.
+  // Parameters count from 1. Text is borrowed until Run or the last Step. A failure shows in the
+  // next Step.
   Statement& Bind(int index, std::string_view text);
   Statement& Bind(int index, int64_t number);
   Statement& BindNull(int index);
@@ -49,8 +50,8 @@ class Statement {
   const std::string* path_ = nullptr;
 };
 
-// One connection. Used by one thread at a time. Errors name the path and the way out: kUnavailable when the same
-// may succeed later (disk full, busy, I/O), kInternal otherwise.
+// One connection. Used by one thread at a time. Errors name the path and the way out: kUnavailable
+// when the same may succeed later (disk full, busy, I/O), kInternal otherwise.
 class Database {
  public:
   // The file must exist (it may be empty).

@@ -64,8 +64,8 @@ base::Result<std::unique_ptr<LockedFile>> LockedFile::Open(const std::string& pa
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return SystemError("lock", lock_path);
     return base::Unavailable(base::Format(
-        "{} is in use by another control plane{}: stop that one, or give this one another path", path,
-        Holder(lock)));
+        "{} is in use by another control plane{}: stop that one, or give this one another path",
+        path, Holder(lock)));
   }
   const std::string number = base::Format("{}\n", getpid());
   if (ftruncate(lock, 0) != 0 ||
@@ -101,10 +101,11 @@ base::Status LockedFile::CheckInPlace() const {
   if (stat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_) {
     return base::Ok{};
   }
-  return base::Unavailable(base::Format(
-      "{} was removed or replaced while the control plane runs: put it back, or restart the control plane; reads are "
-      "served from memory, writes are refused",
-      path_));
+  return base::Unavailable(
+      base::Format("{} was removed or replaced while the control plane runs: put it back, or "
+                   "restart the control plane; reads are "
+                   "served from memory, writes are refused",
+                   path_));
 }
 
 }  // namespace kuma::store::sqlite

@@ -1,6 +1,7 @@
 #pragma once
 
-// The file of a database before and beside SQLite: permissions, the lock against a second control plane, identity.
+// The file of a database before and beside SQLite: permissions, the lock against a second control
+// plane, identity.
 
 #include <memory>
 #include <string>
@@ -9,18 +10,20 @@
 
 namespace kuma::store::sqlite {
 
-// Holds the lock for its lifetime; the system releases it when the process ends, however it ends. Not a lock of
-// SQLite: other programs may read the database meanwhile (backups).
+// Holds the lock for its lifetime; the system releases it when the process ends, however it ends.
+// Not a lock of SQLite: other programs may read the database meanwhile (backups).
 class LockedFile {
  public:
-  // Creates folder (0700) and file (0600) where they are missing and narrows the mode of an existing file.
-  // kUnavailable: another control plane has it (names its process), or the system refuses.
+  // Creates folder (0700) and file (0600) where they are missing and narrows the mode of an
+  // existing file. kUnavailable: another control plane has it (names its process), or the system
+  // refuses.
   static base::Result<std::unique_ptr<LockedFile>> Open(const std::string& path);
   ~LockedFile();
   LockedFile(const LockedFile&) = delete;
   LockedFile& operator=(const LockedFile&) = delete;
 
-  // kUnavailable when the path no longer leads to the file that was opened: what we write would be lost.
+  // kUnavailable when the path no longer leads to the file that was opened: what we write would be
+  // lost.
   base::Status CheckInPlace() const;
 
  private:

@@ -18,8 +18,8 @@ int64_t ToNumber(model::WallTime time) {
 }
 
 model::WallTime ToTime(int64_t number) {
-  return model::WallTime(std::chrono::duration_cast<model::WallTime::duration>(
-      std::chrono::nanoseconds(number)));
+  return model::WallTime(
+      std::chrono::duration_cast<model::WallTime::duration>(std::chrono::nanoseconds(number)));
 }
 
 int64_t ToNumber(Revision revision) { return static_cast<int64_t>(revision.value); }
@@ -44,7 +44,8 @@ base::Result<model::Labels> DecodeLabels(std::string_view text) {
 
 // Columns in the order of kColumns.
 constexpr std::string_view kColumns =
-    "kind, mesh, name, revision, created, modified, labels, owner_kind, owner_mesh, owner_name, owned_by_proxy, spec, "
+    "kind, mesh, name, revision, created, modified, labels, owner_kind, owner_mesh, owner_name, "
+    "owned_by_proxy, spec, "
     "status";
 
 ResourceKey KeyOf(const Statement& row) {
@@ -60,7 +61,8 @@ base::Result<ResourcePtr> DecodeRow(const Statement& row, const model::ResourceT
   meta.modification_time = ToTime(row.Number(5));
   TRY_ASSIGN(meta.labels, DecodeLabels(row.Text(6)));
   if (!row.IsNull(7)) {
-    meta.owner = ResourceKey{std::string(row.Text(7)), std::string(row.Text(8)), std::string(row.Text(9))};
+    meta.owner =
+        ResourceKey{std::string(row.Text(7)), std::string(row.Text(8)), std::string(row.Text(9))};
   }
   meta.owned_by_proxy = row.Number(10) != 0;
   TRY_ASSIGN(const model::Value spec, model::ParseJson(row.Text(11)));
@@ -84,11 +86,10 @@ base::Result<std::unique_ptr<RowWriter>> RowWriter::Make(Database& database) {
                    "INSERT OR REPLACE INTO {} ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    table, kColumns)));
     TRY_ASSIGN(writer->erase_[is_insight],
-               database.Prepare(base::Format(
-                   "DELETE FROM {} WHERE kind = ? AND mesh = ? AND name = ?", table)));
+               database.Prepare(
+                   base::Format("DELETE FROM {} WHERE kind = ? AND mesh = ? AND name = ?", table)));
   }
-  TRY_ASSIGN(writer->set_counter_,
-             database.Prepare("UPDATE counter SET value = ? WHERE name = ?"));
+  TRY_ASSIGN(writer->set_counter_, database.Prepare("UPDATE counter SET value = ? WHERE name = ?"));
   return writer;
 }
 
@@ -142,8 +143,8 @@ base::Status ReadResources(Database& database, const std::string& path,
                            const std::function<void(ResourcePtr)>& load) {
   std::map<std::string, size_t> unknown_kinds;
   TRY_ASSIGN(Statement row,
-             database.Prepare(base::Format("SELECT {} FROM resource UNION ALL SELECT {} FROM insight",
-                                           kColumns, kColumns)));
+             database.Prepare(base::Format(
+                 "SELECT {} FROM resource UNION ALL SELECT {} FROM insight", kColumns, kColumns)));
   for (;;) {
     TRY_ASSIGN(const bool more, row.Step());
     if (!more) break;

@@ -17,8 +17,8 @@ struct Counters {
   Revision reserved;  // no revision above it was ever given out
 };
 
-// The statements that write. Confined to the thread of the database, which must outlive this. Whoever uses it begins
-// and ends the transaction.
+// The statements that write. Confined to the thread of the database, which must outlive this.
+// Whoever uses it begins and ends the transaction.
 class RowWriter {
  public:
   static base::Result<std::unique_ptr<RowWriter>> Make(Database& database);
@@ -37,8 +37,8 @@ class RowWriter {
 
 base::Result<Counters> ReadCounters(Database& database);
 
-// Calls `load` with each stored resource. Rows of kinds that `types` does not have stay where they are and are logged.
-// kInternal, naming the resource: a row that cannot be read.
+// Calls `load` with each stored resource. Rows of kinds that `types` does not have stay where they
+// are and are logged. kInternal, naming the resource: a row that cannot be read.
 base::Status ReadResources(Database& database, const std::string& path,
                            const model::TypeTable& types,
                            const std::function<void(ResourcePtr)>& load);

@@ -9,11 +9,11 @@ namespace {
 
 constexpr int64_t kApplicationId = 0x4b756d61;  // "Kuma", in the header of the file
 
-// Entry i leads from version i to version i + 1. Released entries never change: add one, and a fixture of the version
-// before it to testdata/.
+// Entry i leads from version i to version i + 1. Released entries never change: add one, and a
+// fixture of the version before it to testdata/.
 //
-// `resource` and `insight` have equal columns; insights are apart because they are written often and carelessly.
-// Times are nanoseconds since 1970; labels, spec and status are JSON.
+// `resource` and `insight` have equal columns; insights are apart because they are written often
+// and carelessly. Times are nanoseconds since 1970; labels, spec and status are JSON.
 constexpr const char* kMigrations[] = {
     R"sql(
     CREATE TABLE resource (
@@ -53,22 +53,24 @@ base::Status CheckOwner(Database& database, const std::string& path) {
 base::Status Migrate(Database& database, const std::string& path) {
   TRY_ASSIGN(const int64_t application, database.QueryNumber("PRAGMA application_id"));
   if (application != kApplicationId) {
-    TRY(database.Execute(base::Format(
-        "BEGIN IMMEDIATE; PRAGMA application_id = {};"
-        "CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version VALUES (0); COMMIT",
-        kApplicationId)));
+    TRY(
+        database.Execute(base::Format("BEGIN IMMEDIATE; PRAGMA application_id = {};"
+                                      "CREATE TABLE schema_version (version INTEGER NOT NULL); "
+                                      "INSERT INTO schema_version VALUES (0); COMMIT",
+                                      kApplicationId)));
   }
   TRY_ASSIGN(int64_t version, database.QueryNumber("SELECT version FROM schema_version"));
   if (version > NewestSchemaVersion()) {
-    return base::Invalid(base::Format(
-        "{} was written by a newer control plane (schema version {}, this one knows up to {}): start that version, or "
-        "restore a backup of before the upgrade",
-        path, version, NewestSchemaVersion()));
+    return base::Invalid(
+        base::Format("{} was written by a newer control plane (schema version {}, this one knows "
+                     "up to {}): start that version, or "
+                     "restore a backup of before the upgrade",
+                     path, version, NewestSchemaVersion()));
   }
   for (; version < NewestSchemaVersion(); ++version) {
-    TRY(database.Execute(base::Format(
-        "BEGIN IMMEDIATE; {} UPDATE schema_version SET version = {}; COMMIT",
-        kMigrations[version], version + 1)));
+    TRY(database.Execute(
+        base::Format("BEGIN IMMEDIATE; {} UPDATE schema_version SET version = {}; COMMIT",
+                     kMigrations[version], version + 1)));
   }
   return base::Ok{};
 }

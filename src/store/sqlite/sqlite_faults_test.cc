@@ -33,8 +33,8 @@ std::string ReadWhole(const std::string& path) {
   return content.str();
 }
 
-// A VFS in front of the system's one, in force while it lives. Fails writes and syncs on request and knows which bytes
-// would survive a power cut.
+// A VFS in front of the system's one, in force while it lives. Fails writes and syncs on request
+// and knows which bytes would survive a power cut.
 class FaultyDisk {
  public:
   FaultyDisk() {
@@ -54,7 +54,8 @@ class FaultyDisk {
   }
   ~FaultyDisk() { sqlite3_vfs_unregister(&vfs_); }
 
-  // The k-th change (write, sync, truncate) from now fails with `code`; all later ones too if `lasting`.
+  // The k-th change (write, sync, truncate) from now fails with `code`; all later ones too if
+  // `lasting`.
   void FailAt(int k, int code, bool lasting) {
     std::lock_guard lock(mutex_);
     countdown_ = k;
@@ -72,7 +73,8 @@ class FaultyDisk {
     return syncs_;
   }
 
-  // Power fails at the k-th change from now; bytes that were not synced survive or not, 512 at a time.
+  // Power fails at the k-th change from now; bytes that were not synced survive or not, 512 at a
+  // time.
   void CutAt(int k, unsigned seed) {
     std::lock_guard lock(mutex_);
     cut_countdown_ = k;
@@ -84,7 +86,8 @@ class FaultyDisk {
   }
   // After everything is closed: puts the files into the state that the cut left.
   void Restart() {
-    for (const auto& [path, content] : left_) std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+    for (const auto& [path, content] : left_)
+      std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
     std::lock_guard lock(mutex_);
     contents_.clear();
     left_.clear();
@@ -176,7 +179,9 @@ class FaultyDisk {
         }
         for (size_t at = 0; at < change.bytes.size(); at += 512) {
           if (cut_random_() % 2 == 0) continue;
-          Apply({change.offset + static_cast<sqlite3_int64>(at), change.bytes.substr(at, 512), false}, left);
+          Apply(
+              {change.offset + static_cast<sqlite3_int64>(at), change.bytes.substr(at, 512), false},
+              left);
         }
       }
       left_[path] = std::move(left);
@@ -192,7 +197,9 @@ class FaultyDisk {
     };
     methods.xWrite = [](sqlite3_file* f, const void* from, int size, sqlite3_int64 offset) {
       const int code = Of(f)->disk->Before(
-          Of(f), {offset, std::string(static_cast<const char*>(from), static_cast<size_t>(size)), false}, false);
+          Of(f),
+          {offset, std::string(static_cast<const char*>(from), static_cast<size_t>(size)), false},
+          false);
       if (code != SQLITE_OK) return code;
       return Of(f)->real()->pMethods->xWrite(Of(f)->real(), from, size, offset);
     };
@@ -209,15 +216,21 @@ class FaultyDisk {
     methods.xFileSize = [](sqlite3_file* f, sqlite3_int64* size) {
       return Of(f)->real()->pMethods->xFileSize(Of(f)->real(), size);
     };
-    methods.xLock = [](sqlite3_file* f, int lock) { return Of(f)->real()->pMethods->xLock(Of(f)->real(), lock); };
-    methods.xUnlock = [](sqlite3_file* f, int lock) { return Of(f)->real()->pMethods->xUnlock(Of(f)->real(), lock); };
+    methods.xLock = [](sqlite3_file* f, int lock) {
+      return Of(f)->real()->pMethods->xLock(Of(f)->real(), lock);
+    };
+    methods.xUnlock = [](sqlite3_file* f, int lock) {
+      return Of(f)->real()->pMethods->xUnlock(Of(f)->real(), lock);
+    };
     methods.xCheckReservedLock = [](sqlite3_file* f, int* out) {
       return Of(f)->real()->pMethods->xCheckReservedLock(Of(f)->real(), out);
     };
     methods.xFileControl = [](sqlite3_file* f, int what, void* argument) {
       return Of(f)->real()->pMethods->xFileControl(Of(f)->real(), what, argument);
     };
-    methods.xSectorSize = [](sqlite3_file* f) { return Of(f)->real()->pMethods->xSectorSize(Of(f)->real()); };
+    methods.xSectorSize = [](sqlite3_file* f) {
+      return Of(f)->real()->pMethods->xSectorSize(Of(f)->real());
+    };
     methods.xDeviceCharacteristics = [](sqlite3_file* f) {
       return Of(f)->real()->pMethods->xDeviceCharacteristics(Of(f)->real());
     };
@@ -227,7 +240,9 @@ class FaultyDisk {
     methods.xShmLock = [](sqlite3_file* f, int offset, int n, int flags) {
       return Of(f)->real()->pMethods->xShmLock(Of(f)->real(), offset, n, flags);
     };
-    methods.xShmBarrier = [](sqlite3_file* f) { Of(f)->real()->pMethods->xShmBarrier(Of(f)->real()); };
+    methods.xShmBarrier = [](sqlite3_file* f) {
+      Of(f)->real()->pMethods->xShmBarrier(Of(f)->real());
+    };
     methods.xShmUnmap = [](sqlite3_file* f, int remove) {
       return Of(f)->real()->pMethods->xShmUnmap(Of(f)->real(), remove);
     };
@@ -259,7 +274,8 @@ class SqliteFaultsTest : public ::testing::Test {
   void NewFolder() {
     store_.reset();
     if (!folder_.empty()) std::filesystem::remove_all(folder_);
-    std::string pattern = (std::filesystem::temp_directory_path() / "sqlite-faults-XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "sqlite-faults-XXXXXX").string();
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
     path_ = folder_ + "/kuma.db";
@@ -270,7 +286,8 @@ class SqliteFaultsTest : public ::testing::Test {
     ASSERT_TRUE(store.has_value()) << store.error().message();
     store_ = *std::move(store);
   }
-  base::Result<store::Committed> PutWidget(const std::string& name, int64_t number, size_t size = 10) {
+  base::Result<store::Committed> PutWidget(const std::string& name, int64_t number,
+                                           size_t size = 10) {
     return store_->Commit(Writes({Put(Widget(name, {std::string(size, 'x'), number}))}));
   }
 
@@ -314,7 +331,9 @@ TEST_F(SqliteFaultsTest, LimitOfTheSystemIsSurvived) {
   setrlimit(RLIMIT_FSIZE, &limit);
   int stored = 0;
   base::Result<store::Committed> last = base::Internal("");
-  while (stored < 1000 && (last = PutWidget("n" + std::to_string(stored), stored, 10'000)).has_value()) ++stored;
+  while (stored < 1000 &&
+         (last = PutWidget("n" + std::to_string(stored), stored, 10'000)).has_value())
+    ++stored;
   setrlimit(RLIMIT_FSIZE, &old_limit);
   signal(SIGXFSZ, old_handler);
   ASSERT_FALSE(last.has_value());
@@ -328,8 +347,8 @@ TEST_F(SqliteFaultsTest, LimitOfTheSystemIsSurvived) {
   EXPECT_EQ(ShowAll(*store_), all);
 }
 
-// Makes each change of the disk fail in turn: what is refused is not there, what is accepted is, and after the
-// next success memory and disk are the same.
+// Makes each change of the disk fail in turn: what is refused is not there, what is accepted is,
+// and after the next success memory and disk are the same.
 TEST_F(SqliteFaultsTest, EveryWriteMayFailOnce) {
   int failures = 0;
   int64_t number = 0;
@@ -342,11 +361,13 @@ TEST_F(SqliteFaultsTest, EveryWriteMayFailOnce) {
       for (const char* name : {"a", "b", "a"}) {
         if (PutWidget(name, ++number, 6'000).has_value()) expected[name] = number;
       }
-      (void)store_->Commit(Writes({Put(Widget("w1", {"", ++number})), Put(Widget("w2", {"", number}))}));
+      (void)store_->Commit(
+          Writes({Put(Widget("w1", {"", ++number})), Put(Widget("w2", {"", number}))}));
       const bool failed = disk_.Failed();
       disk_.Repair();
       ASSERT_TRUE(PutWidget("end", ++number).has_value());
-      for (const auto& [name, stored] : expected) EXPECT_EQ(NumberOf(*store_, WidgetKey(name)), stored) << name;
+      for (const auto& [name, stored] : expected)
+        EXPECT_EQ(NumberOf(*store_, WidgetKey(name)), stored) << name;
       EXPECT_EQ(NumberOf(*store_, WidgetKey("w1")), NumberOf(*store_, WidgetKey("w2")));
       const auto all = ShowAll(*store_);
       const auto revision = store_->revision();
@@ -370,12 +391,13 @@ TEST_F(SqliteFaultsTest, EveryWriteMayFailWhileManyCommit) {
     std::set<int> accepted;
     int answered = 0;
     for (int i = 0; i < 60; ++i) {
-      store_->CommitAsync(Writes({Put(Widget("n" + std::to_string(i), {std::string(200, 'x'), i}))}),
-                          [&, i](auto committed) {
-                            std::lock_guard lock(mutex);
-                            ++answered;
-                            if (committed.has_value()) accepted.insert(i);
-                          });
+      store_->CommitAsync(
+          Writes({Put(Widget("n" + std::to_string(i), {std::string(200, 'x'), i}))}),
+          [&, i](auto committed) {
+            std::lock_guard lock(mutex);
+            ++answered;
+            if (committed.has_value()) accepted.insert(i);
+          });
     }
     ASSERT_TRUE(PutWidget("end", 1).has_value() || PutWidget("end", 1).has_value());
     disk_.Repair();
@@ -383,7 +405,8 @@ TEST_F(SqliteFaultsTest, EveryWriteMayFailWhileManyCommit) {
       std::lock_guard lock(mutex);
       EXPECT_EQ(answered, 60);
       for (int i = 0; i < 60; ++i) {
-        EXPECT_EQ(NumberOf(*store_, WidgetKey("n" + std::to_string(i))), accepted.contains(i) ? i : -1);
+        EXPECT_EQ(NumberOf(*store_, WidgetKey("n" + std::to_string(i))),
+                  accepted.contains(i) ? i : -1);
       }
     }
     const auto all = ShowAll(*store_);
@@ -430,8 +453,9 @@ TEST_F(SqliteFaultsTest, NothingAcknowledgedIsLostByAPowerCut) {
         for (int i = 0;; ++i) {
           const std::string name = std::to_string(w) + "-" + std::to_string(i % 50);
           const int64_t number = round * 100'000 + i;
-          auto done = store_->Commit(Writes({Put(Widget("left-" + name, {std::string(2'000, 'x'), number})),
-                                             Put(Widget("right-" + name, {"", number}))}));
+          auto done =
+              store_->Commit(Writes({Put(Widget("left-" + name, {std::string(2'000, 'x'), number})),
+                                     Put(Widget("right-" + name, {"", number}))}));
           if (!done.has_value()) return;
           std::lock_guard lock(mutex);
           acknowledged["left-" + name] = number;
@@ -451,7 +475,8 @@ TEST_F(SqliteFaultsTest, NothingAcknowledgedIsLostByAPowerCut) {
     }
     const auto page = store_->List({.kind = "Widget", .name_contains = "left-"});
     for (const auto& item : page->items) {
-      ASSERT_EQ(NumberOf(*store_, WidgetKey("right-" + item->name().substr(5))), item->Spec<Body>().number);
+      ASSERT_EQ(NumberOf(*store_, WidgetKey("right-" + item->name().substr(5))),
+                item->Spec<Body>().number);
     }
     in_all += acknowledged.size();
   }
@@ -466,9 +491,12 @@ TEST_F(SqliteFaultsTest, InsightsCostOneSyncASecond) {
   const int before = disk_.syncs();
   const auto start = std::chrono::steady_clock::now();
   for (int i = 1; i <= 900; ++i) {
-    ASSERT_TRUE(store_->Commit(Writes({Put(Insight("i" + std::to_string(i % 20), {"", i}))})).has_value());
+    ASSERT_TRUE(
+        store_->Commit(Writes({Put(Insight("i" + std::to_string(i % 20), {"", i}))})).has_value());
   }
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start).count();
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start)
+          .count();
   EXPECT_LE(disk_.syncs() - before, 2 + seconds);
   const auto all = ShowAll(*store_);
   Open();

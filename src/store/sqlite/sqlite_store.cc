@@ -47,10 +47,12 @@ bool IsInsight(const StoreEvent& event) {
   return (event.after != nullptr ? event.after : event.before)->type().is_insight;
 }
 
-// Thread-safe. Readers are served from memory. One thread, the writer, owns the database and everything marked so.
+// Thread-safe. Readers are served from memory. One thread, the writer, owns the database and
+// everything marked so.
 //
 //   users' transactions:  plan in memory -> write -> fsync -> memory, watches -> answer
-//   insights:             plan in memory -> memory, watches -> answer; written within about a second
+//   insights:             plan in memory -> memory, watches -> answer; written within about a
+//   second
 class SqliteStore final : public Store {
  public:
   SqliteStore(const model::TypeTable& types, const runtime::Clock& clock,
@@ -90,13 +92,14 @@ class SqliteStore final : public Store {
   void CommitAsync(Transaction transaction, Done done) override {
     const bool insights_only =
         !transaction.writes.empty() &&
-        std::all_of(transaction.writes.begin(), transaction.writes.end(), [this](const Write& write) {
-          if (write.kind == Write::Kind::kPut) {
-            return write.resource != nullptr && write.resource->type().is_insight;
-          }
-          const model::ResourceType* type = types_.Find(write.key.kind);
-          return type != nullptr && type->is_insight;
-        });
+        std::all_of(transaction.writes.begin(), transaction.writes.end(),
+                    [this](const Write& write) {
+                      if (write.kind == Write::Kind::kPut) {
+                        return write.resource != nullptr && write.resource->type().is_insight;
+                      }
+                      const model::ResourceType* type = types_.Find(write.key.kind);
+                      return type != nullptr && type->is_insight;
+                    });
     {
       std::lock_guard lock(mutex_);
       (insights_only ? insights_ : users_).push_back({std::move(transaction), std::move(done)});
@@ -111,8 +114,8 @@ class SqliteStore final : public Store {
   // The next turn's work; waits until there is some. False: stopped, and nothing is left.
   bool TakeWork(std::vector<Pending>& users, std::vector<Pending>& insights);
   void CommitUsers(std::vector<Pending> group);
-  // One disk transaction. An error means that none of `group` is stored; else one answer for each. `begun` says whether
-  // the error came after the transaction had begun.
+  // One disk transaction. An error means that none of `group` is stored; else one answer for each.
+  // `begun` says whether the error came after the transaction had begun.
   base::Result<std::vector<base::Result<Committed>>> TryGroup(std::span<const Pending> group,
                                                               bool& begun);
   base::Status WriteEvents(const std::vector<StoreEvent>& events);
@@ -134,7 +137,8 @@ class SqliteStore final : public Store {
   const runtime::Clock& clock_;
   std::unique_ptr<internal::LiveTable> live_;
 
-  std::mutex mutex_;  // guards the three below. Callers bound the queues: each waits for its answer or coalesces.
+  std::mutex mutex_;  // guards the three below. Callers bound the queues: each waits for its answer
+                      // or coalesces.
   std::deque<Pending> users_;
   std::deque<Pending> insights_;
   bool stopping_ = false;
@@ -144,8 +148,8 @@ class SqliteStore final : public Store {
   std::unique_ptr<LockedFile> file_;  // released last
   std::unique_ptr<Database> database_;
   std::unique_ptr<RowWriter> rows_;
-  Revision reserved_;           // as stored
-  bool uses_reserve_ = false;   // insights were given revisions that are not on disk
+  Revision reserved_;               // as stored
+  bool uses_reserve_ = false;       // insights were given revisions that are not on disk
   std::set<ResourceKey> dirty_;     // insights that changed since they were last written
   std::vector<ResourceKey> batch_;  // of them, the rest of the batch being written
   runtime::Time next_batch_{};
@@ -180,7 +184,8 @@ bool SqliteStore::TakeWork(std::vector<Pending>& users, std::vector<Pending>& in
     users.push_back(std::move(users_.front()));
     users_.pop_front();
   }
-  insights.assign(std::make_move_iterator(insights_.begin()), std::make_move_iterator(insights_.end()));
+  insights.assign(std::make_move_iterator(insights_.begin()),
+                  std::make_move_iterator(insights_.end()));
   insights_.clear();
   return !stopping_ || !users.empty() || !insights.empty();
 }
@@ -333,8 +338,8 @@ void SqliteStore::ApplyInsights(std::vector<Pending> batch) {
       continue;
     }
     if (plan->answer.revision > reserved_ && clock_.Now() >= next_reservation_) {
-      // After a crash the counter goes on above every revision that was seen. A full disk must not stop insights,
-      // which live in memory first: then that promise rests until the next write.
+      // After a crash the counter goes on above every revision that was seen. A full disk must not
+      // stop insights, which live in memory first: then that promise rests until the next write.
       uses_reserve_ = true;
       if (!Begin().has_value() || !CommitOrRollback(live_->revision()).has_value()) {
         next_reservation_ = clock_.Now() + kInsightPatience;
@@ -411,8 +416,10 @@ void SqliteStore::FlushAllAndClose() {
 base::Status Configure(Database& database, const std::string& path) {
   TRY_ASSIGN(const std::string mode, database.QueryText("PRAGMA journal_mode = WAL"));
   if (mode != "wal") {
-    return base::Unavailable(path + " lies on a file system that cannot hold a write-ahead log (a network file "
-                             "system?): give the store a local path");
+    return base::Unavailable(
+        path +
+        " lies on a file system that cannot hold a write-ahead log (a network file "
+        "system?): give the store a local path");
   }
   return database.Execute(
       "PRAGMA synchronous = FULL;"
@@ -425,8 +432,8 @@ base::Status CheckWhole(Database& database, const std::string& path) {
   TRY_ASSIGN(const std::string verdict, database.QueryText("PRAGMA quick_check(1)"));
   if (verdict == "ok") return base::Ok{};
   return base::Internal(base::Format(
-      "{} is damaged ({}): restore a backup, or save what can be read by `sqlite3 {} .recover`", path,
-      verdict, path));
+      "{} is damaged ({}): restore a backup, or save what can be read by `sqlite3 {} .recover`",
+      path, verdict, path));
 }
 
 }  // namespace
@@ -450,9 +457,8 @@ base::Result<std::unique_ptr<Store>> OpenSqliteStore(const std::string& given_pa
   TRY(sqlite::ReadResources(*database, path, types,
                             [&](ResourcePtr resource) { live->Load(std::move(resource)); }));
   live->SetRevision(std::max(counters.revision, counters.reserved));
-  return std::unique_ptr<Store>(std::make_unique<SqliteStore>(types, clock, std::move(file),
-                                                              std::move(database), std::move(rows),
-                                                              std::move(live)));
+  return std::unique_ptr<Store>(std::make_unique<SqliteStore>(
+      types, clock, std::move(file), std::move(database), std::move(rows), std::move(live)));
 }
 
 }  // namespace kuma::store

@@ -72,7 +72,8 @@ TEST_F(SqliteStoreTest, FilesAreForTheirOwnerOnly) {
   auto store = Open();
   ASSERT_TRUE(store->Commit(Writes({Put(Widget("a"))})).has_value());
   EXPECT_EQ(Mode(folder_ + "/deep"), 0700u);
-  for (const char* suffix : {"", "-wal", "-shm", ".lock"}) EXPECT_EQ(Mode(path_ + suffix), 0600u) << suffix;
+  for (const char* suffix : {"", "-wal", "-shm", ".lock"})
+    EXPECT_EQ(Mode(path_ + suffix), 0600u) << suffix;
   store.reset();
   chmod(path_.c_str(), 0644);
   store = Open();
@@ -165,10 +166,11 @@ TEST_F(SqliteStoreTest, OpensEveryReleasedSchema) {
     ASSERT_NE(store, nullptr);
     EXPECT_EQ(store->revision().value, 3u);
     EXPECT_THAT(ShowAll(*store),
-                ::testing::ElementsAre("Realm||r|r1|1700000000000000000|1700000000000000000||user|0:realm",
-                                       "Widget|m|w|r2|1700000001000000000|1700000002000000000|k=v,|Realm//r|"
-                                       "proxy|7:text|8:status",
-                                       "WidgetInsight|m|i|r3|1700000003000000000|1700000003000000000||user|9:seen"));
+                ::testing::ElementsAre(
+                    "Realm||r|r1|1700000000000000000|1700000000000000000||user|0:realm",
+                    "Widget|m|w|r2|1700000001000000000|1700000002000000000|k=v,|Realm//r|"
+                    "proxy|7:text|8:status",
+                    "WidgetInsight|m|i|r3|1700000003000000000|1700000003000000000||user|9:seen"));
     EXPECT_EQ(store->Commit(Writes({Delete(RealmKey("r"))}))->revision.value, 4u);
     ++opened;
   }
@@ -194,8 +196,9 @@ TEST_F(SqliteStoreTest, UnreadableRowIsNamed) {
   auto store = Open();
   ASSERT_TRUE(store->Commit(Writes({Put(Widget("a")), Put(Widget("b"))})).has_value());
   store.reset();
-  for (const char* change : {"spec = '{\"text\": 1}'", "spec = '[1]'", "spec = '{\"text'", "spec = ''",
-                             "spec = '{\"text\": \"\", \"number\": 1}', labels = '7'"}) {
+  for (const char* change :
+       {"spec = '{\"text\": 1}'", "spec = '[1]'", "spec = '{\"text'", "spec = ''",
+        "spec = '{\"text\": \"\", \"number\": 1}', labels = '7'"}) {
     Sql("UPDATE resource SET " + std::string(change) + " WHERE name = 'b'");
     const base::Error error = OpenFails();
     EXPECT_EQ(error.code(), Code::kInternal);
@@ -206,7 +209,9 @@ TEST_F(SqliteStoreTest, UnreadableRowIsNamed) {
 TEST_F(SqliteStoreTest, DamageAnywhereEndsInAnErrorOrTheSameContent) {
   auto store = Open();
   for (int i = 0; i < 40; ++i) {
-    ASSERT_TRUE(store->Commit(Writes({Put(Widget("n" + std::to_string(i), {std::string(700, 'x'), i}))})).has_value());
+    ASSERT_TRUE(
+        store->Commit(Writes({Put(Widget("n" + std::to_string(i), {std::string(700, 'x'), i}))}))
+            .has_value());
   }
   const auto whole = ShowAll(*store);
   store.reset();
@@ -282,7 +287,8 @@ std::string RunAndKill(std::chrono::microseconds delay, const std::function<void
   kill(child, SIGKILL);
   std::string said;
   char buffer[4096];
-  for (ssize_t size = 0; (size = read(ends[0], buffer, sizeof buffer)) > 0;) said.append(buffer, static_cast<size_t>(size));
+  for (ssize_t size = 0; (size = read(ends[0], buffer, sizeof buffer)) > 0;)
+    said.append(buffer, static_cast<size_t>(size));
   close(ends[0]);
   int status = 0;
   waitpid(child, &status, 0);
@@ -299,26 +305,28 @@ TEST_F(SqliteStoreTest, NothingAcknowledgedIsLostByKilling) {
   size_t acknowledged_in_all = 0;
   std::set<int> acknowledged;
   for (int round = 0; round < 20; ++round) {
-    const std::string said = RunAndKill(std::chrono::microseconds(2'000 + random() % 60'000), [&](int pipe) {
-      auto store = store::OpenSqliteStore(path_, Types(), clock_);
-      if (!store.has_value()) _exit(2);
-      Say(pipe, "!");
-      std::vector<std::thread> writers;
-      for (int w = 0; w < 4; ++w) {
-        writers.emplace_back([&, w] {
-          for (int i = 0;; ++i) {
-            const int number = round * 1'000'000 + w * 100'000 + i;
-            const std::string name = std::to_string(number);
-            auto done = (*store)->Commit(Writes({Put(Widget("left-" + name, {std::string(300, 'x'), number})),
-                                                 Put(Widget("right-" + name, {"", number})),
-                                                 Put(Widget("last-" + std::to_string(w), {"", number}))}));
-            if (!done.has_value()) _exit(3);
-            Say(pipe, name + "\n");
+    const std::string said =
+        RunAndKill(std::chrono::microseconds(2'000 + random() % 60'000), [&](int pipe) {
+          auto store = store::OpenSqliteStore(path_, Types(), clock_);
+          if (!store.has_value()) _exit(2);
+          Say(pipe, "!");
+          std::vector<std::thread> writers;
+          for (int w = 0; w < 4; ++w) {
+            writers.emplace_back([&, w] {
+              for (int i = 0;; ++i) {
+                const int number = round * 1'000'000 + w * 100'000 + i;
+                const std::string name = std::to_string(number);
+                auto done = (*store)->Commit(
+                    Writes({Put(Widget("left-" + name, {std::string(300, 'x'), number})),
+                            Put(Widget("right-" + name, {"", number})),
+                            Put(Widget("last-" + std::to_string(w), {"", number}))}));
+                if (!done.has_value()) _exit(3);
+                Say(pipe, name + "\n");
+              }
+            });
           }
+          for (auto& writer : writers) writer.join();
         });
-      }
-      for (auto& writer : writers) writer.join();
-    });
     std::istringstream lines(said);
     for (int number = 0; lines >> number;) acknowledged.insert(number);
     acknowledged_in_all = acknowledged.size();
@@ -326,7 +334,8 @@ TEST_F(SqliteStoreTest, NothingAcknowledgedIsLostByKilling) {
     auto store = Open();
     ASSERT_NE(store, nullptr);
     for (const int number : acknowledged) {
-      ASSERT_EQ(NumberOf(*store, WidgetKey("left-" + std::to_string(number))), number) << "round " << round;
+      ASSERT_EQ(NumberOf(*store, WidgetKey("left-" + std::to_string(number))), number)
+          << "round " << round;
     }
     const auto page = store->List({.kind = "Widget", .name_contains = "left-"});
     EXPECT_LE(page->items.size(), acknowledged.size() + 4u * static_cast<size_t>(round + 1));

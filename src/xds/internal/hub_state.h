@@ -47,10 +47,15 @@ class HubState : public std::enable_shared_from_this<HubState> {
   explicit HubState(HubOptions options);
 
   const HubOptions& options() const { return options_; }
+  HubCounters& counters() { return counters_; }
 
-  // On the stream's loop. The newest stream of a proxy wins: an older one ends. Returns the number of the stream; it
-  // gets its bundle and its memory at once. REQUIRES: the loop is one of the hub's.
-  uint64_t Register(runtime::SerialExecutor& loop, ProxyStream& stream, const NodeDescription& node);
+  struct Registration {
+    uint64_t number = 0;   // of the stream
+    BundlePtr bundle;      // null: not published yet
+    SessionMemory memory;  // of the proxy's previous stream; one from another loop comes later
+  };
+  // On the stream's loop. The newest stream of a proxy wins: an older one ends. REQUIRES: the loop is one of the hub's.
+  Registration Register(runtime::SerialExecutor& loop, ProxyStream& stream, const NodeDescription& node);
   // On the stream's loop.
   void Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy, uint64_t number, SessionMemory memory,
                   DisconnectedEvent event);
@@ -71,6 +76,7 @@ class HubState : public std::enable_shared_from_this<HubState> {
   static void Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number, const SessionMemory& memory);
 
   HubOptions options_;
+  HubCounters counters_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<Subscriber> subscribers_;
   std::atomic<uint64_t> next_stream_{1};

@@ -1,12 +1,13 @@
 #include "xds/internal/wire.h"
 
+#include <envoy/service/discovery/v3/discovery.pb.h>
+#include <envoy/service/health/v3/hds.pb.h>
+#include <google/protobuf/util/json_util.h>
+
 #include <chrono>
 #include <utility>
 
 #include "base/format.h"
-#include "envoy/service/discovery/v3/discovery.pb.h"
-#include "envoy/service/health/v3/hds.pb.h"
-#include "google/protobuf/util/json_util.h"
 
 namespace kuma::xds::internal {
 namespace {

@@ -1,0 +1,21 @@
+#pragma once
+
+// What /metrics of port 5680 shows.
+
+#include <memory>
+#include <vector>
+
+#include "control/control_loop.h"
+#include "net/server.h"
+#include "rest/diagnostics.h"
+#include "store/store.h"
+#include "xds/hub.h"
+
+namespace kuma::app {
+
+// Thread-safe.
+std::vector<rest::Metric> CollectMetrics(const store::Store& store, const control::ControlLoop& control,
+                                         const xds::Hub& hub,
+                                         const std::vector<std::unique_ptr<net::Server>>& servers);
+
+}  // namespace kuma::app

@@ -1,0 +1,146 @@
+#include "app/observation.h"
+
+#include "base/format.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "generate/generate.h"
+#include "model/value.h"
+
+namespace kuma::app {
+namespace {
+
+constexpr base::Logger kLog("proxies");
+
+using resources::dataplane_insight::Version;
+
+insight::Service ServiceOf(bundle::XdsType type) {
+  switch (type) {
+    case bundle::XdsType::kCluster: return insight::Service::kCds;
+    case bundle::XdsType::kEndpoints: return insight::Service::kEds;
+    case bundle::XdsType::kListener: return insight::Service::kLds;
+    case bundle::XdsType::kRoute: return insight::Service::kRds;
+    case bundle::XdsType::kSecret: return insight::Service::kOther;
+  }
+  return insight::Service::kOther;
+}
+
+// The Dataplane that kuma-dp put into the node's metadata, or empty.
+std::string BroughtDataplane(const model::Value& metadata) {
+  const model::Value* text = metadata.Find("dataplane.resource");
+  return text != nullptr && text->if_string() ? *text->if_string() : std::string();
+}
+
+model::Value ParseMetadata(const xds::NodeDescription& node) {
+  auto parsed = model::ParseJson(node.metadata_json);
+  return parsed ? *std::move(parsed) : model::Value(model::Object());
+}
+
+}  // namespace
+
+Observation::Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights,
+                         insight::Rollouts& rollouts, const model::ControlPlane& here, const model::TypeTable& types)
+    : executor_(executor), insights_(insights), rollouts_(rollouts), here_(here), types_(types) {}
+
+void Observation::OnConnected(const base::ProxyKey& proxy, uint64_t stream, const xds::NodeDescription& node) {
+  const model::Value metadata = ParseMetadata(node);
+  control::Arrival arrival;
+  arrival.proxy = proxy;
+  arrival.stream = {stream};
+  if (auto parsed = generate::ParseProxyNode(node.metadata_json)) {
+    arrival.node = *std::move(parsed);
+    arrival.node.envoy_version = node.envoy_version;
+  } else {
+    kLog.Warn("node metadata is unusable, defaults count",
+              {{"proxy", proxy.ToString()}, {"error", parsed.error().message()}});
+  }
+  if (const std::string text = BroughtDataplane(metadata); !text.empty()) {
+    if (auto decoded = rest::DecodeBroughtDataplane(text, proxy, types_, here_)) {
+      arrival.dataplane = *std::move(decoded);
+    }
+  }
+  control_->Connected(std::move(arrival));
+  Version version;
+  if (const model::Value* given = metadata.Find("version"); given != nullptr && given->if_object()) {
+    model::Violations violations;
+    std::vector<std::string> unknown;
+    model::DecodeStruct(model::TableOf<Version>(), *given, &version, "version", {.proto_json = true}, violations,
+                        unknown);
+  }
+  insights_.OnConnected(proxy, stream, base::Format("{}-{}", proxy.NodeId(), stream), metadata, std::move(version));
+}
+
+void Observation::OnEvent(const xds::ProxyEvent& event) {
+  const base::ProxyKey& proxy = event.proxy;
+  const uint64_t stream = event.stream;
+  if (const auto* connected = std::get_if<xds::ConnectedEvent>(&event.what)) {
+    rollouts_.OnGone(proxy);
+    OnConnected(proxy, stream, connected->node);
+  } else if (const auto* gone = std::get_if<xds::DisconnectedEvent>(&event.what)) {
+    rollouts_.OnGone(proxy);
+    if (!gone->stopping) {
+      control_->Disconnected(proxy, {stream}, false);
+      insights_.OnDisconnected(proxy, stream);
+    }
+  } else if (const auto* ack = std::get_if<xds::AckEvent>(&event.what)) {
+    insights_.OnSent(proxy, stream, ServiceOf(ack->type));
+    insights_.OnAcknowledged(proxy, stream, ServiceOf(ack->type));
+  } else if (const auto* nack = std::get_if<xds::NackEvent>(&event.what)) {
+    insights_.OnSent(proxy, stream, ServiceOf(nack->type));
+    insights_.OnRejected(proxy, stream, ServiceOf(nack->type));
+    insight::Rejection rejection{.proxy = proxy, .resources = {}, .origins = {}, .detail = nack->detail};
+    for (const bundle::SealedPtr& resource : nack->rejected) {
+      rejection.resources.push_back(resource->name);
+      rejection.origins.insert(rejection.origins.end(), resource->origins.begin(), resource->origins.end());
+    }
+    kLog.Warn("rejected", {{"proxy", proxy.ToString()},
+                           {"resources", base::Join(rejection.resources, ",")},
+                           {"shaped_by", base::Join(rejection.origins, ",")},
+                           {"reason", nack->detail}});
+    rollouts_.OnRejected(nack->revision, std::move(rejection));
+  } else if (const auto* in_step = std::get_if<xds::InStepEvent>(&event.what)) {
+    rollouts_.OnInStep(proxy, in_step->revision);
+  } else if (const auto* stalled = std::get_if<xds::StalledEvent>(&event.what)) {
+    kLog.Warn(stalled->stalled ? "does not answer" : "answers again", {{"proxy", proxy.ToString()}});
+  }
+}
+
+void Observation::OnRound(const control::RoundReport& report) {
+  executor_.Post([this, report] {
+    for (const control::Published& published : report.published) {
+      rollouts_.OnPublished(published.proxy, published.revision, published.causes);
+    }
+    rollouts_.OnSettled(report.settled);
+  });
+}
+
+xds::Authenticate MakeStreamAuthentication(store::Store& store, const model::TypeTable& types, model::ControlPlane here,
+                                           runtime::Pool& pool, rest::VerifyDataplaneToken verify) {
+  return [&store, &types, &pool, here, verify](const xds::NodeDescription& node, const net::Headers& metadata,
+                                               std::function<void(base::Status)> done) {
+    std::vector<std::string> tokens;
+    for (const std::string_view token : metadata.GetAll("authorization")) tokens.emplace_back(token);
+    pool.Post([&store, &types, here, verify, node, tokens = std::move(tokens), done = std::move(done)] {
+      done([&]() -> base::Status {
+        const base::ProxyKey& proxy = node.proxy;
+        if (!store.Get({"Mesh", "", proxy.mesh})) {
+          return base::NotFound(base::Format("mesh \"{}\" does not exist", proxy.mesh));
+        }
+        model::ResourcePtr dataplane;
+        if (const std::string text = BroughtDataplane(ParseMetadata(node)); !text.empty()) {
+          TRY_ASSIGN(dataplane, rest::DecodeBroughtDataplane(text, proxy, types, here));
+        } else {
+          auto stored = store.Get({"Dataplane", proxy.mesh, proxy.name});
+          if (!stored) return std::move(stored).error().Context(base::Format("Dataplane {}", proxy.ToString()));
+          dataplane = *std::move(stored);
+        }
+        if (verify == nullptr) return base::Ok{};
+        if (tokens.size() != 1) {
+          return base::Denied(tokens.empty() ? "the stream carries no token" : "the stream carries several tokens");
+        }
+        return verify(dataplane->meta(), base::Redacted<std::string>(tokens[0]));
+      }());
+    });
+  };
+}
+
+}  // namespace kuma::app

@@ -1,0 +1,48 @@
+#pragma once
+
+// From the hub's events and the writer's rounds to control, insights and rollouts; and who may open a stream.
+
+#include <functional>
+
+#include "control/control_loop.h"
+#include "insight/proxy_insights.h"
+#include "insight/rollouts.h"
+#include "model/labels.h"
+#include "model/resource_type.h"
+#include "rest/dp_endpoint.h"
+#include "runtime/executor.h"
+#include "store/store.h"
+#include "xds/ads_service.h"
+#include "xds/hub.h"
+
+namespace kuma::app {
+
+// Confined to the insight executor but for OnRound, which posts there.
+class Observation {
+ public:
+  // All references outlive this.
+  Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights, insight::Rollouts& rollouts,
+              const model::ControlPlane& here, const model::TypeTable& types);
+  // Before the first event.
+  void Attach(control::ControlLoop& control) { control_ = &control; }
+
+  void OnEvent(const xds::ProxyEvent& event);
+  void OnRound(const control::RoundReport& report);  // any thread
+
+ private:
+  void OnConnected(const base::ProxyKey& proxy, uint64_t stream, const xds::NodeDescription& node);
+
+  runtime::SerialExecutor& executor_;
+  insight::ProxyInsights& insights_;
+  insight::Rollouts& rollouts_;
+  const model::ControlPlane here_;
+  const model::TypeTable& types_;
+  control::ControlLoop* control_ = nullptr;
+};
+
+// For AdsService: the stream's Dataplane exists or is brought along, and its token is right. Null `verify`: no token is asked for.
+xds::Authenticate MakeStreamAuthentication(store::Store& store, const model::TypeTable& types,
+                                           model::ControlPlane here, runtime::Pool& pool,
+                                           rest::VerifyDataplaneToken verify);
+
+}  // namespace kuma::app

@@ -1,0 +1,636 @@
+// Settings, requests and files of kuma-dp, the golden cases, and the whole program with a real Envoy and a control
+// plane that serves a fixed bootstrap.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "base/format.h"
+#include "base/strings.h"
+#include "dp/bootstrap.h"
+#include "dp/files.h"
+#include "dp/kuma_dp.h"
+#include "dp/process.h"
+#include "dp/proxy.h"
+#include "dp/settings.h"
+#include "model/value.h"
+#include "net/client.h"
+#include "net/server.h"
+
+extern char** environ;
+
+namespace kuma::dp {
+namespace {
+
+namespace fs = std::filesystem;
+using model::Array;
+using model::Object;
+using model::Value;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::Not;
+
+Environment Variable(std::map<std::string, std::string> values) {
+  return [values = std::move(values)](std::string_view name) -> std::optional<std::string> {
+    const auto found = values.find(std::string(name));
+    return found == values.end() ? std::nullopt : std::optional(found->second);
+  };
+}
+
+std::string Read(const fs::path& path) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+std::string TextOf(const Value& object, std::string_view key) {
+  const Value* value = object.Find(key);
+  return value != nullptr && value->if_string() != nullptr ? *value->if_string() : "";
+}
+
+class TempFolder {
+ public:
+  TempFolder() {
+    std::string pattern = "/tmp/kuma-dp-test-XXXXXX";
+    path_ = mkdtemp(pattern.data());
+  }
+  ~TempFolder() { fs::remove_all(path_); }
+  std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+TEST(SettingsTest, LaterSourcesWin) {
+  Settings settings;
+  ASSERT_TRUE(LoadSettings(settings, "dataplane: {name: a, mesh: m, drainTime: 10s}\ndns: {enabled: false}\n",
+                           Variable({{"KUMA_DATAPLANE_NAME", "b"}, {"KUMA_READINESS_PORT", "9"}}))
+                  .has_value());
+  EXPECT_EQ(settings.name, "b");
+  EXPECT_EQ(settings.mesh, "m");
+  EXPECT_EQ(settings.drain_time.value, seconds(10));
+  EXPECT_FALSE(settings.dns_enabled);
+  EXPECT_TRUE(settings.IsGiven("dataplane.readinessPort"));
+  EXPECT_FALSE(settings.IsGiven("dns.proxyPort"));
+}
+
+TEST(SettingsTest, NamesWhatIsWrong) {
+  Settings settings;
+  EXPECT_EQ(LoadSettings(settings, "dataplane: {nam: a}", Variable({})).error().message(),
+            "unknown key dataplane.nam");
+  EXPECT_EQ(LoadSettings(settings, "", Variable({{"KUMA_DATAPLANE_DRAIN_TIME", "x"}})).error().message(),
+            "KUMA_DATAPLANE_DRAIN_TIME: \"x\" is not a duration such as 30s or 5m");
+  settings.name = "$(POD_NAME)";
+  settings.cp_url = "invalid-url";
+  const model::Violations violations = ValidateSettings(settings);
+  EXPECT_THAT(violations.ToString(), HasSubstr("controlPlane.url: must be an absolute http or https URL"));
+  EXPECT_THAT(violations.ToString(), HasSubstr("dataplane.name: holds names of variables"));
+  EXPECT_EQ(HowToSet("controlPlane.caCertFile"), "--ca-cert-file or KUMA_CONTROL_PLANE_CA_CERT_FILE");
+}
+
+TEST(ProxyTest, FillsTheTemplate) {
+  TempFolder folder;
+  ASSERT_TRUE(WriteFile(folder / "dp.yaml",
+                        "type: Dataplane\nname: {{ name }}\nlabels: {app: '{{APP}}'}\n"
+                        "networking:\n  address: 127.0.0.1\n  inbound: [{port: 80}]\n# {{ nowhere }}\n")
+                  .has_value());
+  Settings settings;
+  settings.resource_path = folder / "dp.yaml";
+  settings.resource_vars = {{"name", "web"}};
+  std::vector<uint16_t> taken;
+  const auto proxy = LoadProxy(settings, Variable({{"APP", "shop"}, {"name", "not this"}}),
+                               [&](const std::string&, const std::vector<uint16_t>& ports) -> uint16_t {
+                                 taken = ports;
+                                 return 23456;
+                               });
+  ASSERT_TRUE(proxy.has_value()) << proxy.error().message();
+  EXPECT_EQ(proxy->mesh, "default");
+  EXPECT_EQ(proxy->name, "web");
+  EXPECT_EQ(taken, std::vector<uint16_t>{80});
+  EXPECT_EQ(proxy->resource,
+            R"({"type":"Dataplane","mesh":"default","name":"web","creationTime":"0001-01-01T00:00:00Z",)"
+            R"("modificationTime":"0001-01-01T00:00:00Z","labels":{"app":"shop"},"kri":"kri_dp_default___web_",)"
+            R"("networking":{"address":"127.0.0.1","inbound":[{"port":80}],"admin":{"port":23456}}})");
+  EXPECT_EQ(proxy->notes.size(), 2u);
+}
+
+TEST(ProxyTest, NamesFileAndFlag) {
+  Settings settings;
+  settings.resource_path = "/nowhere/dp.yaml";
+  EXPECT_THAT(LoadProxy(settings, Variable({}), FindFreePort).error().message(),
+              testing::AllOf(HasSubstr("/nowhere/dp.yaml"), HasSubstr("--dataplane-file")));
+  settings.token_path = "/nowhere/token";
+  EXPECT_THAT(LoadToken(settings).error().message(),
+              testing::AllOf(HasSubstr("/nowhere/token"), HasSubstr("--dataplane-token-file")));
+  settings.resource_path.clear();
+  settings.resource = "type: Dataplane\nname: a\nmesh: m\n";
+  settings.name = "b";
+  EXPECT_THAT(LoadProxy(settings, Variable({}), FindFreePort).error().message(), HasSubstr("--name is \"b\""));
+}
+
+TEST(ProxyTest, KeepsTheAdminPortOfTheFile) {
+  Settings settings;
+  settings.resource = "type: Dataplane\nname: a\nmesh: m\nnetworking: {address: 1.1.1.1, admin: {port: 7}}\n";
+  const auto proxy = LoadProxy(settings, Variable({}), [](const auto&, const auto&) -> uint16_t { return 1; });
+  EXPECT_THAT(proxy->resource, HasSubstr("\"admin\":{\"port\":7}"));
+  EXPECT_TRUE(proxy->notes.empty());
+}
+
+TEST(CaTest, IsFoundOnTheSameHost) {
+  TempFolder folder;
+  Settings settings;
+  const auto environment = Variable({{"KUMA_GENERAL_WORK_DIR", folder.path()}});
+  EXPECT_THAT(FindCa(settings, environment)->source, HasSubstr("there is no file " + (folder / "kuma-cp.crt")));
+  ASSERT_TRUE(WriteFile(folder / "kuma-cp.crt", "PEM").has_value());
+  EXPECT_EQ(FindCa(settings, environment)->pem, "PEM");
+  settings.cp_url = "https://kuma.example:5678";
+  EXPECT_EQ(FindCa(settings, environment)->pem, "");
+  settings.ca_cert_file = "/nowhere/ca.crt";
+  EXPECT_THAT(FindCa(settings, environment).error().message(),
+              testing::AllOf(HasSubstr("/nowhere/ca.crt"), HasSubstr("--ca-cert-file")));
+  EXPECT_TRUE(IsThisHost("127.0.0.1"));
+  EXPECT_TRUE(IsThisHost("::1"));
+  EXPECT_FALSE(IsThisHost("203.0.113.1"));
+  EXPECT_EQ(DefaultCaFile(Variable({{"HOME", "/home/x"}})), "/home/x/.kuma/kuma-cp.crt");
+}
+
+TEST(BootstrapTest, ParsesVersions) {
+  const auto version = ParseEnvoyVersion("\n/x/envoy  version: abc/1.40.0/Clean/RELEASE/BoringSSL\n\n");
+  ASSERT_TRUE(version.has_value());
+  EXPECT_EQ(version->version, "1.40.0");
+  EXPECT_EQ(version->build, "abc/1.40.0/Clean/RELEASE/BoringSSL");
+  EXPECT_TRUE(version->compatible);
+  EXPECT_FALSE(ParseEnvoyVersion("x version: abc/1.15.0/Clean")->compatible);
+  EXPECT_FALSE(ParseEnvoyVersion("GNU bash").has_value());
+}
+
+TEST(BootstrapTest, FindsTheAdminServer) {
+  EXPECT_EQ((*FindAdmin("admin: {address: {pipe: {path: /a.sock}}}"))->unix_socket, "/a.sock");
+  const auto tcp = *FindAdmin("admin: {address: {socketAddress: {address: 127.0.0.1, portValue: 9901}}}");
+  EXPECT_EQ(tcp->host, "127.0.0.1");
+  EXPECT_EQ(tcp->port, 9901);
+  EXPECT_FALSE((*FindAdmin("node: {}")).has_value());
+}
+
+TEST(BootstrapTest, ReadsRefusals) {
+  EXPECT_EQ(RefusalText({.status = 422, .headers = {}, .body = "missing token\n"}), "missing token (422)");
+  EXPECT_EQ(RefusalText({.status = 400, .headers = {},
+                         .body = R"({"title": "T", "detail": "D", "hint": "H", "invalid_parameters":
+                                  [{"field": "f", "reason": "r", "hint": "h"}]})"}),
+            "T: D; f: r (h); H (400)");
+  EXPECT_EQ(RefusalText({.status = 503, .headers = {}, .body = ""}), "Service Unavailable (503)");
+}
+
+TEST(BootstrapTest, CountsInboundConnections) {
+  EXPECT_EQ(CountInboundConnections("listener.admin.downstream_cx_active: 1\n"
+                                    "listener.self_inbound_dp_http.downstream_cx_active: 2\n"
+                                    "listener.self_inbound_dp_http.worker_0.downstream_cx_active: 2\n"
+                                    "listener.self_zoneingress_dp_x.downstream_cx_active: 3\n"
+                                    "listener.kri_msvc_a_b_c_d_80.downstream_cx_active: 9\n"),
+            5u);
+}
+
+TEST(FilesTest, FindsPortsAndPrograms) {
+  EXPECT_NE(FindFreePort("127.0.0.1", {}), FindFreePort("127.0.0.1", {}));
+  EXPECT_TRUE(FindProgram("sh", "/nowhere:/bin").has_value());
+  EXPECT_THAT(FindProgram("nothing-like-it", "/bin").error().message(), HasSubstr("PATH"));
+  std::string path;
+  {
+    const auto folder = WorkFolder::Make("");
+    path = folder->path();
+    EXPECT_TRUE(fs::exists(path));
+  }
+  EXPECT_FALSE(fs::exists(path));
+}
+
+TEST(ProcessTest, RunsAndReports) {
+  EXPECT_EQ(*RunForOutput("/bin/sh", {"-c", "echo a; echo b"}), "a\nb\n");
+  EXPECT_THAT(RunForOutput("/bin/sh", {"-c", "exit 3"}).error().message(), HasSubstr("code 3"));
+}
+
+// Golden cases.
+
+fs::path ConformanceFolder() {
+  const char* root = std::getenv("KUMA_CONFORMANCE_DIR");
+  const char* source = std::getenv("KUMA_SOURCE_DIR");
+  return root != nullptr ? fs::path(root) : fs::path(source != nullptr ? source : ".") / "../shared/conformance";
+}
+
+fs::path SuiteFolder(std::string_view suite) {
+  const fs::path folder = ConformanceFolder();
+  const fs::path golden = folder / "golden" / suite;
+  if (fs::exists(golden)) return golden;
+  if (!fs::exists(folder / suite)) std::fprintf(stderr, "SKIPPED: no conformance cases at %s\n", golden.c_str());
+  return folder / suite;
+}
+
+TEST(Conformance, BootstrapRequests) {
+  const fs::path folder = SuiteFolder("dp-bootstrap-client");
+  if (!fs::exists(folder)) GTEST_SKIP();
+  int total = 0, passed = 0;
+  const auto cases = *model::ParseJson(Read(folder / "remote.cases.json"));
+  for (const Value& item : *cases.if_array()) {
+    const std::string file = TextOf(item, "expectedBootstrapRequestFile");
+    auto want = *model::ParseJson(Read(folder / file));
+    Settings settings;
+    BootstrapInput input;
+    // What the case says about the caller, read off the expected request.
+    const auto text = [&](std::initializer_list<std::string_view> path) {
+      const Value* value = want.At(path);
+      return value != nullptr && value->if_string() != nullptr ? *value->if_string() : std::string();
+    };
+    settings.metrics_cert_path = text({"metricsResources", "certPath"});
+    settings.metrics_key_path = text({"metricsResources", "keyPath"});
+    input.proxy = {.mesh = text({"mesh"}), .name = text({"name"}), .resource = "", .notes = {}};
+    input.proxy.resource = ResourceJson(Object{{"type", "Dataplane"}}, input.proxy.mesh, input.proxy.name);
+    input.token = text({"dataplaneToken"});
+    input.token_path = text({"dataplaneTokenPath"});
+    input.ca_cert = text({"caCert"});
+    input.readiness_port = static_cast<uint16_t>(settings.readiness_port);
+    input.work_folder = text({"workdir"});
+    for (const Value& feature : *item.Find("features")->if_array()) input.features.push_back(*feature.if_string());
+    if (const Value* metadata = item.Find("metadata")) input.dynamic_metadata = *metadata->if_object();
+    Value got = BootstrapRequest(settings, input);
+    // Versions are set, not compared; their shape is.
+    for (const std::string_view part : {"kumaDp", "envoy"}) {
+      const Value& expected = *want.At({"version", part});
+      for (const auto& [key, value] : *got.At({"version", part})->if_object()) {
+        EXPECT_NE(expected.Find(key), nullptr) << key;
+      }
+    }
+    got.if_object()->Set("version", *want.Find("version"));
+    ++total;
+    passed += got == want ? 1 : 0;
+    EXPECT_EQ(model::ToJson(got, 1), model::ToJson(want, 1)) << file;
+  }
+  std::printf("conformance dp-bootstrap-client: %d/%d\n", passed, total);
+}
+
+TEST(Conformance, DefaultSettings) {
+  const fs::path folder = SuiteFolder("config-files") / "app/kuma-dp/testdata";
+  if (!fs::exists(folder)) GTEST_SKIP();
+  int total = 0, passed = 0;
+  if (fs::exists(folder / "default-config.golden.yaml")) {
+    const auto want = *model::ParseYaml(Read(folder / "default-config.golden.yaml"));
+    ++total;
+    EXPECT_EQ(model::ToYaml(WriteSettings(Settings())), model::ToYaml(model::Sorted(want.front())));
+    passed += WriteSettings(Settings()) == want.front() ? 1 : 0;
+  }
+  for (const char* name : {"invalid-config.input.yaml", "invalid-dp-name-config.input.yaml"}) {
+    if (!fs::exists(folder / name)) continue;
+    ++total;
+    Settings settings;
+    const bool refused = !LoadSettings(settings, Read(folder / name), Variable({})).has_value() ||
+                         !ValidateSettings(settings).empty();
+    EXPECT_TRUE(refused) << name;
+    passed += refused ? 1 : 0;
+  }
+  std::printf("conformance config-files (kuma-dp): %d/%d\n", passed, total);
+}
+
+// The whole program. The child is this test program, running the one disabled test below.
+
+TEST(DISABLED_KumaDp, Main) {
+  const char* line = std::getenv("KUMA_DP_TEST_ARGS");
+  if (line == nullptr) GTEST_SKIP();
+  const int code = dp::Run(base::Split(line, '\n'), [](std::string_view name) {
+    const char* value = std::getenv(std::string(name).c_str());
+    return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+  });
+  std::fflush(nullptr);
+  _exit(code);
+}
+
+class RunningKumaDp {
+ public:
+  RunningKumaDp(const std::vector<std::string>& args, std::map<std::string, std::string> variables, std::string log)
+      : log_(std::move(log)) {
+    variables["KUMA_DP_TEST_ARGS"] = base::Join(args, "\n");
+    std::vector<std::string> environment;
+    for (char** item = environ; *item != nullptr; ++item) {
+      if (!variables.contains(base::Split(*item, '=').front())) environment.emplace_back(*item);
+    }
+    for (const auto& [key, value] : variables) environment.push_back(key + "=" + value);
+    std::vector<std::string> words = {"kuma-dp", "--gtest_filter=DISABLED_KumaDp.Main",
+                                      "--gtest_also_run_disabled_tests"};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 1, log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, Pointers(words).data(), Pointers(environment).data());
+    posix_spawn_file_actions_destroy(&actions);
+  }
+  ~RunningKumaDp() {
+    if (pid_ > 0 && !code_) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+  }
+  pid_t pid() const { return pid_; }
+  std::string log() const { return Read(log_); }
+  void Signal(int signal) const { kill(pid_, signal); }
+  // The exit code, or nothing if it still runs.
+  std::optional<int> Wait(milliseconds time) {
+    for (const auto end = std::chrono::steady_clock::now() + time; !code_;) {
+      int status = 0;
+      if (waitpid(pid_, &status, WNOHANG) == pid_) {
+        code_ = ExitCode(status);
+      } else if (std::chrono::steady_clock::now() > end) {
+        break;
+      } else {
+        std::this_thread::sleep_for(milliseconds(20));
+      }
+    }
+    return code_;
+  }
+  // Envoy, its only child.
+  pid_t EnvoyPid() const {
+    for (const auto& task : fs::directory_iterator(base::Format("/proc/{}/task", pid_))) {
+      const auto pid = base::ParseInt(base::Trim(Read(task.path() / "children")));
+      if (pid) return static_cast<pid_t>(*pid);
+    }
+    return -1;
+  }
+
+ private:
+  static std::vector<char*> Pointers(std::vector<std::string>& words) {
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    return pointers;
+  }
+  std::string log_;
+  pid_t pid_ = -1;
+  std::optional<int> code_;
+};
+
+template <class Condition>
+bool Eventually(const Condition& condition, milliseconds time = seconds(20)) {
+  for (const auto end = std::chrono::steady_clock::now() + time; std::chrono::steady_clock::now() < end;) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+  return false;
+}
+
+std::string GetBody(uint16_t port, std::string_view path) {
+  net::ClientOptions options;
+  options.connect_timeout = options.request_timeout = seconds(2);
+  const auto answer = net::Fetch(*net::MakeRequest("GET", base::Format("http://127.0.0.1:{}{}", port, path)), options);
+  return answer.has_value() ? base::Format("{} {}", answer->status, base::Trim(answer->body)) : answer.error().message();
+}
+
+class EndToEnd : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* envoy = std::getenv("KUMA_ENVOY");
+    if (envoy == nullptr || access(envoy, X_OK) != 0) {
+      std::fprintf(stderr, "SKIPPED: no Envoy (KUMA_ENVOY)\n");
+      GTEST_SKIP();
+    }
+    envoy_ = envoy;
+    inbound_port_ = FindFreePort("127.0.0.1", {});
+  }
+
+  void StartControlPlane(bool tls = false) {
+    net::ServerOptions options;
+    if (tls) {
+      const auto pair = *net::MakeSelfSigned({"localhost", "127.0.0.1"});
+      options.tls.emplace();
+      options.tls->certificate.cert_pem = pair.cert_pem;
+      options.tls->certificate.key_pem = pair.key_pem;
+      certificate_ = pair.cert_pem;
+    }
+    server_ = *net::Server::Start(loops_, options, [this](net::HttpRequest request, net::HttpResponder responder) {
+      std::lock_guard lock(mutex_);
+      responder.Send(Answer(request));
+    });
+  }
+
+  net::HttpResponse Answer(const net::HttpRequest& request) {
+    paths_.push_back(request.path);
+    const auto body = model::ParseJson(request.body);
+    if (request.path == "/drain") {
+      drain_ = body.has_value() ? *body : Value();
+      return {.status = drain_status_, .headers = {}, .body = ""};
+    }
+    if (request.path != "/bootstrap") return {.status = 404, .headers = {}, .body = ""};
+    request_ = body.has_value() ? *body : Value();
+    if (refusal_) return *refusal_;
+    const Object reply{{"bootstrap", base::EncodeBase64(EnvoyConfig(TextOf(request_, "workdir")))}};
+    return {.status = 200, .headers = {{"content-type", "application/json"}}, .body = model::ToJson(reply)};
+  }
+
+  std::string EnvoyConfig(const std::string& folder) const {
+    return base::Format(R"(
+admin: {{address: {{pipe: {{path: {}/kuma-envoy-admin.sock}}}}}}
+static_resources:
+  listeners:
+  - name: self_inbound_dp_http
+    stat_prefix: self_inbound_dp_http
+    traffic_direction: INBOUND
+    address: {{socket_address: {{address: 127.0.0.1, port_value: {}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: self_inbound_dp_http
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes: [{{match: {{prefix: /}}, direct_response: {{status: 200, body: {{inline_string: hello}}}}}}]
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+)", folder, inbound_port_);
+  }
+
+  std::unique_ptr<RunningKumaDp> Start(std::vector<std::string> more = {}, std::map<std::string, std::string> variables = {}) {
+    std::vector<std::string> args = {"run", "--cp-address", server_->url(), "--binary-path", envoy_,
+                                     "--concurrency", "1", "--dataplane-token", "t.o.k", "--dataplane",
+                                     base::Format("{{type: Dataplane, mesh: m, name: web, networking: {{address: "
+                                                  "127.0.0.1, inbound: [{{port: {}}}]}}}}", inbound_port_)};
+    args.insert(args.end(), more.begin(), more.end());
+    variables.try_emplace("HOME", folder_.path());
+    variables.try_emplace("TMPDIR", folder_.path());
+    return std::make_unique<RunningKumaDp>(args, std::move(variables), folder_ / base::Format("log{}", ++started_));
+  }
+
+  uint16_t ReadinessPort() {
+    std::lock_guard lock(mutex_);
+    const Value* port = request_.Find("readinessPort");
+    return port != nullptr && port->if_int() != nullptr ? static_cast<uint16_t>(*port->if_int()) : 0;
+  }
+  bool WaitReady() {
+    return Eventually([&] { return ReadinessPort() != 0 && GetBody(ReadinessPort(), "/ready") == "200 LIVE"; });
+  }
+  size_t CountOf(std::string_view path) {
+    std::lock_guard lock(mutex_);
+    return static_cast<size_t>(std::ranges::count(paths_, path));
+  }
+
+  std::string envoy_;
+  uint16_t inbound_port_ = 0;
+  TempFolder folder_;
+  int started_ = 0;
+  std::mutex mutex_;
+  std::vector<std::string> paths_;
+  Value request_, drain_;
+  std::optional<net::HttpResponse> refusal_;
+  int drain_status_ = 200;
+  std::string certificate_;
+  net::EventLoops loops_{1, "fake"};
+  std::unique_ptr<net::Server> server_;
+};
+
+TEST_F(EndToEnd, ServesDrainsAndEnds) {
+  StartControlPlane();
+  const auto kuma_dp = Start();
+  ASSERT_TRUE(WaitReady()) << kuma_dp->log();
+  EXPECT_EQ(GetBody(inbound_port_, "/"), "200 hello");
+  EXPECT_EQ(GetBody(ReadinessPort(), "/other").substr(0, 3), "404");
+  EXPECT_EQ(TextOf(request_, "mesh"), "m");
+  EXPECT_EQ(TextOf(request_, "name"), "web");
+  EXPECT_EQ(TextOf(request_, "dataplaneToken"), "t.o.k");
+  EXPECT_THAT(TextOf(request_, "dataplaneResource"), HasSubstr("\"admin\":{\"port\":"));
+  const auto begin = std::chrono::steady_clock::now();
+  kuma_dp->Signal(SIGTERM);
+  EXPECT_EQ(kuma_dp->Wait(seconds(15)), 0) << kuma_dp->log();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(10)) << "the drain time is 30s, but nobody is connected";
+  EXPECT_EQ(drain_, Value(Object{{"mesh", "m"}, {"name", "web"}, {"dataplaneToken", "t.o.k"}}));
+  EXPECT_THAT(kuma_dp->log(), HasSubstr("no inbound connection is left"));
+  EXPECT_THAT(kuma_dp->log(), HasSubstr("starting main dispatch loop")) << "Envoy's own log is forwarded";
+}
+
+TEST_F(EndToEnd, WaitsForOpenConnections) {
+  StartControlPlane();
+  const auto kuma_dp = Start();
+  ASSERT_TRUE(WaitReady()) << kuma_dp->log();
+  const int client = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(inbound_port_);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  std::this_thread::sleep_for(milliseconds(200));
+  kuma_dp->Signal(SIGTERM);
+  EXPECT_EQ(kuma_dp->Wait(seconds(3)), std::nullopt) << kuma_dp->log();
+  EXPECT_EQ(GetBody(ReadinessPort(), "/ready"), "503 TERMINATING");
+  close(client);
+  EXPECT_EQ(kuma_dp->Wait(seconds(5)), 0) << kuma_dp->log();
+}
+
+TEST_F(EndToEnd, DrainsForTheWholeTimeWithoutConfirmation) {
+  drain_status_ = 404;
+  StartControlPlane();
+  const auto kuma_dp = Start({"--drain-time", "3s"});
+  ASSERT_TRUE(WaitReady()) << kuma_dp->log();
+  kuma_dp->Signal(SIGINT);
+  EXPECT_EQ(kuma_dp->Wait(seconds(2)), std::nullopt);
+  EXPECT_EQ(kuma_dp->Wait(seconds(5)), 0);
+  EXPECT_THAT(kuma_dp->log(), HasSubstr("the drain time is over"));
+}
+
+TEST_F(EndToEnd, SecondSignalStopsAtOnce) {
+  drain_status_ = 404;
+  StartControlPlane();
+  const auto kuma_dp = Start();
+  ASSERT_TRUE(WaitReady()) << kuma_dp->log();
+  kuma_dp->Signal(SIGTERM);
+  std::this_thread::sleep_for(milliseconds(500));
+  kuma_dp->Signal(SIGTERM);
+  EXPECT_EQ(kuma_dp->Wait(seconds(5)), 0) << kuma_dp->log();
+}
+
+TEST_F(EndToEnd, FindsTheSelfMadeCertificate) {
+  StartControlPlane(true);
+  const auto kuma_dp = Start({"--cp-address", base::Format("https://localhost:{}", server_->port())},
+                             {{"KUMA_CONTROL_PLANE_RETRY_BACKOFF", "300ms"}});
+  ASSERT_TRUE(Eventually([&] { return kuma_dp->log().find("trying again") != std::string::npos; }));
+  EXPECT_THAT(kuma_dp->log(), testing::AllOf(HasSubstr("--ca-cert-file"), HasSubstr(".kuma/kuma-cp.crt")));
+  // The control plane comes to write it.
+  fs::create_directories(folder_ / ".kuma");
+  ASSERT_TRUE(WriteFile(folder_ / ".kuma/kuma-cp.crt", certificate_).has_value());
+  ASSERT_TRUE(WaitReady()) << kuma_dp->log();
+  EXPECT_EQ(TextOf(request_, "caCert"), certificate_);
+}
+
+TEST_F(EndToEnd, EndsWithTheMessageOfARefusal) {
+  refusal_ = net::HttpResponse{.status = 422, .headers = {}, .body = "authentication failed: wrong kind of token"};
+  StartControlPlane();
+  const auto kuma_dp = Start();
+  EXPECT_EQ(kuma_dp->Wait(seconds(10)), 1);
+  EXPECT_THAT(kuma_dp->log(), testing::AllOf(HasSubstr("wrong kind of token"),
+                                             HasSubstr("kumactl generate dataplane-token --mesh m --name web")));
+  EXPECT_EQ(CountOf("/bootstrap"), 1u);
+}
+
+TEST_F(EndToEnd, EndsWhenAFileIsMissing) {
+  StartControlPlane();
+  const auto kuma_dp = Start({"--ca-cert-file", "/nowhere/ca.crt"});
+  EXPECT_EQ(kuma_dp->Wait(seconds(10)), 1);
+  EXPECT_THAT(kuma_dp->log(), testing::AllOf(HasSubstr("/nowhere/ca.crt"), HasSubstr("--ca-cert-file")));
+}
+
+TEST_F(EndToEnd, RetriesAndSaysWhyOnce) {
+  refusal_ = net::HttpResponse{.status = 404, .headers = {}, .body = "no such dataplane"};
+  StartControlPlane();
+  const auto kuma_dp = Start({}, {{"KUMA_CONTROL_PLANE_RETRY_BACKOFF", "100ms"},
+                                  {"KUMA_CONTROL_PLANE_RETRY_MAX_DURATION", "1s"}});
+  EXPECT_EQ(kuma_dp->Wait(seconds(10)), 1);
+  EXPECT_GE(CountOf("/bootstrap"), 3u);
+  const std::string log = kuma_dp->log();
+  EXPECT_EQ(log.find("trying again"), log.rfind("trying again")) << log;
+  EXPECT_THAT(log, HasSubstr("within 1s: no such dataplane (404)"));
+}
+
+TEST_F(EndToEnd, EndsWithEnvoyAndTheOtherWayRound) {
+  StartControlPlane();
+  auto kuma_dp = Start();
+  ASSERT_TRUE(WaitReady()) << kuma_dp->log();
+  kill(kuma_dp->EnvoyPid(), SIGKILL);
+  EXPECT_EQ(kuma_dp->Wait(seconds(5)), 128 + SIGKILL);
+
+  kuma_dp = Start();
+  ASSERT_TRUE(WaitReady()) << kuma_dp->log();
+  const pid_t envoy = kuma_dp->EnvoyPid();
+  ASSERT_GT(envoy, 0);
+  kuma_dp->Signal(SIGKILL);
+  EXPECT_EQ(kuma_dp->Wait(seconds(5)), 128 + SIGKILL);
+  EXPECT_TRUE(Eventually([&] { return GetBody(inbound_port_, "/").find("200") == std::string::npos; }));
+}
+
+TEST_F(EndToEnd, TwoOnOneHostDoNotCollide) {
+  StartControlPlane();
+  const auto first = Start();
+  ASSERT_TRUE(WaitReady()) << first->log();
+  const uint16_t first_port = ReadinessPort();
+  inbound_port_ = FindFreePort("127.0.0.1", {});
+  const auto second = Start();
+  ASSERT_TRUE(Eventually([&] { return ReadinessPort() != first_port; })) << second->log();
+  ASSERT_TRUE(WaitReady()) << second->log();
+  EXPECT_EQ(GetBody(first_port, "/ready"), "200 LIVE");
+}
+
+}  // namespace
+}  // namespace kuma::dp
