@@ -27,7 +27,8 @@ base::Result<std::vector<Document>> ReadResources(Invocation& invocation, const 
   bool faults = false;
   for (size_t i = 0; i < texts.size(); ++i) {
     // Without variables braces stay: access log formats and patches use them too.
-    if (!options.variables.empty()) texts[i] = FillPlaceholders(texts[i], options.variables, missing);
+    if (!options.variables.empty())
+      texts[i] = FillPlaceholders(texts[i], options.variables, missing);
     auto document = ParseDocument(texts[i]);
     if (document.has_value()) {
       documents.push_back(*std::move(document));
@@ -55,8 +56,8 @@ void PrintWarnings(const Reply& reply, std::ostream& err) {
 
 base::Status Write(Invocation& invocation, const Document& document) {
   TRY_ASSIGN(ControlPlane * server, invocation.Server());
-  const std::string who = base::Format("resource type=\"{}\" mesh=\"{}\" name=\"{}\"", document.kind->kind,
-                                       document.mesh, document.name);
+  const std::string who = base::Format("resource type=\"{}\" mesh=\"{}\" name=\"{}\"",
+                                       document.kind->kind, document.mesh, document.name);
   auto reply = server->Call("PUT", PathOf(*document.kind, document.mesh, document.name),
                             model::ToJson(document.content));
   if (!reply.has_value()) return std::move(reply).error().Context(who + ": failed server side");
@@ -109,12 +110,17 @@ void AddApply(Invocation& invocation, Command& root) {
        .aliases = {},
        .arguments = "",
        .help = "Create or modify Kuma resources",
-       .flags = {{.name = "dry-run", .help = "Resolve variable and prints result out without actual applying",
+       .flags = {{.name = "dry-run",
+                  .help = "Resolve variable and prints result out without actual applying",
                   .target = &options->dry_run},
-                 {.name = "file", .letter = 'f', .help = "Path to file, directory or URL to apply. Pass `-` to read "
-                                                         "from stdin",
+                 {.name = "file",
+                  .letter = 'f',
+                  .help = "Path to file, directory or URL to apply. Pass `-` to read "
+                          "from stdin",
                   .target = &options->file},
-                 {.name = "var", .letter = 'v', .help = "Variable to replace in configuration",
+                 {.name = "var",
+                  .letter = 'v',
+                  .help = "Variable to replace in configuration",
                   .target = &options->variables}},
        .children = {},
        .run = [&invocation, options](const Strings&) { return Apply(invocation, *options); }});

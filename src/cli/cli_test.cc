@@ -1,4 +1,5 @@
-// kumactl against a control plane that stores resources and knows nothing else, and the golden cases.
+// kumactl against a control plane that stores resources and knows nothing else, and the golden
+// cases.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -52,10 +53,11 @@ class FakeControlPlane {
  public:
   FakeControlPlane() {
     net::ServerOptions options;
-    auto started = net::Server::Start(loops_, options, [this](net::HttpRequest request, net::HttpResponder responder) {
-      std::lock_guard lock(mutex_);
-      responder.Send(Answer(request));
-    });
+    auto started = net::Server::Start(
+        loops_, options, [this](net::HttpRequest request, net::HttpResponder responder) {
+          std::lock_guard lock(mutex_);
+          responder.Send(Answer(request));
+        });
     server_ = std::move(*started);
   }
   std::string url() const { return server_->url(); }
@@ -100,7 +102,8 @@ class FakeControlPlane {
  private:
   using Key = std::array<std::string, 3>;  // plural, mesh, name
 
-  void Store(std::string_view plural, const std::string& mesh, const std::string& name, const Value& content) {
+  void Store(std::string_view plural, const std::string& mesh, const std::string& name,
+             const Value& content) {
     Object stored{{"type", TextOf(content, "type")}};
     if (!mesh.empty()) stored.Set("mesh", mesh);
     stored.Set("name", name);
@@ -132,7 +135,9 @@ class FakeControlPlane {
       return {.status = is_new ? 201 : 200, .headers = {}, .body = "{}"};
     }
     if (found == resources_.end()) {
-      return {.status = 404, .headers = {}, .body = R"({"title": "Could not retrieve", "detail": "Not found"})"};
+      return {.status = 404,
+              .headers = {},
+              .body = R"({"title": "Could not retrieve", "detail": "Not found"})"};
     }
     if (request.method == "DELETE") {
       resources_.erase(found);
@@ -141,7 +146,8 @@ class FakeControlPlane {
     return {.status = 200, .headers = {}, .body = model::ToJson(found->second, 1)};
   }
 
-  net::HttpResponse List(const net::HttpRequest& request, const std::string& plural, const std::string& mesh) {
+  net::HttpResponse List(const net::HttpRequest& request, const std::string& plural,
+                         const std::string& mesh) {
     Array items;
     for (const auto& [key, value] : resources_) {
       if (key[0] == plural && key[1] == mesh) items.push_back(value);
@@ -153,8 +159,10 @@ class FakeControlPlane {
       items.resize(std::stoul(*size));
       next = base::Format("http://{}{}?offset={}&size={}", authority(), request.path, *size, *size);
     }
-    return {.status = 200, .headers = {},
-            .body = model::ToJson(Object{{"total", total}, {"items", std::move(items)}, {"next", next}}, 1)};
+    return {.status = 200,
+            .headers = {},
+            .body = model::ToJson(
+                Object{{"total", total}, {"items", std::move(items)}, {"next", next}}, 1)};
   }
 
   net::EventLoops loops_{1, "fake"};
@@ -162,7 +170,8 @@ class FakeControlPlane {
   std::map<Key, Value> resources_;
   std::optional<net::HttpResponse> next_;
   net::HttpRequest last_;
-  std::string index_ = R"({"product": "Kuma", "version": "3.0.0", "hostname": "h", "instanceId": "i"})";
+  std::string index_ =
+      R"({"product": "Kuma", "version": "3.0.0", "hostname": "h", "instanceId": "i"})";
   std::unique_ptr<net::Server> server_;
 };
 
@@ -193,9 +202,11 @@ class Kumactl : public testing::Test {
   }
   // With a configuration that points to the fake control plane.
   Outcome CallServer(std::vector<std::string> args, const std::string& input = "") {
-    WriteFile(home_ + "/server.yaml", base::Format(
-        "currentContext: t\ncontexts: [{{name: t, controlPlane: t}}]\n"
-        "controlPlanes: [{{name: t, coordinates: {{apiServer: {{url: '{}'}}}}}}]\n", server_.url()));
+    WriteFile(
+        home_ + "/server.yaml",
+        base::Format("currentContext: t\ncontexts: [{{name: t, controlPlane: t}}]\n"
+                     "controlPlanes: [{{name: t, coordinates: {{apiServer: {{url: '{}'}}}}}}]\n",
+                     server_.url()));
     args.insert(args.begin(), {"--config-file", home_ + "/server.yaml"});
     return Call(std::move(args), input);
   }
@@ -213,7 +224,8 @@ class Kumactl : public testing::Test {
 };
 
 TEST_F(Kumactl, AppliesAndReports) {
-  const std::string input = "type: Mesh\nname: m1\n---\ntype: MeshTimeout\nmesh: m1\nname: t\nspec: {}\n";
+  const std::string input =
+      "type: Mesh\nname: m1\n---\ntype: MeshTimeout\nmesh: m1\nname: t\nspec: {}\n";
   const Outcome first = CallServer({"apply", "-f", "-"}, input);
   EXPECT_EQ(first.code, 0);
   EXPECT_EQ(first.out,
@@ -225,7 +237,8 @@ TEST_F(Kumactl, AppliesAndReports) {
 
 TEST_F(Kumactl, FillsVariables) {
   const std::string input = "type: Mesh\nname: {{ name }}\n";
-  const Outcome outcome = CallServer({"apply", "-f", "-", "--var", "name=m2", "-v", "other=x,third=y"}, input);
+  const Outcome outcome =
+      CallServer({"apply", "-f", "-", "--var", "name=m2", "-v", "other=x,third=y"}, input);
   EXPECT_EQ(outcome.out, "resource type=\"Mesh\" mesh=\"\" name=\"m2\" Created\n");
   const Outcome dry = CallServer({"apply", "--dry-run", "-f", "-", "-v", "name=m3"}, input);
   EXPECT_EQ(dry.out, "name: m3\ntype: Mesh\n");
@@ -233,17 +246,20 @@ TEST_F(Kumactl, FillsVariables) {
 }
 
 TEST_F(Kumactl, ChecksWithoutAServer) {
-  const Outcome outcome = Call({"--no-config", "apply", "--dry-run", "-f", "-"},
-                               "type: Dataplane\nmesh: default\nname: x\nnetworking: {adress: 1.1.1.1}\n");
+  const Outcome outcome =
+      Call({"--no-config", "apply", "--dry-run", "-f", "-"},
+           "type: Dataplane\nmesh: default\nname: x\nnetworking: {adress: 1.1.1.1}\n");
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.err, HasSubstr("Warning: Dataplane \"x\": unknown field networking.adress\n"));
+  EXPECT_THAT(outcome.err,
+              HasSubstr("Warning: Dataplane \"x\": unknown field networking.adress\n"));
   EXPECT_THAT(outcome.err, HasSubstr("Dataplane \"x\": networking.address: "));
   EXPECT_THAT(outcome.err, HasSubstr("Error: failed to validate some resources\n"));
 }
 
 TEST(Kinds, AgreeWithTheSchemas) {
   std::vector<const model::ResourceType*> types = resources::AllResourceTypes();
-  types.insert(types.end(), policies::AllPolicySchemas().begin(), policies::AllPolicySchemas().end());
+  types.insert(types.end(), policies::AllPolicySchemas().begin(),
+               policies::AllPolicySchemas().end());
   for (const model::ResourceType* type : types) {
     if (type->plural.empty() || type->read_only || type->singular.empty()) continue;
     const Kind* kind = FindKind(type->kind);
@@ -263,7 +279,8 @@ TEST_F(Kumactl, AppliesFolders) {
             "resource type=\"Mesh\" mesh=\"\" name=\"a\" Created\n"
             "resource type=\"Mesh\" mesh=\"\" name=\"b\" Created\n");
   EXPECT_EQ(CallServer({"apply", "-f", home_ + "/none.yaml"}).err,
-            base::Format("Error: error while reading provided file: open {}/none.yaml: No such file or directory\n",
+            base::Format("Error: error while reading provided file: open {}/none.yaml: No such "
+                         "file or directory\n",
                          home_));
 }
 
@@ -274,13 +291,15 @@ TEST_F(Kumactl, AppliesUrls) {
 }
 
 TEST_F(Kumactl, PrintsViolationsAndHints) {
-  server_.AnswerNext(400, R"({"title": "Could not process a resource", "detail": "Resource is not valid",
+  server_.AnswerNext(400,
+                     R"({"title": "Could not process a resource", "detail": "Resource is not valid",
       "invalid_parameters": [{"field": "spec.a", "reason": "must be set", "hint": "name a port"},
                              {"field": "spec.b", "reason": "must not be defined"}]})");
   const Outcome outcome = CallServer({"apply", "-f", "-"}, "type: Mesh\nname: m\n");
   EXPECT_EQ(outcome.code, 1);
   EXPECT_EQ(outcome.err,
-            "Error: resource type=\"Mesh\" mesh=\"\" name=\"m\": failed server side: Could not process a resource "
+            "Error: resource type=\"Mesh\" mesh=\"\" name=\"m\": failed server side: Could not "
+            "process a resource "
             "(Resource is not valid);spec.a=must be set ;spec.b=must not be defined \n"
             "  hint: spec.a: name a port\n");
 }
@@ -296,22 +315,28 @@ TEST_F(Kumactl, PrintsWarnings) {
 TEST_F(Kumactl, RefusesIncompleteMetadata) {
   const Outcome outcome = CallServer({"apply", "-f", "-"}, "type: MeshTimeout\nname: t\n");
   EXPECT_EQ(outcome.err,
-            "resource[0]: failed to read meta: mesh: cannot be empty\nError: failed to validate some resources\n");
+            "resource[0]: failed to read meta: mesh: cannot be empty\nError: failed to validate "
+            "some resources\n");
 }
 
 TEST_F(Kumactl, Gets) {
   CallServer({"apply", "-f", "-"},
-             "type: Dataplane\nmesh: default\nname: dp\nlabels: {z: '1', a: b}\nnetworking: {address: 1.2.3.4}\n");
-  EXPECT_EQ(CallServer({"get", "dataplanes"}).out,
-            "MESH      NAME   TAGS      ADDRESS   AGE\ndefault   dp     a=b z=1   1.2.3.4   292y\n");
-  EXPECT_EQ(base::ReplaceAll(CallServer({"get", "dataplane", "dp", "-oyaml", "-m", "default"}).out, "'", "\""),
-            "creationTime: \"0001-01-01T00:00:00Z\"\nlabels:\n  a: b\n  z: \"1\"\nmesh: default\n"
-            "modificationTime: \"0001-01-01T00:00:00Z\"\nname: dp\nnetworking:\n  address: 1.2.3.4\n"
-            "type: Dataplane\n");
+             "type: Dataplane\nmesh: default\nname: dp\nlabels: {z: '1', a: b}\nnetworking: "
+             "{address: 1.2.3.4}\n");
+  EXPECT_EQ(
+      CallServer({"get", "dataplanes"}).out,
+      "MESH      NAME   TAGS      ADDRESS   AGE\ndefault   dp     a=b z=1   1.2.3.4   292y\n");
+  EXPECT_EQ(
+      base::ReplaceAll(CallServer({"get", "dataplane", "dp", "-oyaml", "-m", "default"}).out, "'",
+                       "\""),
+      "creationTime: \"0001-01-01T00:00:00Z\"\nlabels:\n  a: b\n  z: \"1\"\nmesh: default\n"
+      "modificationTime: \"0001-01-01T00:00:00Z\"\nname: dp\nnetworking:\n  address: 1.2.3.4\n"
+      "type: Dataplane\n");
   const Outcome absent = CallServer({"get", "dataplane", "other"});
   EXPECT_EQ(absent.err, "Error: No resources found\n");
   EXPECT_EQ(absent.code, 1);
-  EXPECT_EQ(CallServer({"get", "meshes", "-o", "xml"}).err, "Error: unknown output format \"xml\"\n");
+  EXPECT_EQ(CallServer({"get", "meshes", "-o", "xml"}).err,
+            "Error: unknown output format \"xml\"\n");
   EXPECT_EQ(CallServer({"get", "global-secrets"}).out, "NAME   AGE\n");
 }
 
@@ -323,23 +348,29 @@ TEST_F(Kumactl, PassesSizeAndOffset) {
 TEST_F(Kumactl, Deletes) {
   CallServer({"apply", "-f", "-"}, "type: Mesh\nname: version\n");
   EXPECT_EQ(CallServer({"delete", "mesh", "version"}).out, "deleted Mesh \"version\"\n");
-  EXPECT_EQ(CallServer({"delete", "mesh", "version"}).err, "Error: there is no Mesh with name \"version\"\n");
-  EXPECT_THAT(CallServer({"delete", "thing", "x"}).err, StartsWith("Error: unknown TYPE: thing. Allowed values: "));
+  EXPECT_EQ(CallServer({"delete", "mesh", "version"}).err,
+            "Error: there is no Mesh with name \"version\"\n");
+  EXPECT_THAT(CallServer({"delete", "thing", "x"}).err,
+              StartsWith("Error: unknown TYPE: thing. Allowed values: "));
 }
 
 TEST_F(Kumactl, GeneratesTokens) {
   server_.AnswerNext(200, "a.b.c");
-  const Outcome outcome =
-      CallServer({"generate", "dataplane-token", "--name", "web", "--mesh", "m", "--tag", "app=web,app2=x,y",
-                  "--workload=w", "--proxy-type", "dataplane", "--valid-for", "24h"});
+  const Outcome outcome = CallServer({"generate", "dataplane-token", "--name", "web", "--mesh", "m",
+                                      "--tag", "app=web,app2=x,y", "--workload=w", "--proxy-type",
+                                      "dataplane", "--valid-for", "24h"});
   EXPECT_EQ(outcome.out, "a.b.c");
   EXPECT_EQ(server_.last().path, "/tokens/dataplane");
   EXPECT_EQ(*model::ParseJson(server_.last().body),
-            Value(Object{{"name", "web"}, {"mesh", "m"}, {"type", "dataplane"}, {"workload", "w"},
+            Value(Object{{"name", "web"},
+                         {"mesh", "m"},
+                         {"type", "dataplane"},
+                         {"workload", "w"},
                          {"validFor", "24h"},
                          {"tags", Object{{"app", Array{"web"}}, {"app2", Array{"x", "y"}}}}}));
   server_.AnswerNext(200, "u");
-  CallServer({"generate", "user-token", "--name", "joe", "--group", "a,b", "--group", "c", "--valid-for", "1h"});
+  CallServer({"generate", "user-token", "--name", "joe", "--group", "a,b", "--group", "c",
+              "--valid-for", "1h"});
   EXPECT_EQ(*model::ParseJson(server_.last().body),
             Value(Object{{"name", "joe"}, {"groups", Array{"a", "b", "c"}}, {"validFor", "1h"}}));
   server_.AnswerNext(403, R"({"title": "Access Denied", "detail": "no"})");
@@ -350,8 +381,8 @@ TEST_F(Kumactl, GeneratesTokens) {
 }
 
 TEST_F(Kumactl, SendsHeadersAndToken) {
-  Call({"config", "control-planes", "add", "--name", "x", "--address", server_.url(), "--headers", "x-a=1",
-        "--auth-type", "tokens", "--auth-conf", "token=secret"});
+  Call({"config", "control-planes", "add", "--name", "x", "--address", server_.url(), "--headers",
+        "x-a=1", "--auth-type", "tokens", "--auth-conf", "token=secret"});
   EXPECT_EQ(Call({"get", "zones"}).err, "");
   EXPECT_EQ(server_.last().headers.Get("authorization"), "Bearer secret");
   EXPECT_EQ(server_.last().headers.Get("x-a"), "1");
@@ -360,18 +391,23 @@ TEST_F(Kumactl, SendsHeadersAndToken) {
 TEST_F(Kumactl, WarnsAboutVersions) {
   server_.SetIndex(R"({"product": "Kuma", "version": "2.9.0"})");
   EXPECT_EQ(CallServer({"get", "zones"}).err,
-            "WARNING: You are using kumactl version 3.0.0 for Kuma, but the server returned version: Kuma 2.9.0\n");
+            "WARNING: You are using kumactl version 3.0.0 for Kuma, but the server returned "
+            "version: Kuma 2.9.0\n");
   EXPECT_EQ(CallServer({"version"}).out, "Client: Kuma 3.0.0\nServer: Kuma 2.9.0\n");
   EXPECT_THAT(CallServer({"version", "-a"}).out, HasSubstr("Git Tag:"));
 }
 
 TEST_F(Kumactl, ReportsAnUnreachableServer) {
-  Call({"config", "control-planes", "add", "--name", "x", "--address", "http://127.0.0.1:1", "--skip-check"});
+  Call({"config", "control-planes", "add", "--name", "x", "--address", "http://127.0.0.1:1",
+        "--skip-check"});
   const Outcome outcome = Call({"get", "meshes"});
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.err, StartsWith("WARNING: Unable to confirm the server supports this kumactl version\nError: "));
+  EXPECT_THAT(
+      outcome.err,
+      StartsWith("WARNING: Unable to confirm the server supports this kumactl version\nError: "));
   EXPECT_THAT(outcome.err, HasSubstr("127.0.0.1:1"));
-  const Outcome add = Call({"config", "control-planes", "add", "--name", "y", "--address", "http://127.0.0.1:1"});
+  const Outcome add =
+      Call({"config", "control-planes", "add", "--name", "y", "--address", "http://127.0.0.1:1"});
   EXPECT_EQ(add.code, 1);
   EXPECT_THAT(add.err, StartsWith("Error: could not connect to the Control Plane API Server"));
 }
@@ -392,14 +428,17 @@ TEST_F(Kumactl, ReportsWrongUse) {
   const Outcome flag = Call({"get", "meshes", "--nope"});
   EXPECT_EQ(flag.code, 1);
   EXPECT_EQ(flag.out, "");
-  EXPECT_THAT(flag.err, StartsWith("Error: unknown flag: --nope\nUsage:\n  kumactl get meshes [flags]\n"));
+  EXPECT_THAT(flag.err,
+              StartsWith("Error: unknown flag: --nope\nUsage:\n  kumactl get meshes [flags]\n"));
   EXPECT_THAT(Call({"get", "mesh"}).err, StartsWith("Error: accepts 1 arg(s), received 0\nUsage:"));
-  EXPECT_THAT(Call({"config", "view", "x"}).err, StartsWith("Error: unknown command \"x\" for \"kumactl config view\"\n"));
+  EXPECT_THAT(Call({"config", "view", "x"}).err,
+              StartsWith("Error: unknown command \"x\" for \"kumactl config view\"\n"));
   EXPECT_THAT(Call({"nope"}).err, StartsWith("Error: unknown command \"nope\" for \"kumactl\"\n"));
   EXPECT_THAT(Call({"config", "control-planes", "add", "--name", "x"}).err,
               StartsWith("Error: required flag(s) \"address\" not set\n"));
   EXPECT_THAT(Call({"apply", "-f"}).err, StartsWith("Error: flag needs an argument"));
-  EXPECT_THAT(Call({"get", "meshes", "--size", "x"}).err, StartsWith("Error: invalid argument \"x\" for \"--size\""));
+  EXPECT_THAT(Call({"get", "meshes", "--size", "x"}).err,
+              StartsWith("Error: invalid argument \"x\" for \"--size\""));
   const Outcome group = Call({"get", "foo"});
   EXPECT_EQ(group.code, 0);
   EXPECT_THAT(group.out, HasSubstr("meshtimeouts"));
@@ -428,7 +467,8 @@ TEST(Documents, Splits) {
 
 TEST(Documents, FillsPlaceholders) {
   std::vector<std::string> missing;
-  EXPECT_EQ(FillPlaceholders("{{a}} {{{ b }}} {{! c }}{{ d }}.{{", {{"a", "1"}, {"b", "<&>"}, {"a", "2"}}, missing),
+  EXPECT_EQ(FillPlaceholders("{{a}} {{{ b }}} {{! c }}{{ d }}.{{",
+                             {{"a", "1"}, {"b", "<&>"}, {"a", "2"}}, missing),
             "2 <&> .{{");
   EXPECT_EQ(missing, std::vector<std::string>{"d"});
 }
@@ -440,9 +480,13 @@ class Conformance : public Kumactl {
   bool Find(std::string_view suite) {
     const char* root = std::getenv("KUMA_CONFORMANCE_DIR");
     const char* source = std::getenv("KUMA_SOURCE_DIR");
-    folder_ = root != nullptr ? fs::path(root)
-                              : fs::path(source != nullptr ? source : ".") / "../shared/conformance";
-    if (!fs::exists(folder_ / "golden" / suite)) folder_ = folder_ / suite; else folder_ = folder_ / "golden" / suite;
+    folder_ = root != nullptr
+                  ? fs::path(root)
+                  : fs::path(source != nullptr ? source : ".") / "../shared/conformance";
+    if (!fs::exists(folder_ / "golden" / suite))
+      folder_ = folder_ / suite;
+    else
+      folder_ = folder_ / "golden" / suite;
     if (fs::exists(folder_)) return true;
     std::fprintf(stderr, "SKIPPED: no conformance cases at %s\n", folder_.c_str());
     return false;
@@ -481,14 +525,16 @@ TEST_F(Conformance, Config) {
     if (!cases.has_value()) continue;
     for (const Value& item : *cases->if_array()) {
       const std::string golden = TextOf(item, "goldenFile");
-      fs::copy_file(folder_ / TextOf(item, "configFile"), home_ + "/config", fs::copy_options::overwrite_existing);
-      std::vector<std::string> args = {"--config-file", home_ + "/config", "config", "control-planes", action};
+      fs::copy_file(folder_ / TextOf(item, "configFile"), home_ + "/config",
+                    fs::copy_options::overwrite_existing);
+      std::vector<std::string> args = {"--config-file", home_ + "/config", "config",
+                                       "control-planes", action};
       // The cases speak of one control plane.
       args.insert(args.end(), {"--name", "example"});
       if (action == "add") {
-        args.insert(args.end(), {"--address", "http://placeholder-address", "--ca-cert-file", "/tmp/ca-cert.pem",
-                                 "--client-cert-file", "/tmp/client.cert.pem", "--client-key-file",
-                                 "/tmp/client.key.pem", "--skip-check"});
+        args.insert(args.end(), {"--address", "http://placeholder-address", "--ca-cert-file",
+                                 "/tmp/ca-cert.pem", "--client-cert-file", "/tmp/client.cert.pem",
+                                 "--client-key-file", "/tmp/client.key.pem", "--skip-check"});
         const Value* overwrite = item.Find("overwrite");
         if (overwrite != nullptr && overwrite->if_bool() != nullptr && *overwrite->if_bool()) {
           args.emplace_back("--overwrite");
@@ -504,10 +550,12 @@ TEST_F(Conformance, Config) {
       Check(golden, Canonical(Read(home_ + "/config")), Canonical(Read(folder_ / golden)));
     }
   }
-  for (const auto& [name, ending] : {std::pair{"view", "yaml"}, std::pair{"control-planes-list", "txt"}}) {
+  for (const auto& [name, ending] :
+       {std::pair{"view", "yaml"}, std::pair{"control-planes-list", "txt"}}) {
     const std::string stem = base::Format("config-{}", name);
     if (!fs::exists(folder_ / (stem + ".config.yaml"))) continue;
-    fs::copy_file(folder_ / (stem + ".config.yaml"), home_ + "/config", fs::copy_options::overwrite_existing);
+    fs::copy_file(folder_ / (stem + ".config.yaml"), home_ + "/config",
+                  fs::copy_options::overwrite_existing);
     std::vector<std::string> args = {"--config-file", home_ + "/config", "config"};
     if (std::string(name) == "view") {
       args.emplace_back("view");
@@ -523,12 +571,16 @@ TEST_F(Conformance, Config) {
 TEST_F(Conformance, Apply) {
   if (!Find("kumactl-apply")) GTEST_SKIP();
   for (const fs::path& input : FilesEndingIn(folder_, ".input.yaml")) {
-    const std::string stem = input.filename().string().substr(0, input.filename().string().size() - 11);
+    const std::string stem =
+        input.filename().string().substr(0, input.filename().string().size() - 11);
     FakeControlPlane fresh;
-    WriteFile(home_ + "/c.yaml", base::Format(
-        "currentContext: t\ncontexts: [{{name: t, controlPlane: t}}]\n"
-        "controlPlanes: [{{name: t, coordinates: {{apiServer: {{url: '{}'}}}}}}]\n", fresh.url()));
-    const Outcome outcome = Call({"--config-file", home_ + "/c.yaml", "apply", "-f", input.string()});
+    WriteFile(
+        home_ + "/c.yaml",
+        base::Format("currentContext: t\ncontexts: [{{name: t, controlPlane: t}}]\n"
+                     "controlPlanes: [{{name: t, coordinates: {{apiServer: {{url: '{}'}}}}}}]\n",
+                     fresh.url()));
+    const Outcome outcome =
+        Call({"--config-file", home_ + "/c.yaml", "apply", "-f", input.string()});
     const auto want = [&](const std::string& ending) {
       return std::string(base::Trim(Read(folder_ / (stem + ".golden." + ending))));
     };
@@ -556,7 +608,8 @@ TEST_F(Conformance, Get) {
       const std::string ending = format == "table" ? "txt" : format;
       const std::string want = Read(folder_ / "list" / ("get-" + type + ".golden." + ending));
       // Which quotes YAML uses is not compared.
-      Check("list " + type + " " + format, base::ReplaceAll(std::string(base::Trim(outcome.out)), "'", "\""),
+      Check("list " + type + " " + format,
+            base::ReplaceAll(std::string(base::Trim(outcome.out)), "'", "\""),
             base::ReplaceAll(std::string(base::Trim(want)), "'", "\""));
     }
     auto page = *model::ParseJson(json);
@@ -565,7 +618,8 @@ TEST_F(Conformance, Get) {
     server_.AnswerNext(200, model::ToJson(page));
     const Outcome outcome = CallServer({"get", type, "-otable", "--size", "1"});
     Check("page " + type, std::string(base::Trim(outcome.out)),
-          std::string(base::Trim(Read(folder_ / "list" / ("get-" + type + ".pagination.golden.txt")))));
+          std::string(
+              base::Trim(Read(folder_ / "list" / ("get-" + type + ".pagination.golden.txt")))));
   }
   for (const fs::path& input : FilesEndingIn(folder_ / "get", ".golden.json")) {
     const std::string name = input.filename().string();
@@ -574,11 +628,13 @@ TEST_F(Conformance, Get) {
     for (const std::string format : {"table", "json", "yaml"}) {
       server_.AnswerNext(200, json);
       const Outcome outcome = CallServer({"get", type, "x", "-o" + format});
-      const std::string want = Read(folder_ / "get" / ("get-" + type + ".golden." + (format == "table" ? "txt" : format)));
+      const std::string want = Read(
+          folder_ / "get" / ("get-" + type + ".golden." + (format == "table" ? "txt" : format)));
       if (format == "yaml") {
         Check("get " + type + " yaml", Canonical(outcome.out), Canonical(want));
       } else {
-        Check("get " + type + " " + format, std::string(base::Trim(outcome.out)), std::string(base::Trim(want)));
+        Check("get " + type + " " + format, std::string(base::Trim(outcome.out)),
+              std::string(base::Trim(want)));
       }
     }
   }
@@ -596,13 +652,16 @@ TEST_F(Conformance, Output) {
   };
   table("empty", {});
   table("header", {.headers = {"MESH", "NAME"}, .rows = {}, .footer = ""});
-  table("header-and-1-row", {.headers = {"MESH", "NAME"}, .rows = {{"default", "example"}}, .footer = ""});
-  for (const auto& [format, ending] : {std::pair{OutputFormat::kJson, "json"}, std::pair{OutputFormat::kYaml, "yaml"}}) {
+  table("header-and-1-row",
+        {.headers = {"MESH", "NAME"}, .rows = {{"default", "example"}}, .footer = ""});
+  for (const auto& [format, ending] :
+       {std::pair{OutputFormat::kJson, "json"}, std::pair{OutputFormat::kYaml, "yaml"}}) {
     const fs::path file = folder_ / ending / "testdata" / (std::string("nil.golden.") + ending);
     if (!fs::exists(file)) continue;
     std::ostringstream out;
     PrintValue(Value(), format, out);
-    Check(std::string("nil ") + ending, std::string(base::Trim(out.str())), std::string(base::Trim(Read(file))));
+    Check(std::string("nil ") + ending, std::string(base::Trim(out.str())),
+          std::string(base::Trim(Read(file))));
   }
   Report("kumactl-output");
 }

@@ -16,7 +16,8 @@ using Path = std::vector<const Command*>;  // from the root to the command
 
 const Command* FindChild(const Command& group, const std::string& name) {
   for (const Command& child : group.children) {
-    if (child.name == name || std::ranges::find(child.aliases, name) != child.aliases.end()) return &child;
+    if (child.name == name || std::ranges::find(child.aliases, name) != child.aliases.end())
+      return &child;
   }
   return nullptr;
 }
@@ -109,7 +110,8 @@ void PrintUsage(const Path& path, std::ostream& out) {
     size_t width = 11;
     for (const Command& child : command.children) width = std::max(width, child.name.size());
     for (const Command& child : command.children) {
-      out << "  " << child.name << std::string(width - child.name.size() + 1, ' ') << child.help << "\n";
+      out << "  " << child.name << std::string(width - child.name.size() + 1, ' ') << child.help
+          << "\n";
     }
   } else {
     if (!command.arguments.empty()) out << " " << command.arguments;
@@ -181,7 +183,9 @@ std::optional<std::string> Store(const Flag& flag, const Strings& given) {
     }
   };
   auto error = std::visit(Visitor{given}, flag.target);
-  if (error) return base::Format("invalid argument \"{}\" for \"--{}\" flag: {}", given.back(), flag.name, *error);
+  if (error)
+    return base::Format("invalid argument \"{}\" for \"--{}\" flag: {}", given.back(), flag.name,
+                        *error);
   return std::nullopt;
 }
 
@@ -210,7 +214,8 @@ Parsed ParseFlags(const Path& path, Strings words) {
         app.add_flag(names, **boolean)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
         seen.push_back({&flag, nullptr});
       } else {
-        seen.push_back({&flag, app.add_option(names)->expected(1)->take_all()->allow_extra_args(false)});
+        seen.push_back(
+            {&flag, app.add_option(names)->expected(1)->take_all()->allow_extra_args(false)});
       }
     }
   }
@@ -228,8 +233,9 @@ Parsed ParseFlags(const Path& path, Strings words) {
   }
   for (const std::string& word : app.remaining()) {
     if (IsFlag(word) && !wants_all_words) {
-      parsed.error = word[1] == '-' ? base::Format("unknown flag: {}", base::Split(word, '=').front())
-                                    : base::Format("unknown shorthand flag: '{}' in {}", word[1], word);
+      parsed.error = word[1] == '-'
+                         ? base::Format("unknown flag: {}", base::Split(word, '=').front())
+                         : base::Format("unknown shorthand flag: '{}' in {}", word[1], word);
       return parsed;
     }
     if (word != "--") parsed.arguments.push_back(word);

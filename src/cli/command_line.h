@@ -1,7 +1,7 @@
 #pragma once
 
-// A tree of commands with flags, spoken as Kuma's tools speak it: flags before or after the command and its
-// arguments, flags of a group valid for its commands, the same error texts and exit codes.
+// A tree of commands with flags, spoken as Kuma's tools speak it: flags before or after the command
+// and its arguments, flags of a group valid for its commands, the same error texts and exit codes.
 
 #include <cstdint>
 #include <functional>
@@ -15,16 +15,17 @@
 
 namespace kuma::cli {
 
-using StringMap = std::vector<std::pair<std::string, std::string>>;  // in the order given; later ones win
+using StringMap =
+    std::vector<std::pair<std::string, std::string>>;  // in the order given; later ones win
 using Strings = std::vector<std::string>;
 
-// One flag. The target holds the default before the command line is read, and outlives it. Several values of a
-// map ("a=b,c=d") or list ("a,b") may stand in one flag, and the flag may be repeated.
+// One flag. The target holds the default before the command line is read, and outlives it. Several
+// values of a map ("a=b,c=d") or list ("a,b") may stand in one flag, and the flag may be repeated.
 struct Flag {
   using Target = std::variant<std::string*, bool*, int64_t*, StringMap*, Strings*>;
 
-  std::string name;    // "file": --file
-  char letter = 0;     // 'f': -f
+  std::string name;  // "file": --file
+  char letter = 0;   // 'f': -f
   std::string help;
   Target target;
   bool required = false;
@@ -34,15 +35,15 @@ struct Flag {
 struct Command {
   std::string name;
   std::vector<std::string> aliases;
-  std::string arguments;             // "TYPE NAME": shown in the usage line, counted and required
+  std::string arguments;  // "TYPE NAME": shown in the usage line, counted and required
   std::string help;
-  std::vector<Flag> flags;           // of the command and everything below it
+  std::vector<Flag> flags;  // of the command and everything below it
   std::vector<Command> children;
   std::function<base::Status(const Strings& arguments)> run;
 };
 
-// Finds the command, reads its flags, runs it. Prints help to `out`; "Error: ..." and, for a wrong use, the usage
-// text to `err`. Returns the exit code.
+// Finds the command, reads its flags, runs it. Prints help to `out`; "Error: ..." and, for a wrong
+// use, the usage text to `err`. Returns the exit code.
 int RunCommandLine(const Command& root, const Strings& args, std::ostream& out, std::ostream& err);
 
 }  // namespace kuma::cli

@@ -13,8 +13,8 @@
 
 namespace kuma::cli {
 
-// One call of kumactl: the global flags, and what the commands share. Confined to one thread; outlives the
-// command tree that refers to it.
+// One call of kumactl: the global flags, and what the commands share. Confined to one thread;
+// outlives the command tree that refers to it.
 class Invocation {
  public:
   explicit Invocation(Environment& environment) : environment_(environment) {}

@@ -61,7 +61,8 @@ ApiServer ReadApiServer(const Value& object) {
   for (const Value& header : List(object, "headers")) {
     server.headers.emplace_back(Text(header, "key"), Text(header, "value"));
   }
-  if (const Value* conf = FindKey(object, "authConf"); conf != nullptr && conf->if_object() != nullptr) {
+  if (const Value* conf = FindKey(object, "authConf");
+      conf != nullptr && conf->if_object() != nullptr) {
     for (const auto& [key, value] : *conf->if_object()) {
       server.auth_conf.emplace_back(key, Text(*conf, key));
     }
@@ -116,14 +117,17 @@ const NamedTarget* ConfigFile::FindTarget(std::string_view name) const {
 
 base::Status ConfigFile::Add(NamedControlPlane control_plane, bool overwrite) {
   if (!overwrite && FindControlPlane(control_plane.name) != nullptr) {
-    return base::Conflict(base::Format(
-        "Control Plane with name \"{}\" already exists. Use --overwrite to replace an existing one.",
-        control_plane.name));
+    return base::Conflict(
+        base::Format("Control Plane with name \"{}\" already exists. Use --overwrite to replace an "
+                     "existing one.",
+                     control_plane.name));
   }
   if (!overwrite && FindTarget(control_plane.name) != nullptr) {
-    return base::Conflict(base::Format("Context with name \"{}\" already exists", control_plane.name));
+    return base::Conflict(
+        base::Format("Context with name \"{}\" already exists", control_plane.name));
   }
-  NamedTarget target{.name = control_plane.name, .control_plane = control_plane.name, .default_mesh = ""};
+  NamedTarget target{
+      .name = control_plane.name, .control_plane = control_plane.name, .default_mesh = ""};
   current = target.name;
   const auto old_target = std::ranges::find(targets, target.name, &NamedTarget::name);
   const auto old = std::ranges::find(control_planes, control_plane.name, &NamedControlPlane::name);
@@ -195,8 +199,8 @@ std::string WriteConfig(const ConfigFile& config) {
   if (!targets.empty()) root.Set("contexts", std::move(targets));
   Array control_planes;
   for (const NamedControlPlane& item : config.control_planes) {
-    control_planes.push_back(
-        Object{{"coordinates", Object{{"apiServer", ToValue(item.api_server)}}}, {"name", item.name}});
+    control_planes.push_back(Object{
+        {"coordinates", Object{{"apiServer", ToValue(item.api_server)}}}, {"name", item.name}});
   }
   if (!control_planes.empty()) root.Set("controlPlanes", std::move(control_planes));
   SetText(root, "currentContext", config.current);
@@ -224,7 +228,8 @@ base::Status WritePrivateFile(const std::string& path, std::string_view content)
   std::error_code error;
   if (const auto folder = std::filesystem::path(path).parent_path(); !folder.empty()) {
     std::filesystem::create_directories(folder, error);
-    if (error) return base::Invalid(base::Format("make folder {}: {}", folder.string(), error.message()));
+    if (error)
+      return base::Invalid(base::Format("make folder {}: {}", folder.string(), error.message()));
   }
   // Written beside and renamed: a full disk leaves the old file.
   const std::string draft = path + ".new";

@@ -45,8 +45,8 @@ struct ConfigFile {
   const NamedControlPlane* FindControlPlane(std::string_view name) const;
   const NamedTarget* FindTarget(std::string_view name) const;
 
-  // Adds control plane and target of that name and makes them current. kConflict if there is one and `overwrite`
-  // is false.
+  // Adds control plane and target of that name and makes them current. kConflict if there is one
+  // and `overwrite` is false.
   base::Status Add(NamedControlPlane control_plane, bool overwrite);
   // With the targets that use it. kNotFound.
   base::Status Remove(std::string_view name);

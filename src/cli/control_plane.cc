@@ -32,12 +32,13 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Make(const ApiServer& 
       if (key == "token") token = value;
     }
     if (token.empty()) {
-      return base::Invalid("authentication type \"tokens\" needs a token: --auth-conf token=<user token>");
+      return base::Invalid(
+          "authentication type \"tokens\" needs a token: --auth-conf token=<user token>");
     }
     made->headers_.Set("authorization", "Bearer " + token);
   } else if (!server.auth_type.empty()) {
-    return base::Invalid(
-        base::Format("authentication plugin of type \"{}\" not found; known: tokens", server.auth_type));
+    return base::Invalid(base::Format(
+        "authentication plugin of type \"{}\" not found; known: tokens", server.auth_type));
   }
   net::ClientOptions options;
   options.tls.ca_file = server.ca_cert_file;
@@ -50,15 +51,18 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Make(const ApiServer& 
   return made;
 }
 
-base::Result<Reply> ControlPlane::Call(std::string_view method, std::string_view target, std::string body) {
-  TRY_ASSIGN(net::HttpRequest request, net::MakeRequest(std::string(method), url_ + std::string(target)));
+base::Result<Reply> ControlPlane::Call(std::string_view method, std::string_view target,
+                                       std::string body) {
+  TRY_ASSIGN(net::HttpRequest request,
+             net::MakeRequest(std::string(method), url_ + std::string(target)));
   request.headers = headers_;
   request.headers.Set("accept", "application/json");
   if (!body.empty()) request.headers.Set("content-type", "application/json");
   request.body = std::move(body);
   std::promise<base::Result<net::HttpResponse>> answer;
-  client_->Send(std::move(request),
-                [&answer](base::Result<net::HttpResponse> result) { answer.set_value(std::move(result)); });
+  client_->Send(std::move(request), [&answer](base::Result<net::HttpResponse> result) {
+    answer.set_value(std::move(result));
+  });
   TRY_ASSIGN(net::HttpResponse response, answer.get_future().get());
   return Reply{.status = response.status, .body = std::move(response.body)};
 }
@@ -70,7 +74,8 @@ std::string DescribeFailure(const Reply& reply) {
   }
   std::string hints;
   const auto add_hint = [&hints](const std::string& field, const std::string& hint) {
-    if (!hint.empty()) hints += base::Format("\n  hint: {}{}", field.empty() ? "" : field + ": ", hint);
+    if (!hint.empty())
+      hints += base::Format("\n  hint: {}{}", field.empty() ? "" : field + ": ", hint);
   };
   std::string text = base::Format("{} ({})", Text(*parsed, "title"), Text(*parsed, "detail"));
   add_hint("", Text(*parsed, "hint"));

@@ -22,12 +22,13 @@ struct Reply {
 // Blocks the calling thread. Keeps its connection between calls.
 class ControlPlane {
  public:
-  // Connects at the first call. `timeout` bounds each call; 0: an hour. kInvalid for an unusable URL or
-  // authentication.
-  static base::Result<std::unique_ptr<ControlPlane>> Make(const ApiServer& server, runtime::Duration timeout);
+  // Connects at the first call. `timeout` bounds each call; 0: an hour. kInvalid for an unusable
+  // URL or authentication.
+  static base::Result<std::unique_ptr<ControlPlane>> Make(const ApiServer& server,
+                                                          runtime::Duration timeout);
 
-  // `target` is path and query; a body that is not empty is sent as JSON. Every status is a reply; kUnavailable
-  // when there was none.
+  // `target` is path and query; a body that is not empty is sent as JSON. Every status is a reply;
+  // kUnavailable when there was none.
   base::Result<Reply> Call(std::string_view method, std::string_view target, std::string body = {});
 
   const std::string& url() const { return url_; }
@@ -41,8 +42,8 @@ class ControlPlane {
   std::unique_ptr<net::HttpClient> client_;
 };
 
-// An error reply in words: "<title> (<detail>)", then ";<field>=<reason> " for each violation, as Kuma prints it;
-// then one line "hint: ..." for each hint of the server.
+// An error reply in words: "<title> (<detail>)", then ";<field>=<reason> " for each violation, as
+// Kuma prints it; then one line "hint: ..." for each hint of the server.
 std::string DescribeFailure(const Reply& reply);
 
 }  // namespace kuma::cli

@@ -12,11 +12,13 @@ base::Status Delete(Invocation& invocation, const std::string& type, const std::
   if (kind == nullptr) {
     std::vector<std::string> names;
     for (const Kind& row : AllKinds()) names.emplace_back(row.singular);
-    return base::Invalid(base::Format("unknown TYPE: {}. Allowed values: {}", type, base::Join(names, ", ")));
+    return base::Invalid(
+        base::Format("unknown TYPE: {}. Allowed values: {}", type, base::Join(names, ", ")));
   }
   TRY_ASSIGN(ControlPlane * server, invocation.Server());
   auto reply = server->Call("DELETE", PathOf(*kind, mesh, name));
-  const std::string failed = base::Format("failed to delete {} with the name \"{}\"", kind->kind, name);
+  const std::string failed =
+      base::Format("failed to delete {} with the name \"{}\"", kind->kind, name);
   if (!reply.has_value()) return std::move(reply).error().Context(failed);
   if (reply->status == 404) {
     return base::NotFound(base::Format("there is no {} with name \"{}\"", kind->kind, name));
@@ -30,15 +32,16 @@ base::Status Delete(Invocation& invocation, const std::string& type, const std::
 
 void AddDelete(Invocation& invocation, Command& root) {
   auto mesh = std::make_shared<std::string>("default");
-  root.children.push_back({.name = "delete",
-                           .aliases = {},
-                           .arguments = "TYPE NAME",
-                           .help = "Delete Kuma resources",
-                           .flags = {{.name = "mesh", .letter = 'm', .help = "mesh to use", .target = mesh.get()}},
-                           .children = {},
-                           .run = [&invocation, mesh](const Strings& arguments) {
-                             return Delete(invocation, arguments[0], arguments[1], *mesh);
-                           }});
+  root.children.push_back(
+      {.name = "delete",
+       .aliases = {},
+       .arguments = "TYPE NAME",
+       .help = "Delete Kuma resources",
+       .flags = {{.name = "mesh", .letter = 'm', .help = "mesh to use", .target = mesh.get()}},
+       .children = {},
+       .run = [&invocation, mesh](const Strings& arguments) {
+         return Delete(invocation, arguments[0], arguments[1], *mesh);
+       }});
 }
 
 }  // namespace kuma::cli

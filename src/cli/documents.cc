@@ -22,8 +22,8 @@ base::Result<std::string> Download(const std::string& url) {
   options.request_timeout = std::chrono::seconds(10);
   TRY_ASSIGN(net::HttpResponse response, net::Fetch(std::move(request), std::move(options)));
   if (response.status != 200) {
-    return base::Invalid(base::Format("error while retrieving URL: {} answered {} {}", url, response.status,
-                                      net::ReasonPhrase(response.status)));
+    return base::Invalid(base::Format("error while retrieving URL: {} answered {} {}", url,
+                                      response.status, net::ReasonPhrase(response.status)));
   }
   return std::move(response.body);
 }
@@ -33,7 +33,8 @@ base::Result<std::vector<std::string>> ReadFolder(const std::string& path) {
   std::error_code error;
   for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
     const std::string extension = it->path().extension().string();
-    if (extension == ".yaml" || extension == ".yml" || extension == ".json") files.push_back(it->path());
+    if (extension == ".yaml" || extension == ".yml" || extension == ".json")
+      files.push_back(it->path());
   }
   if (error) return base::Invalid(base::Format("read folder {}: {}", path, error.message()));
   std::ranges::sort(files);
@@ -54,7 +55,8 @@ std::string Text(const model::Value& object, std::string_view key) {
 
 // The reason as Go's YAML library words it, for the fault that people make.
 std::string YamlReason(std::string_view message) {
-  if (message.find("EOF in scalar") != std::string_view::npos) return "yaml: found unexpected end of stream";
+  if (message.find("EOF in scalar") != std::string_view::npos)
+    return "yaml: found unexpected end of stream";
   return base::Format("yaml: {}", message);
 }
 
@@ -71,7 +73,8 @@ base::Result<std::vector<std::string>> ReadDocuments(const std::string& source, 
   std::error_code error;
   if (fs::is_directory(source, error)) return ReadFolder(source);
   auto text = ReadFile(source);
-  if (!text.has_value()) return std::move(text).error().Context("error while reading provided file");
+  if (!text.has_value())
+    return std::move(text).error().Context("error while reading provided file");
   return SplitDocuments(*text);
 }
 
@@ -88,7 +91,8 @@ std::vector<std::string> SplitDocuments(std::string_view text) {
     }
   }
   // A separator before the first document starts none.
-  if (documents.size() > 1 && base::Trim(documents.front()).empty()) documents.erase(documents.begin());
+  if (documents.size() > 1 && base::Trim(documents.front()).empty())
+    documents.erase(documents.begin());
   return documents;
 }
 
@@ -135,10 +139,14 @@ base::Result<Document> ParseDocument(std::string_view text) {
   if (document.content.if_object() == nullptr) {
     // The YAML library takes a quote that is never closed for closed.
     const std::string_view whole = base::Trim(text);
-    if ((whole.front() == '"' || whole.front() == '\'') && (whole.size() == 1 || whole.back() != whole.front())) {
-      return bad("invalid meta type: \"error converting YAML to JSON: yaml: found unexpected end of stream\"");
+    if ((whole.front() == '"' || whole.front() == '\'') &&
+        (whole.size() == 1 || whole.back() != whole.front())) {
+      return bad(
+          "invalid meta type: \"error converting YAML to JSON: yaml: found unexpected end of "
+          "stream\"");
     }
-    return bad(base::Format("invalid meta type: \"expected a mapping, found {}\"", document.content.TypeName()));
+    return bad(base::Format("invalid meta type: \"expected a mapping, found {}\"",
+                            document.content.TypeName()));
   }
   const std::string type = Text(document.content, "type");
   document.kind = FindKind(type);

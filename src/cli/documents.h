@@ -16,16 +16,18 @@
 namespace kuma::cli {
 
 // The texts of all documents, empty ones included: their positions are what error messages count.
-// `source` is a path (of a folder: its .yaml, .yml and .json files by name, not recursively), an http(s) URL, or
+// `source` is a path (of a folder: its .yaml, .yml and .json files by name, not recursively), an
+// http(s) URL, or
 // "-" for `in`.
 base::Result<std::vector<std::string>> ReadDocuments(const std::string& source, std::istream& in);
 
 // Cuts at lines that start with "---".
 std::vector<std::string> SplitDocuments(std::string_view text);
 
-// Fills mustache placeholders: {{ name }}, {{{ name }}}, {{& name }}; {{! comment }} vanishes. Nothing is escaped.
-// Names without a value become empty and are added to `missing`.
-std::string FillPlaceholders(std::string_view text, const StringMap& values, std::vector<std::string>& missing);
+// Fills mustache placeholders: {{ name }}, {{{ name }}}, {{& name }}; {{! comment }} vanishes.
+// Nothing is escaped. Names without a value become empty and are added to `missing`.
+std::string FillPlaceholders(std::string_view text, const StringMap& values,
+                             std::vector<std::string>& missing);
 
 // One resource of a file, with its kind known and its metadata complete.
 struct Document {
@@ -35,8 +37,8 @@ struct Document {
   model::Value content;
 };
 
-// What the schemas say about a document without a server: what is wrong, and which fields are unknown. Nothing about
-// kinds that have no schema here.
+// What the schemas say about a document without a server: what is wrong, and which fields are
+// unknown. Nothing about kinds that have no schema here.
 struct Findings {
   model::Violations violations;
   std::vector<std::string> unknown;

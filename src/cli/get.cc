@@ -48,8 +48,8 @@ Table EmptyTable(const Kind& kind) {
   return table;
 }
 
-base::Status GetOne(Invocation& invocation, const Kind& kind, const Options& options, const std::string& name,
-                    const std::string& output) {
+base::Status GetOne(Invocation& invocation, const Kind& kind, const Options& options,
+                    const std::string& name, const std::string& output) {
   TRY_ASSIGN(const OutputFormat format, ParseOutputFormat(output));
   TRY_ASSIGN(ControlPlane * server, invocation.Server());
   auto reply = server->Call("GET", PathOf(kind, options.mesh, name));
@@ -104,7 +104,8 @@ base::Status GetList(Invocation& invocation, const Kind& kind, const Options& op
     for (const model::Value& item : *items->if_array()) AddRow(kind, item, now, table);
   }
   if (const std::string offset = NextOffset(list); !offset.empty()) {
-    table.footer = base::Format("Rerun command with --offset={} argument to retrieve more resources", offset);
+    table.footer =
+        base::Format("Rerun command with --offset={} argument to retrieve more resources", offset);
   }
   table.Print(invocation.out());
   return base::Ok{};
@@ -122,36 +123,42 @@ void AddGet(Invocation& invocation, Command& root) {
                 .aliases = {},
                 .arguments = "",
                 .help = "Show Kuma resources",
-                .flags = {{.name = "output", .letter = 'o', .help = "output format: one of table|yaml|json",
+                .flags = {{.name = "output",
+                           .letter = 'o',
+                           .help = "output format: one of table|yaml|json",
                            .target = output.get()}},
                 .children = {},
                 .run = nullptr};
   for (const Kind& kind : AllKinds()) {
     auto options = std::make_shared<Options>();
     const Flag mesh{.name = "mesh", .letter = 'm', .help = "mesh to use", .target = &options->mesh};
-    group.children.push_back({.name = std::string(kind.singular),
-                              .aliases = AliasList(kind.singular_alias),
-                              .arguments = "NAME",
-                              .help = base::Format("Show a single {} resource", kind.kind),
-                              .flags = {mesh},
-                              .children = {},
-                              .run = [&invocation, &kind, options, output](const Strings& arguments) {
-                                return GetOne(invocation, kind, *options, arguments[0], *output);
-                              }});
-    group.children.push_back({.name = std::string(kind.plural),
-                              .aliases = AliasList(kind.plural_alias),
-                              .arguments = "",
-                              .help = base::Format("Show {}", kind.kind),
-                              .flags = {mesh,
-                                        {.name = "offset", .help = "the offset that indicates starting element of the "
-                                                                   "resources list to retrieve",
-                                         .target = &options->offset},
-                                        {.name = "size", .help = "maximum number of elements to return",
-                                         .target = &options->size}},
-                              .children = {},
-                              .run = [&invocation, &kind, options, output](const Strings&) {
-                                return GetList(invocation, kind, *options, *output);
-                              }});
+    group.children.push_back(
+        {.name = std::string(kind.singular),
+         .aliases = AliasList(kind.singular_alias),
+         .arguments = "NAME",
+         .help = base::Format("Show a single {} resource", kind.kind),
+         .flags = {mesh},
+         .children = {},
+         .run = [&invocation, &kind, options, output](const Strings& arguments) {
+           return GetOne(invocation, kind, *options, arguments[0], *output);
+         }});
+    group.children.push_back(
+        {.name = std::string(kind.plural),
+         .aliases = AliasList(kind.plural_alias),
+         .arguments = "",
+         .help = base::Format("Show {}", kind.kind),
+         .flags = {mesh,
+                   {.name = "offset",
+                    .help = "the offset that indicates starting element of the "
+                            "resources list to retrieve",
+                    .target = &options->offset},
+                   {.name = "size",
+                    .help = "maximum number of elements to return",
+                    .target = &options->size}},
+         .children = {},
+         .run = [&invocation, &kind, options, output](const Strings&) {
+           return GetList(invocation, kind, *options, *output);
+         }});
   }
   root.children.push_back(std::move(group));
 }

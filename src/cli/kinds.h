@@ -1,6 +1,7 @@
 #pragma once
 
-// The resource kinds that kumactl knows: how they are called on the command line and where they lie in the API.
+// The resource kinds that kumactl knows: how they are called on the command line and where they lie
+// in the API.
 
 #include <span>
 #include <string>

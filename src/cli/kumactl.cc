@@ -21,7 +21,8 @@ base::Result<ConfigFile> Invocation::LoadConfig() {
     TRY(SaveConfig(config));
     return config;
   }
-  if (!text.has_value()) return std::move(text).error().Context("failed to load kumactl configuration");
+  if (!text.has_value())
+    return std::move(text).error().Context("failed to load kumactl configuration");
   auto config = ParseConfig(*text);
   if (!config.has_value()) {
     return std::move(config).error().Context(base::Format("failed to parse {}", ConfigPath()));
@@ -37,8 +38,9 @@ base::Status Invocation::SaveConfig(const ConfigFile& config) {
 base::Result<runtime::Duration> Invocation::Timeout() const {
   const auto parsed = model::ParseDuration(api_timeout);
   if (!parsed) {
-    return base::Invalid(
-        base::Format("invalid argument \"{}\" for \"--api-timeout\" flag: not a duration such as 30s", api_timeout));
+    return base::Invalid(base::Format(
+        "invalid argument \"{}\" for \"--api-timeout\" flag: not a duration such as 30s",
+        api_timeout));
   }
   return parsed->value;
 }
@@ -49,18 +51,22 @@ base::Result<ControlPlane*> Invocation::ServerUnchecked() {
   const std::string& name = target.empty() ? config.current : target;
   if (name.empty()) {
     return base::Invalid(
-        "active Control Plane is not set. Use `kumactl config control-planes add` to add a Control Plane and make it "
+        "active Control Plane is not set. Use `kumactl config control-planes add` to add a Control "
+        "Plane and make it "
         "active");
   }
   const NamedTarget* found = config.FindTarget(name);
   if (found == nullptr) {
-    return base::Invalid(base::Format("no context with name \"{}\" exists, check the list of known contexts: "
-                                      "kumactl config view", name));
+    return base::Invalid(
+        base::Format("no context with name \"{}\" exists, check the list of known contexts: "
+                     "kumactl config view",
+                     name));
   }
   const NamedControlPlane* control_plane = config.FindControlPlane(found->control_plane);
   if (control_plane == nullptr) {
-    return base::Invalid(base::Format("context \"{}\" refers to the Control Plane \"{}\", which is not defined",
-                                      name, found->control_plane));
+    return base::Invalid(
+        base::Format("context \"{}\" refers to the Control Plane \"{}\", which is not defined",
+                     name, found->control_plane));
   }
   TRY_ASSIGN(const runtime::Duration timeout, Timeout());
   TRY_ASSIGN(server_, ControlPlane::Make(control_plane->api_server, timeout));
@@ -76,8 +82,9 @@ base::Result<ControlPlane*> Invocation::Server() {
 void Invocation::CheckVersion() {
   checked_ = true;
   const auto reply = server_->Call("GET", "/");
-  const auto parsed = reply.has_value() && reply->ok() ? model::ParseJson(reply->body)
-                                                       : base::Result<model::Value>(base::Invalid(""));
+  const auto parsed = reply.has_value() && reply->ok()
+                          ? model::ParseJson(reply->body)
+                          : base::Result<model::Value>(base::Invalid(""));
   const auto text = [&](std::string_view key) -> std::string {
     const model::Value* value = parsed.has_value() ? parsed->Find(key) : nullptr;
     return value != nullptr && value->if_string() != nullptr ? *value->if_string() : "";
@@ -87,8 +94,9 @@ void Invocation::CheckVersion() {
     err() << "WARNING: Unable to confirm the server supports this kumactl version\n";
   } else if (text("version") != own.version || text("product") != own.product) {
     err() << base::Format(
-        "WARNING: You are using kumactl version {} for {}, but the server returned version: {} {}\n", own.version,
-        own.product, text("product"), text("version"));
+        "WARNING: You are using kumactl version {} for {}, but the server returned version: {} "
+        "{}\n",
+        own.version, own.product, text("product"), text("version"));
   }
 }
 
@@ -98,15 +106,20 @@ int Run(const std::vector<std::string>& args, Environment& environment) {
                .aliases = {},
                .arguments = "",
                .help = "Management tool for Kuma.",
-               .flags = {{.name = "api-timeout", .help = "the timeout for api calls; 0: no limit",
+               .flags = {{.name = "api-timeout",
+                          .help = "the timeout for api calls; 0: no limit",
                           .target = &invocation.api_timeout},
-                         {.name = "config-file", .help = "path to the configuration file to use",
+                         {.name = "config-file",
+                          .help = "path to the configuration file to use",
                           .target = &invocation.config_file},
-                         {.name = "context", .help = "the context of the configuration file to use for this call",
+                         {.name = "context",
+                          .help = "the context of the configuration file to use for this call",
                           .target = &invocation.target},
-                         {.name = "log-level", .help = "log level: one of off|info|debug",
+                         {.name = "log-level",
+                          .help = "log level: one of off|info|debug",
                           .target = &invocation.log_level},
-                         {.name = "no-config", .help = "if set no config file and config directory will be created",
+                         {.name = "no-config",
+                          .help = "if set no config file and config directory will be created",
                           .target = &invocation.no_config}},
                .children = {},
                .run = nullptr};

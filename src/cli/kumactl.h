@@ -18,12 +18,12 @@ struct Environment {
   std::ostream& out;
   std::ostream& err;
   std::istream& in;
-  std::string home;              // ".kumactl/config" lies here
-  const runtime::Clock& clock;   // outlives the call
+  std::string home;             // ".kumactl/config" lies here
+  const runtime::Clock& clock;  // outlives the call
 };
 
-// Runs one command line (without the program's name) and returns the exit code: 0, or 1 after "Error: ..." on
-// `err`. Blocks; confined to one thread.
+// Runs one command line (without the program's name) and returns the exit code: 0, or 1 after
+// "Error: ..." on `err`. Blocks; confined to one thread.
 int Run(const std::vector<std::string>& args, Environment& environment);
 
 }  // namespace kuma::cli

@@ -20,7 +20,8 @@ Findings CheckOffline(const Document& document) {
   const model::TypeTable types = AllTypes();
   if (types.Find(document.kind->kind) == nullptr) return {};
   model::Decoded decoded = model::DecodeResource(document.content, types);
-  Findings findings{.violations = std::move(decoded.violations), .unknown = std::move(decoded.unknown)};
+  Findings findings{.violations = std::move(decoded.violations),
+                    .unknown = std::move(decoded.unknown)};
   if (!decoded.unreadable.empty()) findings.violations.Add("", decoded.unreadable);
   return findings;
 }

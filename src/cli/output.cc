@@ -37,7 +37,8 @@ void Table::Print(std::ostream& out) const {
 }
 
 void PrintValue(const model::Value& value, OutputFormat format, std::ostream& out) {
-  std::string text = format == OutputFormat::kYaml ? model::ToYaml(model::Sorted(value)) : model::ToJson(value, 2);
+  std::string text =
+      format == OutputFormat::kYaml ? model::ToYaml(model::Sorted(value)) : model::ToJson(value, 2);
   if (!text.ends_with('\n')) text += '\n';
   out << text;
 }
@@ -45,7 +46,8 @@ void PrintValue(const model::Value& value, OutputFormat format, std::ostream& ou
 std::string Age(std::string_view time, runtime::WallTime now) {
   using namespace std::chrono;
   if (time.empty()) return "never";
-  nanoseconds age = nanoseconds::max();  // also of a time before what the clock can say, such as the year 1
+  nanoseconds age =
+      nanoseconds::max();  // also of a time before what the clock can say, such as the year 1
   if (!time.starts_with("0001-")) {
     const auto parsed = model::ParseRfc3339(time);
     if (!parsed) return "never";

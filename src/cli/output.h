@@ -26,11 +26,12 @@ struct Table {
   void Print(std::ostream& out) const;
 };
 
-// JSON in the order of the value, indented by two spaces; YAML with sorted keys. REQUIRES: not kTable.
+// JSON in the order of the value, indented by two spaces; YAML with sorted keys. REQUIRES: not
+// kTable.
 void PrintValue(const model::Value& value, OutputFormat format, std::ostream& out);
 
-// The time since an RFC 3339 text in its largest unit, rounded down: "5s", "3m", "2h", "10d", "1y"; "never" if
-// there is none.
+// The time since an RFC 3339 text in its largest unit, rounded down: "5s", "3m", "2h", "10d", "1y";
+// "never" if there is none.
 std::string Age(std::string_view time, runtime::WallTime now);
 
 }  // namespace kuma::cli

@@ -1,5 +1,5 @@
-#include "base/format.h"
 #include "base/version.h"
+#include "base/format.h"
 #include "cli/commands.h"
 #include "model/value.h"
 
@@ -11,13 +11,15 @@ base::Status PrintVersion(Invocation& invocation, bool detailed) {
   std::ostream& out = invocation.out();
   if (detailed) {
     out << base::Format(
-        "Client: \nProduct:       {}\nVersion:       {}\nGit Tag:       {}\nGit Commit:    {}\nBuild Date:    {}\n",
+        "Client: \nProduct:       {}\nVersion:       {}\nGit Tag:       {}\nGit Commit:    "
+        "{}\nBuild Date:    {}\n",
         own.product, own.version, own.git_tag, own.git_commit, own.build_date);
   } else {
     out << base::Format("Client: {} {}\n", own.product, own.version);
   }
   auto server = invocation.ServerUnchecked();
-  const auto reply = server.has_value() ? (*server)->Call("GET", "/") : base::Result<Reply>(server.error());
+  const auto reply =
+      server.has_value() ? (*server)->Call("GET", "/") : base::Result<Reply>(server.error());
   if (!reply.has_value()) {
     out << base::Format("Unable to connect to control plane: {}\n", reply.error().message());
     return base::Ok{};
@@ -28,9 +30,10 @@ base::Status PrintVersion(Invocation& invocation, bool detailed) {
     return value != nullptr && value->if_string() != nullptr ? *value->if_string() : "unknown";
   };
   if (detailed) {
-    out << base::Format("\nServer: \nProduct:       {}\nVersion:       {}\nHostname:      {}\nInstance ID:   {}\n"
-                        "Cluster ID:    {}\n",
-                        text("product"), text("version"), text("hostname"), text("instanceId"), text("clusterId"));
+    out << base::Format(
+        "\nServer: \nProduct:       {}\nVersion:       {}\nHostname:      {}\nInstance ID:   {}\n"
+        "Cluster ID:    {}\n",
+        text("product"), text("version"), text("hostname"), text("instanceId"), text("clusterId"));
   } else {
     out << base::Format("Server: {} {}\n", text("product"), text("version"));
   }
@@ -45,7 +48,9 @@ void AddVersion(Invocation& invocation, Command& root) {
                            .aliases = {},
                            .arguments = "",
                            .help = "Print version",
-                           .flags = {{.name = "detailed", .letter = 'a', .help = "Print detailed version",
+                           .flags = {{.name = "detailed",
+                                      .letter = 'a',
+                                      .help = "Print detailed version",
                                       .target = detailed.get()}},
                            .children = {},
                            .run = [&invocation, detailed](const Strings&) {

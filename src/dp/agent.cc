@@ -18,13 +18,14 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr auto kRequestTime = seconds(15);      // one bootstrap request
-constexpr auto kLeaveTime = seconds(5);         // POST /drain
+constexpr auto kRequestTime = seconds(15);  // one bootstrap request
+constexpr auto kLeaveTime = seconds(5);     // POST /drain
 constexpr auto kAdminTime = seconds(3);
-constexpr auto kPropagation = milliseconds(500);  // for requests on their way while the endpoint was removed
+constexpr auto kPropagation =
+    milliseconds(500);  // for requests on their way while the endpoint was removed
 constexpr auto kPollTime = milliseconds(200);
 constexpr int kIdlePolls = 3;
-constexpr auto kStopTime = seconds(5);          // from SIGTERM to SIGKILL
+constexpr auto kStopTime = seconds(5);  // from SIGTERM to SIGKILL
 
 net::HttpResponse Plain(int status, std::string body) {
   net::HttpResponse response;
@@ -35,7 +36,9 @@ net::HttpResponse Plain(int status, std::string body) {
 }
 
 // Repeating the same request cannot help.
-bool IsRefusal(int status) { return status == 400 || status == 401 || status == 403 || status == 422; }
+bool IsRefusal(int status) {
+  return status == 400 || status == 401 || status == 403 || status == 422;
+}
 
 int64_t WholeSeconds(model::Duration duration) {
   return std::max<int64_t>(1, std::chrono::duration_cast<seconds>(duration.value).count());
@@ -63,7 +66,9 @@ void Agent::Start() {
   started_ = loop_.Now();
   for (const std::string& note : options_.proxy.notes) log_.Info(note);
   log_.Info("asking the control plane for Envoy's configuration",
-            {{"url", options_.settings.cp_url}, {"mesh", options_.proxy.mesh}, {"name", options_.proxy.name}});
+            {{"url", options_.settings.cp_url},
+             {"mesh", options_.proxy.mesh},
+             {"name", options_.proxy.name}});
   Bootstrap();
 }
 
@@ -71,7 +76,8 @@ void Agent::Bootstrap() {
   if (stage_ != Stage::kBootstrap) return;
   if (auto status = SendBootstrap(); !status.has_value()) {
     // A file that is missing from the start is a mistake; one that is being replaced comes back.
-    if (asked_ && status.error().code() == base::Code::kNotFound) return RetryBootstrap(status.error().message());
+    if (asked_ && status.error().code() == base::Code::kNotFound)
+      return RetryBootstrap(status.error().message());
     Fail(status.error().message());
   }
 }
@@ -81,17 +87,18 @@ base::Status Agent::SendBootstrap() {
   // Token and certificate are read for each attempt: somebody may be putting them there.
   TRY_ASSIGN(std::string token, LoadToken(settings));
   TRY_ASSIGN(ca_, FindCa(settings, options_.environment));
-  BootstrapInput input{.proxy = options_.proxy,
-                       .token = std::move(token),
-                       .token_path = settings.token_path,
-                       .ca_cert = ca_.pem,
-                       .envoy = options_.envoy_version,
-                       .readiness_port = options_.readiness_port,
-                       .work_folder = options_.work_folder,
-                       .features = Features(settings),
-                       .dynamic_metadata = std::nullopt,
-                       .max_heap_bytes = settings.max_memory_bytes > 0 ? settings.max_memory_bytes : MemoryLimit(),
-                       .system_ca_path = settings.system_ca_path.empty() ? FindSystemCa() : settings.system_ca_path};
+  BootstrapInput input{
+      .proxy = options_.proxy,
+      .token = std::move(token),
+      .token_path = settings.token_path,
+      .ca_cert = ca_.pem,
+      .envoy = options_.envoy_version,
+      .readiness_port = options_.readiness_port,
+      .work_folder = options_.work_folder,
+      .features = Features(settings),
+      .dynamic_metadata = std::nullopt,
+      .max_heap_bytes = settings.max_memory_bytes > 0 ? settings.max_memory_bytes : MemoryLimit(),
+      .system_ca_path = settings.system_ca_path.empty() ? FindSystemCa() : settings.system_ca_path};
   net::ClientOptions options;
   options.tls.ca_pem = ca_.pem;
   options.tls.skip_verify = settings.skip_verify;
@@ -122,21 +129,26 @@ void Agent::OnBootstrapAnswer(const Answer& answer) {
     std::string reason = answer.error().message();
     if (reason.find("certificate") != std::string::npos) {
       reason += base::Format(
-          ". The control plane's certificate was checked against {}; the file of its CA is named by {} (on the control "
-          "plane's host a self-made one lies at {})", ca_.source, HowToSet("controlPlane.caCertFile"),
-          DefaultCaFile(options_.environment));
+          ". The control plane's certificate was checked against {}; the file of its CA is named "
+          "by {} (on the control "
+          "plane's host a self-made one lies at {})",
+          ca_.source, HowToSet("controlPlane.caCertFile"), DefaultCaFile(options_.environment));
     }
     return RetryBootstrap(reason);
   }
   if (answer->status != 200) {
     const std::string refusal = RefusalText(*answer);
     if (!IsRefusal(answer->status)) return RetryBootstrap(refusal);
-    std::string message = base::Format("the control plane {} refused Dataplane \"{}\" of mesh \"{}\": {}",
-                                       options_.settings.cp_url, options_.proxy.name, options_.proxy.mesh, refusal);
-    if (refusal.find("token") != std::string::npos && refusal.find("kumactl") == std::string::npos) {
+    std::string message =
+        base::Format("the control plane {} refused Dataplane \"{}\" of mesh \"{}\": {}",
+                     options_.settings.cp_url, options_.proxy.name, options_.proxy.mesh, refusal);
+    if (refusal.find("token") != std::string::npos &&
+        refusal.find("kumactl") == std::string::npos) {
       message += base::Format(
-          ". Make the right token with: kumactl generate dataplane-token --mesh {} --name {} --valid-for 720h > token; "
-          "and pass it with --dataplane-token-file token", options_.proxy.mesh, options_.proxy.name);
+          ". Make the right token with: kumactl generate dataplane-token --mesh {} --name {} "
+          "--valid-for 720h > token; "
+          "and pass it with --dataplane-token-file token",
+          options_.proxy.mesh, options_.proxy.name);
     }
     return Fail(message);
   }
@@ -164,13 +176,15 @@ base::Status Agent::StartEnvoy(const std::string& bootstrap) {
   TRY_ASSIGN(admin_, FindAdmin(bootstrap));
   const std::string file = options_.work_folder + "/bootstrap.yaml";
   TRY(WriteFile(file, bootstrap));
-  std::vector<std::string> arguments = {"--config-path", file,
-                                        "--drain-time-s", base::Format("{}", WholeSeconds(settings.drain_time)),
-                                        "--drain-strategy", "immediate",
-                                        "--disable-hot-restart",
-                                        "--log-level", options_.envoy_log_level};
+  std::vector<std::string> arguments = {
+      "--config-path",         file,
+      "--drain-time-s",        base::Format("{}", WholeSeconds(settings.drain_time)),
+      "--drain-strategy",      "immediate",
+      "--disable-hot-restart", "--log-level",
+      options_.envoy_log_level};
   if (!settings.envoy_component_log_level.empty()) {
-    arguments.insert(arguments.end(), {"--component-log-level", settings.envoy_component_log_level});
+    arguments.insert(arguments.end(),
+                     {"--component-log-level", settings.envoy_component_log_level});
   }
   if (settings.concurrency > 0) {
     arguments.insert(arguments.end(), {"--concurrency", base::Format("{}", settings.concurrency)});
@@ -193,7 +207,8 @@ base::Status Agent::StartEnvoy(const std::string& bootstrap) {
   }
   std::string admin = "none";
   if (admin_) {
-    admin = admin_->unix_socket.empty() ? base::Format("{}:{}", admin_->host, admin_->port) : admin_->unix_socket;
+    admin = admin_->unix_socket.empty() ? base::Format("{}:{}", admin_->host, admin_->port)
+                                        : admin_->unix_socket;
   }
   log_.Info("started Envoy", {{"pid", envoy_.pid},
                               {"version", options_.envoy_version.version},
@@ -223,18 +238,13 @@ void Agent::OnEnvoyEnd() {
 
 void Agent::OnSignal() {
   switch (stage_) {
-    case Stage::kBootstrap:
-      log_.Info("stopped before Envoy was started");
-      return Finish(0);
-    case Stage::kRunning:
-      return LeaveMesh();
-    case Stage::kDraining:
-      return StopEnvoy("second signal");
+    case Stage::kBootstrap: log_.Info("stopped before Envoy was started"); return Finish(0);
+    case Stage::kRunning: return LeaveMesh();
+    case Stage::kDraining: return StopEnvoy("second signal");
     case Stage::kStopping:
       if (envoy_.pid > 0) kill(envoy_.pid, SIGKILL);
       return;
-    case Stage::kDone:
-      return;
+    case Stage::kDone: return;
   }
 }
 
@@ -274,10 +284,12 @@ void Agent::DrainListeners() {
   if (!admin_) return StopEnvoy("Envoy has no admin server to drain it by");
   CallAdmin("POST", "/healthcheck/fail", [this](Answer first) {
     if (stage_ != Stage::kDraining) return;
-    if (!first.has_value()) log_.Warn("Envoy did not take /healthcheck/fail", {{"reason", first.error().message()}});
+    if (!first.has_value())
+      log_.Warn("Envoy did not take /healthcheck/fail", {{"reason", first.error().message()}});
     CallAdmin("POST", "/drain_listeners?inboundonly&graceful&skip_exit", [this](Answer second) {
       if (stage_ != Stage::kDraining) return;
-      if (!second.has_value()) log_.Warn("Envoy does not drain", {{"reason", second.error().message()}});
+      if (!second.has_value())
+        log_.Warn("Envoy does not drain", {{"reason", second.error().message()}});
       if (left_mesh_) return WaitForIdle();
       timer_ = loop_.PostAfter(std::max(drain_deadline_ - loop_.Now(), runtime::Duration(0)),
                                [this] { StopEnvoy("the drain time is over"); });
@@ -290,7 +302,8 @@ void Agent::WaitForIdle() {
   if (loop_.Now() >= drain_deadline_) return StopEnvoy("the drain time is over");
   CallAdmin("GET", "/stats?filter=downstream_cx_active$", [this](Answer answer) {
     if (stage_ != Stage::kDraining) return;
-    const bool idle = answer.has_value() && answer->status == 200 && CountInboundConnections(answer->body) == 0;
+    const bool idle =
+        answer.has_value() && answer->status == 200 && CountInboundConnections(answer->body) == 0;
     idle_polls_ = idle ? idle_polls_ + 1 : 0;
     if (idle_polls_ >= kIdlePolls) return StopEnvoy("no inbound connection is left");
     timer_ = loop_.PostAfter(kPollTime, [this] { WaitForIdle(); });
@@ -309,7 +322,8 @@ void Agent::StopEnvoy(std::string_view reason) {
   });
 }
 
-void Agent::CallAdmin(std::string_view method, std::string_view target, net::HttpClient::Done done) {
+void Agent::CallAdmin(std::string_view method, std::string_view target,
+                      net::HttpClient::Done done) {
   std::string origin = "http://localhost";
   if (admin_->unix_socket.empty()) {
     origin = "http://" + net::Address{.host = admin_->host, .port = admin_->port}.ToString();
@@ -320,13 +334,16 @@ void Agent::CallAdmin(std::string_view method, std::string_view target, net::Htt
 }
 
 void Agent::AnswerReady(const net::HttpResponder& responder) {
-  if (stage_ != Stage::kRunning && stage_ != Stage::kBootstrap) return responder.Send(Plain(503, "TERMINATING"));
+  if (stage_ != Stage::kRunning && stage_ != Stage::kBootstrap)
+    return responder.Send(Plain(503, "TERMINATING"));
   if (stage_ == Stage::kBootstrap || !admin_) {
-    return responder.Send(stage_ == Stage::kRunning ? Plain(200, "READY") : Plain(503, "NOT_READY"));
+    return responder.Send(stage_ == Stage::kRunning ? Plain(200, "READY")
+                                                    : Plain(503, "NOT_READY"));
   }
   CallAdmin("GET", "/ready", [this, responder](Answer answer) {
     if (!answer.has_value()) return responder.Send(Plain(503, "NOT_READY"));
-    if (!admin_->unix_socket.empty()) return responder.Send(Plain(answer->status, std::move(answer->body)));
+    if (!admin_->unix_socket.empty())
+      return responder.Send(Plain(answer->status, std::move(answer->body)));
     responder.Send(answer->status == 200 ? Plain(200, "READY") : Plain(503, "NOT_READY"));
   });
 }

@@ -2,14 +2,16 @@
 
 // The life of one sidecar, from the bootstrap request to the end of Envoy.
 //
-//   kBootstrap --200--> kRunning --signal--> kDraining --idle or deadline--> kStopping --Envoy ends--> kDone
+//   kBootstrap --200--> kRunning --signal--> kDraining --idle or deadline--> kStopping --Envoy
+//   ends--> kDone
 //       |  ^ retry          |                    | second signal                ^
 //       |  +--3s--          +----Envoy ends------+------------------------------+--> kDone
 //       +--refused, too late, signal--> kDone
 //
-// On the first signal the control plane is told (POST /drain), so that every other proxy loses this endpoint before
-// a listener closes; then Envoy drains its inbound listeners; then it is stopped. When the control plane confirmed,
-// the wait ends as soon as no inbound connection is left, else it lasts for the whole drain time.
+// On the first signal the control plane is told (POST /drain), so that every other proxy loses this
+// endpoint before a listener closes; then Envoy drains its inbound listeners; then it is stopped.
+// When the control plane confirmed, the wait ends as soon as no inbound connection is left, else it
+// lasts for the whole drain time.
 
 #include <csignal>
 #include <functional>

@@ -39,9 +39,11 @@ bool IsOwnAddress(const std::string& host) {
     if (item->ifa_addr == nullptr) continue;
     char text[INET6_ADDRSTRLEN] = "";
     if (item->ifa_addr->sa_family == AF_INET) {
-      inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(item->ifa_addr)->sin_addr, text, sizeof text);
+      inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(item->ifa_addr)->sin_addr, text,
+                sizeof text);
     } else if (item->ifa_addr->sa_family == AF_INET6) {
-      inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(item->ifa_addr)->sin6_addr, text, sizeof text);
+      inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(item->ifa_addr)->sin6_addr, text,
+                sizeof text);
     }
     own = host == text;
   }
@@ -66,7 +68,8 @@ base::Result<EnvoyVersion> ParseEnvoyVersion(std::string_view output) {
       return version;
     }
   }
-  return base::Invalid(base::Format("its --version printed: {}", base::Trim(output).substr(0, 200)));
+  return base::Invalid(
+      base::Format("its --version printed: {}", base::Trim(output).substr(0, 200)));
 }
 
 std::vector<std::string> Features(const Settings& settings) {
@@ -104,8 +107,8 @@ Value BootstrapRequest(const Settings& settings, const BootstrapInput& input) {
   request.Set("features", Array(input.features.begin(), input.features.end()));
   request.Set("resources", Object{{"maxHeapSizeBytes", input.max_heap_bytes}});
   request.Set("workdir", input.work_folder);
-  request.Set("metricsResources",
-              Object{{"certPath", settings.metrics_cert_path}, {"keyPath", settings.metrics_key_path}});
+  request.Set("metricsResources", Object{{"certPath", settings.metrics_cert_path},
+                                         {"keyPath", settings.metrics_key_path}});
   request.Set("systemCaPath", input.system_ca_path);
   request.Set("ipv6Enabled", settings.ipv6_enabled);
   request.Set("spireResources", Object{{"socketPath", settings.spire_socket_path}});
@@ -116,7 +119,8 @@ base::Result<std::string> ReadBootstrapReply(const net::HttpResponse& response) 
   if (!response.headers.Get("content-type").starts_with("application/json")) return response.body;
   TRY_ASSIGN(const Value reply, model::ParseJson(response.body));
   auto bootstrap = base::DecodeBase64(Text(reply, "bootstrap"));
-  if (!bootstrap || bootstrap->empty()) return base::Internal("the answer holds no bootstrap configuration");
+  if (!bootstrap || bootstrap->empty())
+    return base::Internal("the answer holds no bootstrap configuration");
   return *std::move(bootstrap);
 }
 
@@ -126,10 +130,12 @@ std::string RefusalText(const net::HttpResponse& response) {
   if (parsed.has_value() && !Text(*parsed, "title").empty()) {
     text = Text(*parsed, "title");
     if (const std::string detail = Text(*parsed, "detail"); !detail.empty()) text += ": " + detail;
-    if (const Value* list = parsed->Find("invalid_parameters"); list != nullptr && list->if_array() != nullptr) {
+    if (const Value* list = parsed->Find("invalid_parameters");
+        list != nullptr && list->if_array() != nullptr) {
       for (const Value& item : *list->if_array()) {
         text += base::Format("; {}: {}", Text(item, "field"), Text(item, "reason"));
-        if (const std::string hint = Text(item, "hint"); !hint.empty()) text += base::Format(" ({})", hint);
+        if (const std::string hint = Text(item, "hint"); !hint.empty())
+          text += base::Format(" ({})", hint);
       }
     }
     if (const std::string hint = Text(*parsed, "hint"); !hint.empty()) text += "; " + hint;
@@ -150,10 +156,12 @@ base::Result<std::optional<AdminAddress>> FindAdmin(std::string_view bootstrap) 
     return std::optional(admin);
   }
   const Value* socket = FindEither(*address, "socketAddress", "socket_address");
-  if (socket == nullptr) return base::Invalid("admin.address is neither a pipe nor a socket address");
+  if (socket == nullptr)
+    return base::Invalid("admin.address is neither a pipe nor a socket address");
   admin.host = Text(*socket, "address");
   const Value* port = FindEither(*socket, "portValue", "port_value");
-  if (port != nullptr && port->if_int() != nullptr) admin.port = static_cast<uint16_t>(*port->if_int());
+  if (port != nullptr && port->if_int() != nullptr)
+    admin.port = static_cast<uint16_t>(*port->if_int());
   return std::optional(admin);
 }
 
@@ -165,7 +173,9 @@ std::string DefaultCaFile(const Environment& environment) {
 
 bool IsThisHost(std::string_view host) {
   const std::string name = base::ToLower(host);
-  if (name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.") || name == "::1") return true;
+  if (name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.") ||
+      name == "::1")
+    return true;
   char own[256] = "";
   if (gethostname(own, sizeof own - 1) == 0 && base::EqualsIgnoreCase(name, own)) return true;
   return IsOwnAddress(name);
@@ -176,8 +186,8 @@ base::Result<TrustedCa> FindCa(const Settings& settings, const Environment& envi
   if (!settings.ca_cert_file.empty()) {
     auto pem = ReadFile(settings.ca_cert_file);
     if (!pem.has_value()) {
-      return std::move(pem).error().Context(
-          base::Format("the control plane's CA certificate ({})", HowToSet("controlPlane.caCertFile")));
+      return std::move(pem).error().Context(base::Format("the control plane's CA certificate ({})",
+                                                         HowToSet("controlPlane.caCertFile")));
     }
     return TrustedCa{*std::move(pem), "file " + settings.ca_cert_file};
   }
@@ -198,10 +208,13 @@ uint64_t CountInboundConnections(std::string_view stats) {
     const size_t colon = line.rfind(": ");
     if (colon == std::string::npos) continue;
     const std::string_view name = std::string_view(line).substr(0, colon);
-    if (!name.ends_with(".downstream_cx_active") || name.find(".worker_") != std::string_view::npos) continue;
-    for (const std::string_view inbound : {"listener.self_inbound", "listener.self_zone", "listener.inbound",
-                                           "listener.self_transparentproxy_passthrough_inbound"}) {
-      if (name.starts_with(inbound)) sum += base::ParseUint(std::string_view(line).substr(colon + 2)).value_or(0);
+    if (!name.ends_with(".downstream_cx_active") || name.find(".worker_") != std::string_view::npos)
+      continue;
+    for (const std::string_view inbound :
+         {"listener.self_inbound", "listener.self_zone", "listener.inbound",
+          "listener.self_transparentproxy_passthrough_inbound"}) {
+      if (name.starts_with(inbound))
+        sum += base::ParseUint(std::string_view(line).substr(colon + 2)).value_or(0);
     }
   }
   return sum;

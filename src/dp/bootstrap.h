@@ -1,6 +1,7 @@
 #pragma once
 
-// The conversation with the control plane at start: what POST /bootstrap sends, and what comes back.
+// The conversation with the control plane at start: what POST /bootstrap sends, and what comes
+// back.
 
 #include <cstdint>
 #include <optional>
@@ -63,8 +64,8 @@ struct TrustedCa {
   std::string pem;     // empty: the CAs of the system
   std::string source;  // for messages: "file /x/ca.crt"
 };
-// From the settings; else, if the control plane is on this host, its self-made certificate at the default place.
-// The message of an error names file and flag.
+// From the settings; else, if the control plane is on this host, its self-made certificate at the
+// default place. The message of an error names file and flag.
 base::Result<TrustedCa> FindCa(const Settings& settings, const Environment& environment);
 // "<folder>/kuma-cp.crt", where a control plane of this user puts its self-made certificate.
 std::string DefaultCaFile(const Environment& environment);

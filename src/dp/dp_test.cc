@@ -1,5 +1,5 @@
-// Settings, requests and files of kuma-dp, the golden cases, and the whole program with a real Envoy and a control
-// plane that serves a fixed bootstrap.
+// Settings, requests and files of kuma-dp, the golden cases, and the whole program with a real
+// Envoy and a control plane that serves a fixed bootstrap.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -81,7 +81,8 @@ class TempFolder {
 
 TEST(SettingsTest, LaterSourcesWin) {
   Settings settings;
-  ASSERT_TRUE(LoadSettings(settings, "dataplane: {name: a, mesh: m, drainTime: 10s}\ndns: {enabled: false}\n",
+  ASSERT_TRUE(LoadSettings(settings,
+                           "dataplane: {name: a, mesh: m, drainTime: 10s}\ndns: {enabled: false}\n",
                            Variable({{"KUMA_DATAPLANE_NAME", "b"}, {"KUMA_READINESS_PORT", "9"}}))
                   .has_value());
   EXPECT_EQ(settings.name, "b");
@@ -96,39 +97,45 @@ TEST(SettingsTest, NamesWhatIsWrong) {
   Settings settings;
   EXPECT_EQ(LoadSettings(settings, "dataplane: {nam: a}", Variable({})).error().message(),
             "unknown key dataplane.nam");
-  EXPECT_EQ(LoadSettings(settings, "", Variable({{"KUMA_DATAPLANE_DRAIN_TIME", "x"}})).error().message(),
-            "KUMA_DATAPLANE_DRAIN_TIME: \"x\" is not a duration such as 30s or 5m");
+  EXPECT_EQ(
+      LoadSettings(settings, "", Variable({{"KUMA_DATAPLANE_DRAIN_TIME", "x"}})).error().message(),
+      "KUMA_DATAPLANE_DRAIN_TIME: \"x\" is not a duration such as 30s or 5m");
   settings.name = "$(POD_NAME)";
   settings.cp_url = "invalid-url";
   const model::Violations violations = ValidateSettings(settings);
-  EXPECT_THAT(violations.ToString(), HasSubstr("controlPlane.url: must be an absolute http or https URL"));
+  EXPECT_THAT(violations.ToString(),
+              HasSubstr("controlPlane.url: must be an absolute http or https URL"));
   EXPECT_THAT(violations.ToString(), HasSubstr("dataplane.name: holds names of variables"));
-  EXPECT_EQ(HowToSet("controlPlane.caCertFile"), "--ca-cert-file or KUMA_CONTROL_PLANE_CA_CERT_FILE");
+  EXPECT_EQ(HowToSet("controlPlane.caCertFile"),
+            "--ca-cert-file or KUMA_CONTROL_PLANE_CA_CERT_FILE");
 }
 
 TEST(ProxyTest, FillsTheTemplate) {
   TempFolder folder;
-  ASSERT_TRUE(WriteFile(folder / "dp.yaml",
-                        "type: Dataplane\nname: {{ name }}\nlabels: {app: '{{APP}}'}\n"
-                        "networking:\n  address: 127.0.0.1\n  inbound: [{port: 80}]\n# {{ nowhere }}\n")
-                  .has_value());
+  ASSERT_TRUE(
+      WriteFile(folder / "dp.yaml",
+                "type: Dataplane\nname: {{ name }}\nlabels: {app: '{{APP}}'}\n"
+                "networking:\n  address: 127.0.0.1\n  inbound: [{port: 80}]\n# {{ nowhere }}\n")
+          .has_value());
   Settings settings;
   settings.resource_path = folder / "dp.yaml";
   settings.resource_vars = {{"name", "web"}};
   std::vector<uint16_t> taken;
-  const auto proxy = LoadProxy(settings, Variable({{"APP", "shop"}, {"name", "not this"}}),
-                               [&](const std::string&, const std::vector<uint16_t>& ports) -> uint16_t {
-                                 taken = ports;
-                                 return 23456;
-                               });
+  const auto proxy =
+      LoadProxy(settings, Variable({{"APP", "shop"}, {"name", "not this"}}),
+                [&](const std::string&, const std::vector<uint16_t>& ports) -> uint16_t {
+                  taken = ports;
+                  return 23456;
+                });
   ASSERT_TRUE(proxy.has_value()) << proxy.error().message();
   EXPECT_EQ(proxy->mesh, "default");
   EXPECT_EQ(proxy->name, "web");
   EXPECT_EQ(taken, std::vector<uint16_t>{80});
-  EXPECT_EQ(proxy->resource,
-            R"({"type":"Dataplane","mesh":"default","name":"web","creationTime":"0001-01-01T00:00:00Z",)"
-            R"("modificationTime":"0001-01-01T00:00:00Z","labels":{"app":"shop"},"kri":"kri_dp_default___web_",)"
-            R"("networking":{"address":"127.0.0.1","inbound":[{"port":80}],"admin":{"port":23456}}})");
+  EXPECT_EQ(
+      proxy->resource,
+      R"({"type":"Dataplane","mesh":"default","name":"web","creationTime":"0001-01-01T00:00:00Z",)"
+      R"("modificationTime":"0001-01-01T00:00:00Z","labels":{"app":"shop"},"kri":"kri_dp_default___web_",)"
+      R"("networking":{"address":"127.0.0.1","inbound":[{"port":80}],"admin":{"port":23456}}})");
   EXPECT_EQ(proxy->notes.size(), 2u);
 }
 
@@ -143,13 +150,16 @@ TEST(ProxyTest, NamesFileAndFlag) {
   settings.resource_path.clear();
   settings.resource = "type: Dataplane\nname: a\nmesh: m\n";
   settings.name = "b";
-  EXPECT_THAT(LoadProxy(settings, Variable({}), FindFreePort).error().message(), HasSubstr("--name is \"b\""));
+  EXPECT_THAT(LoadProxy(settings, Variable({}), FindFreePort).error().message(),
+              HasSubstr("--name is \"b\""));
 }
 
 TEST(ProxyTest, KeepsTheAdminPortOfTheFile) {
   Settings settings;
-  settings.resource = "type: Dataplane\nname: a\nmesh: m\nnetworking: {address: 1.1.1.1, admin: {port: 7}}\n";
-  const auto proxy = LoadProxy(settings, Variable({}), [](const auto&, const auto&) -> uint16_t { return 1; });
+  settings.resource =
+      "type: Dataplane\nname: a\nmesh: m\nnetworking: {address: 1.1.1.1, admin: {port: 7}}\n";
+  const auto proxy =
+      LoadProxy(settings, Variable({}), [](const auto&, const auto&) -> uint16_t { return 1; });
   EXPECT_THAT(proxy->resource, HasSubstr("\"admin\":{\"port\":7}"));
   EXPECT_TRUE(proxy->notes.empty());
 }
@@ -158,7 +168,8 @@ TEST(CaTest, IsFoundOnTheSameHost) {
   TempFolder folder;
   Settings settings;
   const auto environment = Variable({{"KUMA_GENERAL_WORK_DIR", folder.path()}});
-  EXPECT_THAT(FindCa(settings, environment)->source, HasSubstr("there is no file " + (folder / "kuma-cp.crt")));
+  EXPECT_THAT(FindCa(settings, environment)->source,
+              HasSubstr("there is no file " + (folder / "kuma-cp.crt")));
   ASSERT_TRUE(WriteFile(folder / "kuma-cp.crt", "PEM").has_value());
   EXPECT_EQ(FindCa(settings, environment)->pem, "PEM");
   settings.cp_url = "https://kuma.example:5678";
@@ -173,7 +184,8 @@ TEST(CaTest, IsFoundOnTheSameHost) {
 }
 
 TEST(BootstrapTest, ParsesVersions) {
-  const auto version = ParseEnvoyVersion("\n/x/envoy  version: abc/1.40.0/Clean/RELEASE/BoringSSL\n\n");
+  const auto version =
+      ParseEnvoyVersion("\n/x/envoy  version: abc/1.40.0/Clean/RELEASE/BoringSSL\n\n");
   ASSERT_TRUE(version.has_value());
   EXPECT_EQ(version->version, "1.40.0");
   EXPECT_EQ(version->build, "abc/1.40.0/Clean/RELEASE/BoringSSL");
@@ -184,15 +196,18 @@ TEST(BootstrapTest, ParsesVersions) {
 
 TEST(BootstrapTest, FindsTheAdminServer) {
   EXPECT_EQ((*FindAdmin("admin: {address: {pipe: {path: /a.sock}}}"))->unix_socket, "/a.sock");
-  const auto tcp = *FindAdmin("admin: {address: {socketAddress: {address: 127.0.0.1, portValue: 9901}}}");
+  const auto tcp =
+      *FindAdmin("admin: {address: {socketAddress: {address: 127.0.0.1, portValue: 9901}}}");
   EXPECT_EQ(tcp->host, "127.0.0.1");
   EXPECT_EQ(tcp->port, 9901);
   EXPECT_FALSE((*FindAdmin("node: {}")).has_value());
 }
 
 TEST(BootstrapTest, ReadsRefusals) {
-  EXPECT_EQ(RefusalText({.status = 422, .headers = {}, .body = "missing token\n"}), "missing token (422)");
-  EXPECT_EQ(RefusalText({.status = 400, .headers = {},
+  EXPECT_EQ(RefusalText({.status = 422, .headers = {}, .body = "missing token\n"}),
+            "missing token (422)");
+  EXPECT_EQ(RefusalText({.status = 400,
+                         .headers = {},
                          .body = R"({"title": "T", "detail": "D", "hint": "H", "invalid_parameters":
                                   [{"field": "f", "reason": "r", "hint": "h"}]})"}),
             "T: D; f: r (h); H (400)");
@@ -200,12 +215,13 @@ TEST(BootstrapTest, ReadsRefusals) {
 }
 
 TEST(BootstrapTest, CountsInboundConnections) {
-  EXPECT_EQ(CountInboundConnections("listener.admin.downstream_cx_active: 1\n"
-                                    "listener.self_inbound_dp_http.downstream_cx_active: 2\n"
-                                    "listener.self_inbound_dp_http.worker_0.downstream_cx_active: 2\n"
-                                    "listener.self_zoneingress_dp_x.downstream_cx_active: 3\n"
-                                    "listener.kri_msvc_a_b_c_d_80.downstream_cx_active: 9\n"),
-            5u);
+  EXPECT_EQ(
+      CountInboundConnections("listener.admin.downstream_cx_active: 1\n"
+                              "listener.self_inbound_dp_http.downstream_cx_active: 2\n"
+                              "listener.self_inbound_dp_http.worker_0.downstream_cx_active: 2\n"
+                              "listener.self_zoneingress_dp_x.downstream_cx_active: 3\n"
+                              "listener.kri_msvc_a_b_c_d_80.downstream_cx_active: 9\n"),
+      5u);
 }
 
 TEST(FilesTest, FindsPortsAndPrograms) {
@@ -231,14 +247,16 @@ TEST(ProcessTest, RunsAndReports) {
 fs::path ConformanceFolder() {
   const char* root = std::getenv("KUMA_CONFORMANCE_DIR");
   const char* source = std::getenv("KUMA_SOURCE_DIR");
-  return root != nullptr ? fs::path(root) : fs::path(source != nullptr ? source : ".") / "../shared/conformance";
+  return root != nullptr ? fs::path(root)
+                         : fs::path(source != nullptr ? source : ".") / "../shared/conformance";
 }
 
 fs::path SuiteFolder(std::string_view suite) {
   const fs::path folder = ConformanceFolder();
   const fs::path golden = folder / "golden" / suite;
   if (fs::exists(golden)) return golden;
-  if (!fs::exists(folder / suite)) std::fprintf(stderr, "SKIPPED: no conformance cases at %s\n", golden.c_str());
+  if (!fs::exists(folder / suite))
+    std::fprintf(stderr, "SKIPPED: no conformance cases at %s\n", golden.c_str());
   return folder / suite;
 }
 
@@ -255,19 +273,23 @@ TEST(Conformance, BootstrapRequests) {
     // What the case says about the caller, read off the expected request.
     const auto text = [&](std::initializer_list<std::string_view> path) {
       const Value* value = want.At(path);
-      return value != nullptr && value->if_string() != nullptr ? *value->if_string() : std::string();
+      return value != nullptr && value->if_string() != nullptr ? *value->if_string()
+                                                               : std::string();
     };
     settings.metrics_cert_path = text({"metricsResources", "certPath"});
     settings.metrics_key_path = text({"metricsResources", "keyPath"});
     input.proxy = {.mesh = text({"mesh"}), .name = text({"name"}), .resource = "", .notes = {}};
-    input.proxy.resource = ResourceJson(Object{{"type", "Dataplane"}}, input.proxy.mesh, input.proxy.name);
+    input.proxy.resource =
+        ResourceJson(Object{{"type", "Dataplane"}}, input.proxy.mesh, input.proxy.name);
     input.token = text({"dataplaneToken"});
     input.token_path = text({"dataplaneTokenPath"});
     input.ca_cert = text({"caCert"});
     input.readiness_port = static_cast<uint16_t>(settings.readiness_port);
     input.work_folder = text({"workdir"});
-    for (const Value& feature : *item.Find("features")->if_array()) input.features.push_back(*feature.if_string());
-    if (const Value* metadata = item.Find("metadata")) input.dynamic_metadata = *metadata->if_object();
+    for (const Value& feature : *item.Find("features")->if_array())
+      input.features.push_back(*feature.if_string());
+    if (const Value* metadata = item.Find("metadata"))
+      input.dynamic_metadata = *metadata->if_object();
     Value got = BootstrapRequest(settings, input);
     // Versions are set, not compared; their shape is.
     for (const std::string_view part : {"kumaDp", "envoy"}) {
@@ -321,7 +343,8 @@ TEST(DISABLED_KumaDp, Main) {
 
 class RunningKumaDp {
  public:
-  RunningKumaDp(const std::vector<std::string>& args, std::map<std::string, std::string> variables, std::string log)
+  RunningKumaDp(const std::vector<std::string>& args, std::map<std::string, std::string> variables,
+                std::string log)
       : log_(std::move(log)) {
     variables["KUMA_DP_TEST_ARGS"] = base::Join(args, "\n");
     std::vector<std::string> environment;
@@ -333,9 +356,11 @@ class RunningKumaDp {
                                       "--gtest_also_run_disabled_tests"};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    posix_spawn_file_actions_addopen(&actions, 1, log_.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+                                     0600);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, Pointers(words).data(), Pointers(environment).data());
+    posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, Pointers(words).data(),
+                Pointers(environment).data());
     posix_spawn_file_actions_destroy(&actions);
   }
   ~RunningKumaDp() {
@@ -384,7 +409,8 @@ class RunningKumaDp {
 
 template <class Condition>
 bool Eventually(const Condition& condition, milliseconds time = seconds(20)) {
-  for (const auto end = std::chrono::steady_clock::now() + time; std::chrono::steady_clock::now() < end;) {
+  for (const auto end = std::chrono::steady_clock::now() + time;
+       std::chrono::steady_clock::now() < end;) {
     if (condition()) return true;
     std::this_thread::sleep_for(milliseconds(50));
   }
@@ -394,8 +420,10 @@ bool Eventually(const Condition& condition, milliseconds time = seconds(20)) {
 std::string GetBody(uint16_t port, std::string_view path) {
   net::ClientOptions options;
   options.connect_timeout = options.request_timeout = seconds(2);
-  const auto answer = net::Fetch(*net::MakeRequest("GET", base::Format("http://127.0.0.1:{}{}", port, path)), options);
-  return answer.has_value() ? base::Format("{} {}", answer->status, base::Trim(answer->body)) : answer.error().message();
+  const auto answer = net::Fetch(
+      *net::MakeRequest("GET", base::Format("http://127.0.0.1:{}{}", port, path)), options);
+  return answer.has_value() ? base::Format("{} {}", answer->status, base::Trim(answer->body))
+                            : answer.error().message();
 }
 
 class EndToEnd : public testing::Test {
@@ -419,10 +447,11 @@ class EndToEnd : public testing::Test {
       options.tls->certificate.key_pem = pair.key_pem;
       certificate_ = pair.cert_pem;
     }
-    server_ = *net::Server::Start(loops_, options, [this](net::HttpRequest request, net::HttpResponder responder) {
-      std::lock_guard lock(mutex_);
-      responder.Send(Answer(request));
-    });
+    server_ = *net::Server::Start(loops_, options,
+                                  [this](net::HttpRequest request, net::HttpResponder responder) {
+                                    std::lock_guard lock(mutex_);
+                                    responder.Send(Answer(request));
+                                  });
   }
 
   net::HttpResponse Answer(const net::HttpRequest& request) {
@@ -436,7 +465,9 @@ class EndToEnd : public testing::Test {
     request_ = body.has_value() ? *body : Value();
     if (refusal_) return *refusal_;
     const Object reply{{"bootstrap", base::EncodeBase64(EnvoyConfig(TextOf(request_, "workdir")))}};
-    return {.status = 200, .headers = {{"content-type", "application/json"}}, .body = model::ToJson(reply)};
+    return {.status = 200,
+            .headers = {{"content-type", "application/json"}},
+            .body = model::ToJson(reply)};
   }
 
   std::string EnvoyConfig(const std::string& folder) const {
@@ -462,27 +493,42 @@ static_resources:
           http_filters:
           - name: envoy.filters.http.router
             typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
-)", folder, inbound_port_);
+)",
+                        folder, inbound_port_);
   }
 
-  std::unique_ptr<RunningKumaDp> Start(std::vector<std::string> more = {}, std::map<std::string, std::string> variables = {}) {
-    std::vector<std::string> args = {"run", "--cp-address", server_->url(), "--binary-path", envoy_,
-                                     "--concurrency", "1", "--dataplane-token", "t.o.k", "--dataplane",
-                                     base::Format("{{type: Dataplane, mesh: m, name: web, networking: {{address: "
-                                                  "127.0.0.1, inbound: [{{port: {}}}]}}}}", inbound_port_)};
+  std::unique_ptr<RunningKumaDp> Start(std::vector<std::string> more = {},
+                                       std::map<std::string, std::string> variables = {}) {
+    std::vector<std::string> args = {
+        "run",
+        "--cp-address",
+        server_->url(),
+        "--binary-path",
+        envoy_,
+        "--concurrency",
+        "1",
+        "--dataplane-token",
+        "t.o.k",
+        "--dataplane",
+        base::Format("{{type: Dataplane, mesh: m, name: web, networking: {{address: "
+                     "127.0.0.1, inbound: [{{port: {}}}]}}}}",
+                     inbound_port_)};
     args.insert(args.end(), more.begin(), more.end());
     variables.try_emplace("HOME", folder_.path());
     variables.try_emplace("TMPDIR", folder_.path());
-    return std::make_unique<RunningKumaDp>(args, std::move(variables), folder_ / base::Format("log{}", ++started_));
+    return std::make_unique<RunningKumaDp>(args, std::move(variables),
+                                           folder_ / base::Format("log{}", ++started_));
   }
 
   uint16_t ReadinessPort() {
     std::lock_guard lock(mutex_);
     const Value* port = request_.Find("readinessPort");
-    return port != nullptr && port->if_int() != nullptr ? static_cast<uint16_t>(*port->if_int()) : 0;
+    return port != nullptr && port->if_int() != nullptr ? static_cast<uint16_t>(*port->if_int())
+                                                        : 0;
   }
   bool WaitReady() {
-    return Eventually([&] { return ReadinessPort() != 0 && GetBody(ReadinessPort(), "/ready") == "200 LIVE"; });
+    return Eventually(
+        [&] { return ReadinessPort() != 0 && GetBody(ReadinessPort(), "/ready") == "200 LIVE"; });
   }
   size_t CountOf(std::string_view path) {
     std::lock_guard lock(mutex_);
@@ -516,10 +562,12 @@ TEST_F(EndToEnd, ServesDrainsAndEnds) {
   const auto begin = std::chrono::steady_clock::now();
   kuma_dp->Signal(SIGTERM);
   EXPECT_EQ(kuma_dp->Wait(seconds(15)), 0) << kuma_dp->log();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(10)) << "the drain time is 30s, but nobody is connected";
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(10))
+      << "the drain time is 30s, but nobody is connected";
   EXPECT_EQ(drain_, Value(Object{{"mesh", "m"}, {"name", "web"}, {"dataplaneToken", "t.o.k"}}));
   EXPECT_THAT(kuma_dp->log(), HasSubstr("no inbound connection is left"));
-  EXPECT_THAT(kuma_dp->log(), HasSubstr("starting main dispatch loop")) << "Envoy's own log is forwarded";
+  EXPECT_THAT(kuma_dp->log(), HasSubstr("starting main dispatch loop"))
+      << "Envoy's own log is forwarded";
 }
 
 TEST_F(EndToEnd, WaitsForOpenConnections) {
@@ -564,10 +612,12 @@ TEST_F(EndToEnd, SecondSignalStopsAtOnce) {
 
 TEST_F(EndToEnd, FindsTheSelfMadeCertificate) {
   StartControlPlane(true);
-  const auto kuma_dp = Start({"--cp-address", base::Format("https://localhost:{}", server_->port())},
-                             {{"KUMA_CONTROL_PLANE_RETRY_BACKOFF", "300ms"}});
+  const auto kuma_dp =
+      Start({"--cp-address", base::Format("https://localhost:{}", server_->port())},
+            {{"KUMA_CONTROL_PLANE_RETRY_BACKOFF", "300ms"}});
   ASSERT_TRUE(Eventually([&] { return kuma_dp->log().find("trying again") != std::string::npos; }));
-  EXPECT_THAT(kuma_dp->log(), testing::AllOf(HasSubstr("--ca-cert-file"), HasSubstr(".kuma/kuma-cp.crt")));
+  EXPECT_THAT(kuma_dp->log(),
+              testing::AllOf(HasSubstr("--ca-cert-file"), HasSubstr(".kuma/kuma-cp.crt")));
   // The control plane comes to write it.
   fs::create_directories(folder_ / ".kuma");
   ASSERT_TRUE(WriteFile(folder_ / ".kuma/kuma-cp.crt", certificate_).has_value());
@@ -576,12 +626,14 @@ TEST_F(EndToEnd, FindsTheSelfMadeCertificate) {
 }
 
 TEST_F(EndToEnd, EndsWithTheMessageOfARefusal) {
-  refusal_ = net::HttpResponse{.status = 422, .headers = {}, .body = "authentication failed: wrong kind of token"};
+  refusal_ = net::HttpResponse{
+      .status = 422, .headers = {}, .body = "authentication failed: wrong kind of token"};
   StartControlPlane();
   const auto kuma_dp = Start();
   EXPECT_EQ(kuma_dp->Wait(seconds(10)), 1);
-  EXPECT_THAT(kuma_dp->log(), testing::AllOf(HasSubstr("wrong kind of token"),
-                                             HasSubstr("kumactl generate dataplane-token --mesh m --name web")));
+  EXPECT_THAT(kuma_dp->log(),
+              testing::AllOf(HasSubstr("wrong kind of token"),
+                             HasSubstr("kumactl generate dataplane-token --mesh m --name web")));
   EXPECT_EQ(CountOf("/bootstrap"), 1u);
 }
 
@@ -589,7 +641,8 @@ TEST_F(EndToEnd, EndsWhenAFileIsMissing) {
   StartControlPlane();
   const auto kuma_dp = Start({"--ca-cert-file", "/nowhere/ca.crt"});
   EXPECT_EQ(kuma_dp->Wait(seconds(10)), 1);
-  EXPECT_THAT(kuma_dp->log(), testing::AllOf(HasSubstr("/nowhere/ca.crt"), HasSubstr("--ca-cert-file")));
+  EXPECT_THAT(kuma_dp->log(),
+              testing::AllOf(HasSubstr("/nowhere/ca.crt"), HasSubstr("--ca-cert-file")));
 }
 
 TEST_F(EndToEnd, RetriesAndSaysWhyOnce) {
@@ -617,7 +670,8 @@ TEST_F(EndToEnd, EndsWithEnvoyAndTheOtherWayRound) {
   ASSERT_GT(envoy, 0);
   kuma_dp->Signal(SIGKILL);
   EXPECT_EQ(kuma_dp->Wait(seconds(5)), 128 + SIGKILL);
-  EXPECT_TRUE(Eventually([&] { return GetBody(inbound_port_, "/").find("200") == std::string::npos; }));
+  EXPECT_TRUE(
+      Eventually([&] { return GetBody(inbound_port_, "/").find("200") == std::string::npos; }));
 }
 
 TEST_F(EndToEnd, TwoOnOneHostDoNotCollide) {

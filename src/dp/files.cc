@@ -31,7 +31,8 @@ bool CanBind(const std::string& address, uint16_t port) {
   v6.sin6_port = htons(port);
   const bool is_v6 = inet_pton(AF_INET6, address.c_str(), &v6.sin6_addr) == 1;
   // A host name, or an address of another network namespace: any address of this host.
-  if (!is_v6 && inet_pton(AF_INET, address.c_str(), &v4.sin_addr) != 1) v4.sin_addr.s_addr = INADDR_ANY;
+  if (!is_v6 && inet_pton(AF_INET, address.c_str(), &v4.sin_addr) != 1)
+    v4.sin_addr.s_addr = INADDR_ANY;
   const int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   const int result = is_v6 ? bind(fd, reinterpret_cast<const sockaddr*>(&v6), sizeof v6)
@@ -88,16 +89,19 @@ base::Status WriteFile(const std::string& path, std::string_view content) {
 base::Result<WorkFolder> WorkFolder::Make(const std::string& path) {
   if (path.empty()) {
     const char* folder = std::getenv("TMPDIR");
-    std::string pattern = base::Format("{}/kuma-dp-XXXXXX", folder != nullptr && *folder != '\0' ? folder : "/tmp");
+    std::string pattern =
+        base::Format("{}/kuma-dp-XXXXXX", folder != nullptr && *folder != '\0' ? folder : "/tmp");
     if (mkdtemp(pattern.data()) == nullptr) {
-      return base::Invalid(base::Format("make a temporary folder {}: {}", pattern, std::strerror(errno)));
+      return base::Invalid(
+          base::Format("make a temporary folder {}: {}", pattern, std::strerror(errno)));
     }
     return WorkFolder(std::move(pattern), true);
   }
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
   if (!error) fs::create_directories(absolute, error);
-  if (error) return base::Invalid(base::Format("make the work folder {}: {}", path, error.message()));
+  if (error)
+    return base::Invalid(base::Format("make the work folder {}: {}", path, error.message()));
   return WorkFolder(absolute.string(), false);
 }
 
@@ -129,12 +133,14 @@ base::Result<std::string> FindProgram(const std::string& name, const std::string
   }
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (!error && IsProgram((self.parent_path() / name).string())) return (self.parent_path() / name).string();
+  if (!error && IsProgram((self.parent_path() / name).string()))
+    return (self.parent_path() / name).string();
   return base::NotFound(base::Format("\"{}\" is in no folder of PATH", name));
 }
 
 int64_t MemoryLimit() {
-  for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+  for (const char* file :
+       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
     const auto text = ReadFile(file);
     if (!text.has_value()) continue;
     const auto limit = base::ParseInt(base::Trim(*text));
@@ -145,9 +151,10 @@ int64_t MemoryLimit() {
 }
 
 std::string FindSystemCa() {
-  for (const char* file : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-                           "/etc/ssl/ca-bundle.pem", "/etc/pki/tls/cacert.pem",
-                           "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem"}) {
+  for (const char* file :
+       {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem", "/etc/pki/tls/cacert.pem",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem"}) {
     if (access(file, R_OK) == 0) return file;
   }
   return "";

@@ -32,11 +32,12 @@ class WorkFolder {
   bool temporary_;
 };
 
-// A TCP port that can be bound at `address` (a name or nothing: at any) now, below the range from which the kernel
-// takes ports for outgoing connections.
+// A TCP port that can be bound at `address` (a name or nothing: at any) now, below the range from
+// which the kernel takes ports for outgoing connections.
 uint16_t FindFreePort(const std::string& address, const std::vector<uint16_t>& taken);
 
-// The absolute path of a program: a path as it is, a name from PATH or the folder of this program. kNotFound.
+// The absolute path of a program: a path as it is, a name from PATH or the folder of this program.
+// kNotFound.
 base::Result<std::string> FindProgram(const std::string& name, const std::string& path_variable);
 
 // The memory limit of this container, or 0.

@@ -44,10 +44,12 @@ base::Status SetLogging(const ProgramFlags& flags) {
   } else if (flags.log_level == "debug") {
     base::SetLogLevel(base::LogLevel::kDebug);
   } else if (flags.log_level != "info") {
-    return base::Invalid(base::Format("unknown log level \"{}\": it is off, info or debug", flags.log_level));
+    return base::Invalid(
+        base::Format("unknown log level \"{}\": it is off, info or debug", flags.log_level));
   }
   if (flags.log_output_path.empty()) return base::Ok{};
-  const int fd = open(flags.log_output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const int fd =
+      open(flags.log_output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd < 0) {
     return base::Invalid(base::Format("open {} (--log-output-path): {}", flags.log_output_path,
                                       std::strerror(errno)));
@@ -61,7 +63,8 @@ base::Status SetLogging(const ProgramFlags& flags) {
 // SIGTERM and SIGINT as a descriptor on the loop.
 class SignalWatcher final : public net::FdWatcher {
  public:
-  explicit SignalWatcher(const sigset_t& signals) : fd_(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC)) {}
+  explicit SignalWatcher(const sigset_t& signals)
+      : fd_(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC)) {}
   ~SignalWatcher() { close(fd_); }
   SignalWatcher(const SignalWatcher&) = delete;
   SignalWatcher& operator=(const SignalWatcher&) = delete;
@@ -81,8 +84,10 @@ class SignalWatcher final : public net::FdWatcher {
   std::function<void()> on_signal_;
 };
 
-base::Result<std::unique_ptr<net::Server>> StartReadiness(net::EventLoops& loops, const Settings& settings,
-                                                          const Environment& environment, net::HttpHandler handler) {
+base::Result<std::unique_ptr<net::Server>> StartReadiness(net::EventLoops& loops,
+                                                          const Settings& settings,
+                                                          const Environment& environment,
+                                                          net::HttpHandler handler) {
   net::ServerOptions options;
   options.name = "readiness";
   // The kubelet asks from outside of the pod.
@@ -104,7 +109,8 @@ base::Result<std::unique_ptr<net::Server>> StartReadiness(net::EventLoops& loops
   return net::Server::Start(loops, options, std::move(handler));
 }
 
-base::Result<int> RunProxy(const Settings& settings, const Environment& environment, std::string envoy_log_level) {
+base::Result<int> RunProxy(const Settings& settings, const Environment& environment,
+                           std::string envoy_log_level) {
   AgentOptions options{.settings = settings,
                        .environment = environment,
                        .proxy = {},
@@ -130,7 +136,8 @@ base::Result<int> RunProxy(const Settings& settings, const Environment& environm
 
   TRY_ASSIGN(const std::string version, RunForOutput(*envoy, {"--version"}));
   auto parsed = ParseEnvoyVersion(version);
-  if (!parsed.has_value()) return std::move(parsed).error().Context(base::Format("{} is not Envoy", *envoy));
+  if (!parsed.has_value())
+    return std::move(parsed).error().Context(base::Format("{} is not Envoy", *envoy));
   options.envoy_version = *std::move(parsed);
   if (!options.envoy_version.compatible) {
     base::Logger("kuma-dp").Warn("this version of Envoy is too old for some features",
@@ -145,17 +152,20 @@ base::Result<int> RunProxy(const Settings& settings, const Environment& environm
   std::unique_ptr<Agent> agent;
   std::promise<int> code;
   TRY_ASSIGN(const auto readiness,
-             StartReadiness(loops, settings, environment,
-                            [&agent](const net::HttpRequest& request, const net::HttpResponder& responder) {
-                              if (request.path == "/ready" && agent != nullptr) return agent->AnswerReady(responder);
-                              net::HttpResponse response;
-                              response.status = request.path == "/ready" ? 503 : 404;
-                              responder.Send(std::move(response));
-                            }));
+             StartReadiness(
+                 loops, settings, environment,
+                 [&agent](const net::HttpRequest& request, const net::HttpResponder& responder) {
+                   if (request.path == "/ready" && agent != nullptr)
+                     return agent->AnswerReady(responder);
+                   net::HttpResponse response;
+                   response.status = request.path == "/ready" ? 503 : 404;
+                   responder.Send(std::move(response));
+                 }));
   options.readiness_port = readiness->port();
   SignalWatcher signal_watcher(signals);
   loop.RunAndWait([&] {
-    agent = std::make_unique<Agent>(loop, std::move(options), [&code](int result) { code.set_value(result); });
+    agent = std::make_unique<Agent>(loop, std::move(options),
+                                    [&code](int result) { code.set_value(result); });
     signal_watcher.Start(loop, [&agent] { agent->OnSignal(); });
     agent->Start();
   });
@@ -171,8 +181,10 @@ void PrintVersion(bool detailed) {
   const base::BuildVersion& own = base::Version();
   const auto print = [](const std::string& text) { std::fputs(text.c_str(), stdout); };
   if (!detailed) return print(base::Format("{}: {}\n", own.product, own.version));
-  print(base::Format("Product:       {}\nVersion:       {}\nGit Tag:       {}\nGit Commit:    {}\nBuild Date:    {}\n",
-                     own.product, own.version, own.git_tag, own.git_commit, own.build_date));
+  print(
+      base::Format("Product:       {}\nVersion:       {}\nGit Tag:       {}\nGit Commit:    "
+                   "{}\nBuild Date:    {}\n",
+                   own.product, own.version, own.git_tag, own.git_commit, own.build_date));
 }
 
 // The values that flags give to settings, by row.
@@ -186,10 +198,12 @@ FlagOptions AddSettings(CLI::App& app, const std::vector<Setting>& table) {
     if (row.letter != 0) names += std::string(",-") + row.letter;
     const std::string help(row.help);
     if (std::holds_alternative<bool*>(row.target)) {
-      options.emplace_back(&row, app.add_flag(names, help)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast));
+      options.emplace_back(
+          &row, app.add_flag(names, help)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast));
     } else {
-      options.emplace_back(&row, app.add_option(names)->description(help)->expected(1)->take_all()
-                                     ->allow_extra_args(false));
+      options.emplace_back(
+          &row, app.add_option(names)->description(help)->expected(1)->take_all()->allow_extra_args(
+                    false));
     }
   }
   return options;
@@ -199,7 +213,8 @@ base::Status ApplyFlags(Settings& settings, const FlagOptions& options) {
   for (const auto& [row, option] : options) {
     for (const std::string& text : option->results()) {
       auto status = SetFromText(settings, *row, text);
-      if (!status.has_value()) return std::move(status).error().Context(base::Format("--{}", row->flag));
+      if (!status.has_value())
+        return std::move(status).error().Context(base::Format("--{}", row->flag));
     }
   }
   return base::Ok{};
@@ -215,7 +230,8 @@ base::Status LoadAll(Settings& settings, const ProgramFlags& flags, const FlagOp
   }
   auto loaded = LoadSettings(settings, file, environment);
   if (!loaded.has_value()) {
-    return std::move(loaded).error().Context(flags.config_file.empty() ? "configuration" : flags.config_file);
+    return std::move(loaded).error().Context(flags.config_file.empty() ? "configuration"
+                                                                       : flags.config_file);
   }
   TRY(ApplyFlags(settings, options));
   const model::Violations violations = ValidateSettings(settings);
@@ -235,8 +251,10 @@ int Run(const std::vector<std::string>& args, const Environment& environment) {
   const std::vector<Setting> table = SettingsTable(settings);
   CLI::App app("Start and run Envoy next to a workload of a Kuma service mesh", "kuma-dp");
   app.require_subcommand(1);
-  app.add_option("--log-level", flags.log_level, "log level: one of off|info|debug")->capture_default_str();
-  app.add_option("--log-output-path", flags.log_output_path, "path to the file for logs, Envoy's included");
+  app.add_option("--log-level", flags.log_level, "log level: one of off|info|debug")
+      ->capture_default_str();
+  app.add_option("--log-output-path", flags.log_output_path,
+                 "path to the file for logs, Envoy's included");
   for (const char* name : {"--log-max-size", "--log-max-age", "--log-max-retained-files"}) {
     app.add_option(name, flags.ignored, "accepted and ignored");
   }
@@ -258,12 +276,14 @@ int Run(const std::vector<std::string>& args, const Environment& environment) {
     PrintVersion(flags.detailed);
     return 0;
   }
-  if (auto status = SetLogging(flags); !status.has_value()) return PrintError(status.error().message());
+  if (auto status = SetLogging(flags); !status.has_value())
+    return PrintError(status.error().message());
   if (auto status = LoadAll(settings, flags, options, environment); !status.has_value()) {
     return PrintError(status.error().message());
   }
-  auto code = RunProxy(settings, environment,
-                       settings.envoy_log_level.empty() ? flags.log_level : settings.envoy_log_level);
+  auto code =
+      RunProxy(settings, environment,
+               settings.envoy_log_level.empty() ? flags.log_level : settings.envoy_log_level);
   return code.has_value() ? *code : PrintError(code.error().message());
 }
 

@@ -9,8 +9,8 @@
 
 namespace kuma::dp {
 
-// Runs one command line (without the program's name) and returns the exit code. `run` blocks until Envoy has ended
-// or a SIGTERM or SIGINT, which are blocked for the whole process from then on.
+// Runs one command line (without the program's name) and returns the exit code. `run` blocks until
+// Envoy has ended or a SIGTERM or SIGINT, which are blocked for the whole process from then on.
 int Run(const std::vector<std::string>& args, const Environment& environment);
 
 }  // namespace kuma::dp

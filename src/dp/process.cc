@@ -35,7 +35,8 @@ struct Pipe {
 };
 
 // Between fork and exec: only async-signal-safe calls.
-[[noreturn]] void RunProgram(const char* program, char* const* arguments, int out, int err, pid_t parent) {
+[[noreturn]] void RunProgram(const char* program, char* const* arguments, int out, int err,
+                             pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
   setpgid(0, 0);
@@ -52,9 +53,11 @@ struct Pipe {
 
 }  // namespace
 
-base::Result<Child> StartChild(const std::string& program, const std::vector<std::string>& arguments) {
+base::Result<Child> StartChild(const std::string& program,
+                               const std::vector<std::string>& arguments) {
   std::vector<char*> words = {const_cast<char*>(program.c_str())};
-  for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : arguments)
+    words.push_back(const_cast<char*>(argument.c_str()));
   words.push_back(nullptr);
   Pipe out, err;
   if (!out.Open() || !err.Open()) {
@@ -82,12 +85,14 @@ base::Result<Child> StartChild(const std::string& program, const std::vector<std
     waitpid(pid, nullptr, 0);
     close(out.read_end);
     close(err.read_end);
-    return base::Internal(base::Format("pidfd_open (Linux 5.3 or newer is needed): {}", std::strerror(error)));
+    return base::Internal(
+        base::Format("pidfd_open (Linux 5.3 or newer is needed): {}", std::strerror(error)));
   }
   return Child{.pid = pid, .pid_fd = pid_fd, .out = out.read_end, .err = err.read_end};
 }
 
-base::Result<std::string> RunForOutput(const std::string& program, const std::vector<std::string>& arguments) {
+base::Result<std::string> RunForOutput(const std::string& program,
+                                       const std::vector<std::string>& arguments) {
   TRY_ASSIGN(const Child child, StartChild(program, arguments));
   fcntl(child.out, F_SETFL, 0);
   std::string output;
@@ -104,7 +109,8 @@ base::Result<std::string> RunForOutput(const std::string& program, const std::ve
   close(child.out);
   close(child.err);
   close(child.pid_fd);
-  if (status != 0) return base::Invalid(base::Format("{} ended with code {}", program, ExitCode(status)));
+  if (status != 0)
+    return base::Invalid(base::Format("{} ended with code {}", program, ExitCode(status)));
   return output;
 }
 

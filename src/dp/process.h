@@ -20,17 +20,20 @@ struct Child {
   int err = -1;
 };
 
-// Starts a program (absolute path) in a process group of its own, so that Ctrl-C reaches only us, with no signal
-// blocked. It is killed when the calling thread ends, however that happens.
-base::Result<Child> StartChild(const std::string& program, const std::vector<std::string>& arguments);
+// Starts a program (absolute path) in a process group of its own, so that Ctrl-C reaches only us,
+// with no signal blocked. It is killed when the calling thread ends, however that happens.
+base::Result<Child> StartChild(const std::string& program,
+                               const std::vector<std::string>& arguments);
 
 // Runs a program to its end and returns its standard output. Blocks.
-base::Result<std::string> RunForOutput(const std::string& program, const std::vector<std::string>& arguments);
+base::Result<std::string> RunForOutput(const std::string& program,
+                                       const std::vector<std::string>& arguments);
 
 // The exit code of a wait status as a shell has it: 128 + signal if it was killed.
 int ExitCode(int wait_status);
 
-// Copies whole lines from one descriptor to another one. Confined to the loop; Close before it is destroyed.
+// Copies whole lines from one descriptor to another one. Confined to the loop; Close before it is
+// destroyed.
 class LineCopier final : public net::FdWatcher {
  public:
   // Takes `from`, borrows `to`. Call on the loop.

@@ -31,11 +31,14 @@ base::Result<std::string> ReadTemplate(const Settings& settings) {
   return text;
 }
 
-base::Status CheckSame(std::string_view what, const std::string& given, const std::string& in_file) {
+base::Status CheckSame(std::string_view what, const std::string& given,
+                       const std::string& in_file) {
   if (given.empty() || given == in_file) return base::Ok{};
-  return base::Invalid(base::Format(
-      "--{} is \"{}\", but the Dataplane given has {} \"{}\"; leave --{} out, or write {{{{ {} }}}} in the file and "
-      "use --dataplane-var", what, given, what, in_file, what, what));
+  return base::Invalid(
+      base::Format("--{} is \"{}\", but the Dataplane given has {} \"{}\"; leave --{} out, or "
+                   "write {{{{ {} }}}} in the file and "
+                   "use --dataplane-var",
+                   what, given, what, in_file, what, what));
 }
 
 std::vector<uint16_t> InboundPorts(const Value& dataplane) {
@@ -45,7 +48,8 @@ std::vector<uint16_t> InboundPorts(const Value& dataplane) {
   for (const Value& inbound : *inbounds->if_array()) {
     for (const std::string_view key : {"port", "servicePort"}) {
       const Value* port = inbound.Find(key);
-      if (port != nullptr && port->if_int() != nullptr) ports.push_back(static_cast<uint16_t>(*port->if_int()));
+      if (port != nullptr && port->if_int() != nullptr)
+        ports.push_back(static_cast<uint16_t>(*port->if_int()));
     }
   }
   return ports;
@@ -61,15 +65,16 @@ void ChooseAdminPort(Value& dataplane, const FindPort& find_port, std::vector<st
   if (admin.if_object() == nullptr) admin = Object();
   const uint16_t chosen = find_port(Text(*networking, "address"), InboundPorts(dataplane));
   admin.if_object()->Set("port", int64_t{chosen});
-  notes.push_back(base::Format("chose free admin port {}; networking.admin.port of the Dataplane sets another one",
-                               chosen));
+  notes.push_back(base::Format(
+      "chose free admin port {}; networking.admin.port of the Dataplane sets another one", chosen));
 }
 
 }  // namespace
 
-std::string FillPlaceholders(std::string_view text,
-                             const std::function<std::optional<std::string>(std::string_view)>& value_of,
-                             std::vector<std::string>& missing) {
+std::string FillPlaceholders(
+    std::string_view text,
+    const std::function<std::optional<std::string>(std::string_view)>& value_of,
+    std::vector<std::string>& missing) {
   std::string filled;
   for (;;) {
     const size_t open = text.find("{{");
@@ -99,13 +104,16 @@ std::string ResourceJson(const Value& dataplane, const std::string& mesh, const 
                   {"name", name},
                   {"creationTime", "0001-01-01T00:00:00Z"},
                   {"modificationTime", "0001-01-01T00:00:00Z"}};
-  model::Kri kri{.short_name = "dp", .mesh = mesh, .zone = "", .ns = "", .name = name, .section = ""};
-  if (const Value* labels = dataplane.Find("labels"); labels != nullptr && labels->if_object() != nullptr) {
+  model::Kri kri{
+      .short_name = "dp", .mesh = mesh, .zone = "", .ns = "", .name = name, .section = ""};
+  if (const Value* labels = dataplane.Find("labels");
+      labels != nullptr && labels->if_object() != nullptr) {
     resource.Set("labels", *labels);
     const auto label = [&](std::string_view key) { return Text(*labels, key); };
     kri.zone = label(model::kZoneLabel);
     kri.ns = label(model::kNamespaceLabel);
-    if (std::string shown = label(model::kDisplayNameLabel); !shown.empty()) kri.name = std::move(shown);
+    if (std::string shown = label(model::kDisplayNameLabel); !shown.empty())
+      kri.name = std::move(shown);
   }
   resource.Set("kri", kri.ToString());
   if (const auto* object = dataplane.if_object()) {
@@ -116,7 +124,8 @@ std::string ResourceJson(const Value& dataplane, const std::string& mesh, const 
   return model::ToJson(resource);
 }
 
-base::Result<Proxy> LoadProxy(const Settings& settings, const Environment& environment, const FindPort& find_port) {
+base::Result<Proxy> LoadProxy(const Settings& settings, const Environment& environment,
+                              const FindPort& find_port) {
   Proxy proxy{.mesh = settings.mesh, .name = settings.name, .resource = "", .notes = {}};
   if (settings.resource.empty() && settings.resource_path.empty()) return proxy;
   TRY_ASSIGN(const std::string text, ReadTemplate(settings));
@@ -129,10 +138,13 @@ base::Result<Proxy> LoadProxy(const Settings& settings, const Environment& envir
   std::vector<std::string> missing;
   const std::string filled = FillPlaceholders(text, value_of, missing);
   for (const std::string& name : missing) {
-    proxy.notes.push_back(base::Format("the Dataplane template uses {{{{ {} }}}}, which has no value: set it with "
-                                       "--dataplane-var {}=...", name, name));
+    proxy.notes.push_back(
+        base::Format("the Dataplane template uses {{{{ {} }}}}, which has no value: set it with "
+                     "--dataplane-var {}=...",
+                     name, name));
   }
-  const std::string where = settings.resource.empty() ? settings.resource_path : "the Dataplane given";
+  const std::string where =
+      settings.resource.empty() ? settings.resource_path : "the Dataplane given";
   auto documents = model::ParseYaml(filled);
   if (!documents.has_value()) return std::move(documents).error().Context(where);
   if (documents->size() != 1 || documents->front().if_object() == nullptr) {
@@ -160,13 +172,15 @@ base::Result<std::string> LoadToken(const Settings& settings) {
   if (settings.token_path.empty()) return std::string(base::Trim(settings.token));
   auto text = ReadFile(settings.token_path);
   if (!text.has_value()) {
-    return std::move(text).error().Context(
-        base::Format("the dataplane token file ({})", HowToSet("dataplaneRuntime.dataplaneTokenPath")));
+    return std::move(text).error().Context(base::Format(
+        "the dataplane token file ({})", HowToSet("dataplaneRuntime.dataplaneTokenPath")));
   }
   std::string token(base::Trim(*text));
   if (token.empty()) {
-    return base::Invalid(base::Format("the dataplane token file {} is empty; make a token with `kumactl generate "
-                                      "dataplane-token`", settings.token_path));
+    return base::Invalid(
+        base::Format("the dataplane token file {} is empty; make a token with `kumactl generate "
+                     "dataplane-token`",
+                     settings.token_path));
   }
   return token;
 }

@@ -74,74 +74,90 @@ Value ToValue(const Setting::Target& target) {
 
 std::vector<Setting> SettingsTable(Settings& s) {
   return {
-      {"controlPlane.url", "KUMA_CONTROL_PLANE_URL", "cp-address", 0, "URL of the Control Plane Dataplane Server",
-       &s.cp_url, true},
+      {"controlPlane.url", "KUMA_CONTROL_PLANE_URL", "cp-address", 0,
+       "URL of the Control Plane Dataplane Server", &s.cp_url, true},
       {"controlPlane.caCertFile", "KUMA_CONTROL_PLANE_CA_CERT_FILE", "ca-cert-file", 0,
-       "Path to CA cert by which connection to the Control Plane will be verified if HTTPS is used", &s.ca_cert_file,
-       true},
+       "Path to CA cert by which connection to the Control Plane will be verified if HTTPS is used",
+       &s.ca_cert_file, true},
       {"controlPlane.caCert", "KUMA_CONTROL_PLANE_CA_CERT", "", 0, "", &s.ca_cert, true},
       {"controlPlane.tlsSkipVerify", "KUMA_CONTROL_PLANE_TLS_SKIP_VERIFY", "skip-verify", 0,
        "Skip verification of the Control Plane's certificate", &s.skip_verify, true},
-      {"controlPlane.retry.backoff", "KUMA_CONTROL_PLANE_RETRY_BACKOFF", "", 0, "", &s.retry_backoff, true},
-      {"controlPlane.retry.maxDuration", "KUMA_CONTROL_PLANE_RETRY_MAX_DURATION", "", 0, "", &s.retry_max, true},
-      {"dataplane.mesh", "KUMA_DATAPLANE_MESH", "mesh", 0, "Mesh that Dataplane belongs to", &s.mesh},
+      {"controlPlane.retry.backoff", "KUMA_CONTROL_PLANE_RETRY_BACKOFF", "", 0, "",
+       &s.retry_backoff, true},
+      {"controlPlane.retry.maxDuration", "KUMA_CONTROL_PLANE_RETRY_MAX_DURATION", "", 0, "",
+       &s.retry_max, true},
+      {"dataplane.mesh", "KUMA_DATAPLANE_MESH", "mesh", 0, "Mesh that Dataplane belongs to",
+       &s.mesh},
       {"dataplane.name", "KUMA_DATAPLANE_NAME", "name", 0, "Name of the Dataplane", &s.name},
-      {"dataplane.proxyType", "KUMA_DATAPLANE_PROXY_TYPE", "proxy-type", 0, "type of the Dataplane (\"dataplane\")",
-       &s.proxy_type},
-      {"dataplane.drainTime", "KUMA_DATAPLANE_DRAIN_TIME", "drain-time", 0, "drain time for Envoy connections on "
-       "Kuma DP shutdown", &s.drain_time, true},
+      {"dataplane.proxyType", "KUMA_DATAPLANE_PROXY_TYPE", "proxy-type", 0,
+       "type of the Dataplane (\"dataplane\")", &s.proxy_type},
+      {"dataplane.drainTime", "KUMA_DATAPLANE_DRAIN_TIME", "drain-time", 0,
+       "drain time for Envoy connections on "
+       "Kuma DP shutdown",
+       &s.drain_time, true},
       {"dataplane.readinessPort", "KUMA_READINESS_PORT", "", 0, "", &s.readiness_port, true},
-      {"dataplane.resilientComponentBaseBackoff", "KUMA_DATAPLANE_RESILIENT_COMPONENT_BASE_BACKOFF", "", 0, "",
-       &s.component_backoff, true},
-      {"dataplane.resilientComponentMaxBackoff", "KUMA_DATAPLANE_RESILIENT_COMPONENT_MAX_BACKOFF", "", 0, "",
-       &s.component_max_backoff, true},
+      {"dataplane.resilientComponentBaseBackoff", "KUMA_DATAPLANE_RESILIENT_COMPONENT_BASE_BACKOFF",
+       "", 0, "", &s.component_backoff, true},
+      {"dataplane.resilientComponentMaxBackoff", "KUMA_DATAPLANE_RESILIENT_COMPONENT_MAX_BACKOFF",
+       "", 0, "", &s.component_max_backoff, true},
       {"dataplaneRuntime.binaryPath", "KUMA_DATAPLANE_RUNTIME_BINARY_PATH", "binary-path", 0,
        "Binary path of Envoy executable", &s.binary_path},
       {"dataplaneRuntime.workDir", "KUMA_DATAPLANE_RUNTIME_WORK_DIR", "work-dir", 0,
-       "Directory in which bootstrap and sockets are kept; a temporary one if not set", &s.work_dir},
+       "Directory in which bootstrap and sockets are kept; a temporary one if not set",
+       &s.work_dir},
       {"dataplaneRuntime.concurrency", "KUMA_DATAPLANE_RUNTIME_CONCURRENCY", "concurrency", 0,
        "Number of Envoy worker threads", &s.concurrency},
-      {"dataplaneRuntime.dataplaneTokenPath", "KUMA_DATAPLANE_RUNTIME_TOKEN_PATH", "dataplane-token-file", 0,
-       "Path to a file with dataplane token", &s.token_path},
-      {"dataplaneRuntime.dataplaneToken", "KUMA_DATAPLANE_RUNTIME_TOKEN", "dataplane-token", 0, "Dataplane Token",
-       &s.token},
+      {"dataplaneRuntime.dataplaneTokenPath", "KUMA_DATAPLANE_RUNTIME_TOKEN_PATH",
+       "dataplane-token-file", 0, "Path to a file with dataplane token", &s.token_path},
+      {"dataplaneRuntime.dataplaneToken", "KUMA_DATAPLANE_RUNTIME_TOKEN", "dataplane-token", 0,
+       "Dataplane Token", &s.token},
       {"dataplaneRuntime.resource", "KUMA_DATAPLANE_RUNTIME_RESOURCE", "dataplane", 0,
        "Dataplane template to apply (YAML or JSON)", &s.resource},
-      {"dataplaneRuntime.resourcePath", "KUMA_DATAPLANE_RUNTIME_RESOURCE_PATH", "dataplane-file", 'd',
-       "Path to Dataplane template to apply (YAML or JSON)", &s.resource_path},
-      {"dataplaneRuntime.resourceVars", "", "dataplane-var", 'v', "Variable to replace in Dataplane template",
-       &s.resource_vars},
-      {"dataplaneRuntime.envoyLogLevel", "KUMA_DATAPLANE_RUNTIME_ENVOY_LOG_LEVEL", "envoy-log-level", 0,
-       "Envoy log level; follows --log-level if not set", &s.envoy_log_level},
-      {"dataplaneRuntime.envoyComponentLogLevel", "KUMA_DATAPLANE_RUNTIME_ENVOY_COMPONENT_LOG_LEVEL",
-       "envoy-component-log-level", 0, "Configures Envoy's --component-log-level", &s.envoy_component_log_level},
-      {"dataplaneRuntime.resources.maxMemoryBytes", "KUMA_DATAPLANE_RESOURCES_MAX_MEMORY_BYTES", "", 0, "",
-       &s.max_memory_bytes},
-      {"dataplaneRuntime.metrics.certPath", "KUMA_DATAPLANE_RUNTIME_METRICS_CERT_PATH", "metrics-cert-path", 0,
-       "A path to the certificate for metrics listener", &s.metrics_cert_path},
-      {"dataplaneRuntime.metrics.keyPath", "KUMA_DATAPLANE_RUNTIME_METRICS_KEY_PATH", "metrics-key-path", 0,
-       "A path to the certificate key for metrics listener", &s.metrics_key_path},
+      {"dataplaneRuntime.resourcePath", "KUMA_DATAPLANE_RUNTIME_RESOURCE_PATH", "dataplane-file",
+       'd', "Path to Dataplane template to apply (YAML or JSON)", &s.resource_path},
+      {"dataplaneRuntime.resourceVars", "", "dataplane-var", 'v',
+       "Variable to replace in Dataplane template", &s.resource_vars},
+      {"dataplaneRuntime.envoyLogLevel", "KUMA_DATAPLANE_RUNTIME_ENVOY_LOG_LEVEL",
+       "envoy-log-level", 0, "Envoy log level; follows --log-level if not set", &s.envoy_log_level},
+      {"dataplaneRuntime.envoyComponentLogLevel",
+       "KUMA_DATAPLANE_RUNTIME_ENVOY_COMPONENT_LOG_LEVEL", "envoy-component-log-level", 0,
+       "Configures Envoy's --component-log-level", &s.envoy_component_log_level},
+      {"dataplaneRuntime.resources.maxMemoryBytes", "KUMA_DATAPLANE_RESOURCES_MAX_MEMORY_BYTES", "",
+       0, "", &s.max_memory_bytes},
+      {"dataplaneRuntime.metrics.certPath", "KUMA_DATAPLANE_RUNTIME_METRICS_CERT_PATH",
+       "metrics-cert-path", 0, "A path to the certificate for metrics listener",
+       &s.metrics_cert_path},
+      {"dataplaneRuntime.metrics.keyPath", "KUMA_DATAPLANE_RUNTIME_METRICS_KEY_PATH",
+       "metrics-key-path", 0, "A path to the certificate key for metrics listener",
+       &s.metrics_key_path},
       {"dataplaneRuntime.dynamicConfiguration.refreshInterval",
-       "KUMA_DATAPLANE_RUNTIME_DYNAMIC_CONFIGURATION_REFRESH_INTERVAL", "", 0, "", &s.refresh_interval, true},
+       "KUMA_DATAPLANE_RUNTIME_DYNAMIC_CONFIGURATION_REFRESH_INTERVAL", "", 0, "",
+       &s.refresh_interval, true},
       {"dataplaneRuntime.systemCaPath", "KUMA_DATAPLANE_RUNTIME_DYNAMIC_SYSTEM_CA_PATH", "", 0, "",
        &s.system_ca_path},
-      {"dataplaneRuntime.transparentProxy", "KUMA_DATAPLANE_RUNTIME_TRANSPARENT_PROXY", "transparent-proxy", 0,
-       "Transparent proxy; not supported yet", &s.transparent_proxy},
-      {"dataplaneRuntime.bindOutbounds", "KUMA_DATAPLANE_RUNTIME_BIND_OUTBOUNDS", "bind-outbounds", 0,
-       "Bind outbounds to their addresses instead of redirecting to them", &s.bind_outbounds},
-      {"dataplaneRuntime.IPv6Enabled", "KUMA_DATAPLANE_RUNTIME_IPV6_ENABLED", "", 0, "", &s.ipv6_enabled, true},
-      {"dataplaneRuntime.spire.supported", "KUMA_DATAPLANE_RUNTIME_SPIRE_SUPPORTED", "", 0, "", &s.spire_supported},
+      {"dataplaneRuntime.transparentProxy", "KUMA_DATAPLANE_RUNTIME_TRANSPARENT_PROXY",
+       "transparent-proxy", 0, "Transparent proxy; not supported yet", &s.transparent_proxy},
+      {"dataplaneRuntime.bindOutbounds", "KUMA_DATAPLANE_RUNTIME_BIND_OUTBOUNDS", "bind-outbounds",
+       0, "Bind outbounds to their addresses instead of redirecting to them", &s.bind_outbounds},
+      {"dataplaneRuntime.IPv6Enabled", "KUMA_DATAPLANE_RUNTIME_IPV6_ENABLED", "", 0, "",
+       &s.ipv6_enabled, true},
+      {"dataplaneRuntime.spire.supported", "KUMA_DATAPLANE_RUNTIME_SPIRE_SUPPORTED", "", 0, "",
+       &s.spire_supported},
       {"dataplaneRuntime.spire.socketPath", "KUMA_DATAPLANE_RUNTIME_SPIRE_SOCKET_PATH", "", 0, "",
        &s.spire_socket_path},
-      {"dataplaneRuntime.strictInboundPortsEnabled", "KUMA_DATAPLANE_RUNTIME_STRICT_INBOUND_PORTS_ENABLED", "", 0,
-       "", &s.strict_inbound_ports, true},
-      {"dataplaneRuntime.otelPipeEnabled", "KUMA_DATAPLANE_RUNTIME_OTEL_PIPE_ENABLED", "", 0, "", &s.otel_pipe, true},
-      {"dataplaneRuntime.reusePortEnabled", "KUMA_DATAPLANE_RUNTIME_REUSE_PORT_ENABLED", "", 0, "", &s.reuse_port,
+      {"dataplaneRuntime.strictInboundPortsEnabled",
+       "KUMA_DATAPLANE_RUNTIME_STRICT_INBOUND_PORTS_ENABLED", "", 0, "", &s.strict_inbound_ports,
        true},
-      {"dns.enabled", "KUMA_DNS_ENABLED", "dns-enabled", 0, "If true then the DNS proxy is enabled", &s.dns_enabled,
-       true},
-      {"dns.proxyPort", "KUMA_DNS_PROXY_PORT", "dns-proxy-port", 0, "Port of the DNS proxy", &s.dns_port, true},
-      {"applicationProbeProxyServer.port", "KUMA_APPLICATION_PROBE_PROXY_PORT", "", 0, "", &s.probe_proxy_port},
+      {"dataplaneRuntime.otelPipeEnabled", "KUMA_DATAPLANE_RUNTIME_OTEL_PIPE_ENABLED", "", 0, "",
+       &s.otel_pipe, true},
+      {"dataplaneRuntime.reusePortEnabled", "KUMA_DATAPLANE_RUNTIME_REUSE_PORT_ENABLED", "", 0, "",
+       &s.reuse_port, true},
+      {"dns.enabled", "KUMA_DNS_ENABLED", "dns-enabled", 0, "If true then the DNS proxy is enabled",
+       &s.dns_enabled, true},
+      {"dns.proxyPort", "KUMA_DNS_PROXY_PORT", "dns-proxy-port", 0, "Port of the DNS proxy",
+       &s.dns_port, true},
+      {"applicationProbeProxyServer.port", "KUMA_APPLICATION_PROBE_PROXY_PORT", "", 0, "",
+       &s.probe_proxy_port},
   };
 }
 
@@ -190,12 +206,14 @@ base::Status SetFromText(Settings& settings, const Setting& row, std::string_vie
   return base::Ok{};
 }
 
-base::Status LoadSettings(Settings& settings, std::string_view file, const Environment& environment) {
+base::Status LoadSettings(Settings& settings, std::string_view file,
+                          const Environment& environment) {
   const std::vector<Setting> table = SettingsTable(settings);
   TRY_ASSIGN(const std::vector<Value> documents, model::ParseYaml(file));
   if (!documents.empty() && !documents.front().is_null()) {
     const Value& root = documents.front();
-    if (root.if_object() == nullptr) return base::Invalid("the configuration is not a YAML mapping");
+    if (root.if_object() == nullptr)
+      return base::Invalid("the configuration is not a YAML mapping");
     std::vector<std::string> keys;
     CollectKeys(root, "", keys);
     for (const std::string& key : keys) {
@@ -207,8 +225,10 @@ base::Status LoadSettings(Settings& settings, std::string_view file, const Envir
     for (const Setting& row : table) {
       const Value* value = FindKey(root, row.key);
       if (value == nullptr || value->is_null()) continue;
-      if (auto* const* variables = std::get_if<Variables*>(&row.target); variables && value->if_object()) {
-        for (const auto& [key, text] : *value->if_object()) (*variables)->emplace_back(key, ScalarText(text));
+      if (auto* const* variables = std::get_if<Variables*>(&row.target);
+          variables && value->if_object()) {
+        for (const auto& [key, text] : *value->if_object())
+          (*variables)->emplace_back(key, ScalarText(text));
         continue;
       }
       auto status = SetFromText(settings, row, ScalarText(*value));
@@ -255,27 +275,33 @@ std::string HowToSet(std::string_view key) {
 model::Violations ValidateSettings(const Settings& settings) {
   model::Violations violations;
   const auto add = [&](std::string_view key, std::string_view message) {
-    violations.Add(std::string(key), std::string(message), base::Format("set it with {}", HowToSet(key)));
+    violations.Add(std::string(key), std::string(message),
+                   base::Format("set it with {}", HowToSet(key)));
   };
   const auto url = net::ParseUrl(settings.cp_url);
   if (!url.has_value() || url->host.empty() || (url->scheme != "http" && url->scheme != "https")) {
     add("controlPlane.url", "must be an absolute http or https URL");
   }
-  if (settings.retry_backoff.value.count() <= 0) add("controlPlane.retry.backoff", "must be positive");
-  if (settings.retry_max.value.count() <= 0) add("controlPlane.retry.maxDuration", "must be positive");
+  if (settings.retry_backoff.value.count() <= 0)
+    add("controlPlane.retry.backoff", "must be positive");
+  if (settings.retry_max.value.count() <= 0)
+    add("controlPlane.retry.maxDuration", "must be positive");
   if (settings.proxy_type != "dataplane") {
-    add("dataplane.proxyType", base::Format("\"{}\" is not supported; it must be \"dataplane\"", settings.proxy_type));
+    add("dataplane.proxyType",
+        base::Format("\"{}\" is not supported; it must be \"dataplane\"", settings.proxy_type));
   }
   if (settings.resource.empty() && settings.resource_path.empty()) {
     if (settings.mesh.empty()) add("dataplane.mesh", "must be set");
-    if (settings.name.empty()) add("dataplane.name", "must be set, or a Dataplane given with --dataplane-file");
+    if (settings.name.empty())
+      add("dataplane.name", "must be set, or a Dataplane given with --dataplane-file");
   }
   if (settings.name.find("$(") != std::string::npos) {
     add("dataplane.name", "holds names of variables instead of their values");
   }
   if (settings.drain_time.value.count() <= 0) add("dataplane.drainTime", "must be positive");
   const auto port = [&](std::string_view key, int64_t value, int64_t least) {
-    if (value < least || value > 65535) add(key, base::Format("must be a port ({} to 65535)", least));
+    if (value < least || value > 65535)
+      add(key, base::Format("must be a port ({} to 65535)", least));
   };
   port("dataplane.readinessPort", settings.readiness_port, 1);
   port("dns.proxyPort", settings.dns_port, 0);
@@ -286,10 +312,12 @@ model::Violations ValidateSettings(const Settings& settings) {
     add("dataplaneRuntime.resource", "cannot be set together with dataplaneRuntime.resourcePath");
   }
   if (!settings.token.empty() && !settings.token_path.empty()) {
-    add("dataplaneRuntime.dataplaneToken", "cannot be set together with dataplaneRuntime.dataplaneTokenPath");
+    add("dataplaneRuntime.dataplaneToken",
+        "cannot be set together with dataplaneRuntime.dataplaneTokenPath");
   }
   if (settings.transparent_proxy) {
-    add("dataplaneRuntime.transparentProxy", "transparent proxying is not supported by this kuma-dp yet");
+    add("dataplaneRuntime.transparentProxy",
+        "transparent proxying is not supported by this kuma-dp yet");
   }
   return violations;
 }

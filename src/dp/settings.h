@@ -1,7 +1,7 @@
 #pragma once
 
-// The settings of `kuma-dp run`. Each has a key (of the configuration file), an environment variable and most a
-// flag; the later of these wins: default, file, environment, flag.
+// The settings of `kuma-dp run`. Each has a key (of the configuration file), an environment
+// variable and most a flag; the later of these wins: default, file, environment, flag.
 
 #include <chrono>
 #include <cstdint>
@@ -93,9 +93,10 @@ std::vector<Setting> SettingsTable(Settings& settings);
 // Sets one value from the text of a variable or flag. kInvalid says what was expected.
 base::Status SetFromText(Settings& settings, const Setting& row, std::string_view text);
 
-// Puts the YAML of a configuration file and then the environment over what is in `settings`. Unknown keys are an
-// error, as are values of a wrong type.
-base::Status LoadSettings(Settings& settings, std::string_view file, const Environment& environment);
+// Puts the YAML of a configuration file and then the environment over what is in `settings`.
+// Unknown keys are an error, as are values of a wrong type.
+base::Status LoadSettings(Settings& settings, std::string_view file,
+                          const Environment& environment);
 
 // What a file would say that sets everything as it is; secrets included.
 model::Value WriteSettings(const Settings& settings);

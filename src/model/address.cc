@@ -30,7 +30,9 @@ bool IsNameChar(char c) {
 }  // namespace
 
 bool IsIpAddress(std::string_view text) { return Parse(text).has_value(); }
-bool IsIpv6Address(std::string_view text) { return text.find(':') != std::string_view::npos && IsIpAddress(text); }
+bool IsIpv6Address(std::string_view text) {
+  return text.find(':') != std::string_view::npos && IsIpAddress(text);
+}
 
 bool IsUnspecifiedAddress(std::string_view text) {
   const auto address = Parse(text);
@@ -63,13 +65,15 @@ std::optional<std::string> SpiffeIdFault(std::string_view text) {
   if (domain.empty()) return "trust domain is missing";
   for (const char c : domain)
     if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'))
-      return "trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores";
+      return "trust domain characters are limited to lowercase letters, numbers, dots, dashes, and "
+             "underscores";
   if (slash == std::string_view::npos) return std::nullopt;
   const auto segments = base::Split(text.substr(slash + 1), '/');
   for (size_t i = 0; i < segments.size(); ++i) {
     const std::string& segment = segments[i];
     if (segment.empty())
-      return i + 1 == segments.size() ? "path cannot have a trailing slash" : "path cannot contain empty segments";
+      return i + 1 == segments.size() ? "path cannot have a trailing slash"
+                                      : "path cannot contain empty segments";
     if (segment == "." || segment == "..") return "path cannot contain dot segments";
     for (const char c : segment)
       if (!IsNameChar(c) && c != '-' && c != '.')

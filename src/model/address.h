@@ -8,7 +8,7 @@
 
 namespace kuma::model {
 
-bool IsIpAddress(std::string_view text);    // IPv4 in four decimal parts, or IPv6 without a zone
+bool IsIpAddress(std::string_view text);  // IPv4 in four decimal parts, or IPv6 without a zone
 bool IsIpv6Address(std::string_view text);
 bool IsUnspecifiedAddress(std::string_view text);  // 0.0.0.0, :: in any spelling
 // The same address, in whatever spelling; an IPv4-mapped IPv6 address equals its IPv4 form.

@@ -19,8 +19,9 @@ TEST(Conformance, HashedNames) {
   const Value all = ReadJson(path);
   for (const Value& vector : *all.if_array()) {
     ++tally.total;
-    const std::string name = HashedName(TextOf(vector.Find("mesh")), TextOf(vector.Find("display_name")),
-                                        TextOf(vector.Find("zone")), TextOf(vector.Find("namespace")));
+    const std::string name =
+        HashedName(TextOf(vector.Find("mesh")), TextOf(vector.Find("display_name")),
+                   TextOf(vector.Find("zone")), TextOf(vector.Find("namespace")));
     EXPECT_EQ(name, TextOf(vector.Find("expected")));
     tally.passed += name == TextOf(vector.Find("expected"));
   }
@@ -32,15 +33,18 @@ bool IsUnconverted(const Value* value) { return value && value->Find("unconverte
 TEST(Conformance, Snis) {
   const auto path = DataDir() / "golden" / "sni" / "sni.cases.json";
   if (!HaveData(path)) return;
-  const std::map<std::string, std::string> short_names = {
-      {"MeshService", "msvc"}, {"MeshExternalService", "extsvc"}, {"MeshMultiZoneService", "mzsvc"}};
+  const std::map<std::string, std::string> short_names = {{"MeshService", "msvc"},
+                                                          {"MeshExternalService", "extsvc"},
+                                                          {"MeshMultiZoneService", "mzsvc"}};
   Tally tally;
   const Value all = ReadJson(path);
   for (const Value& test : *all.if_array()) {
     const Value* id = test.Find("id");
-    if (!id || !id->if_object() || IsUnconverted(id) || IsUnconverted(test.Find("expected"))) continue;
+    if (!id || !id->if_object() || IsUnconverted(id) || IsUnconverted(test.Find("expected")))
+      continue;
     bool converted = true;
-    for (const auto& [key, value] : *id->if_object()) converted = converted && !IsUnconverted(&value);
+    for (const auto& [key, value] : *id->if_object())
+      converted = converted && !IsUnconverted(&value);
     if (!converted) continue;
     Kri kri;
     const auto short_name = short_names.find(TextOf(id->Find("ResourceType")));
@@ -64,12 +68,15 @@ TEST(Conformance, Snis) {
   tally.Print("sni");
 }
 
-// golden/multizone-label-validation: answers of the Universal control planes about labels. Kinds by what matters here.
+// golden/multizone-label-validation: answers of the Universal control planes about labels. Kinds by
+// what matters here.
 TEST(Conformance, Labels) {
   const auto root = DataDir() / "golden" / "multizone-label-validation";
   if (!HaveData(root)) return;
-  ResourceType policy{.kind = "MeshTimeout", .is_policy = true, .global_to_zones = true, .zone_to_global = true};
-  ResourceType service{.kind = "MeshExternalService", .global_to_zones = true, .zone_to_global = true};
+  ResourceType policy{
+      .kind = "MeshTimeout", .is_policy = true, .global_to_zones = true, .zone_to_global = true};
+  ResourceType service{
+      .kind = "MeshExternalService", .global_to_zones = true, .zone_to_global = true};
   const ControlPlane zone{.zone = "kuma-4", .federated = true};
   const ControlPlane global{.mode = ControlPlane::Mode::kGlobal};
   Tally tally;
@@ -78,7 +85,8 @@ TEST(Conformance, Labels) {
     const bool is_zone = name.starts_with("zone-uni.");
     if (!is_zone && !name.starts_with("global.")) continue;
     std::string golden_path = file.string();
-    golden_path.replace(golden_path.size() - std::string("input.yaml").size(), std::string::npos, "golden.yaml");
+    golden_path.replace(golden_path.size() - std::string("input.yaml").size(), std::string::npos,
+                        "golden.yaml");
     const std::string golden = conformance::ReadFile(golden_path);
     const Value input = conformance::ParseOneYaml(conformance::ReadFile(file), name);
     Metadata meta{.mesh = TextOf(input.Find("mesh")), .name = TextOf(input.Find("name"))};
@@ -94,11 +102,13 @@ TEST(Conformance, Labels) {
     Array wanted;
     if (const Value* list = answer->Find("invalid_parameters"))
       for (const Value& entry : *list->if_array())
-        wanted.push_back(Object{{"field", *entry.Find("field")}, {"message", *entry.Find("reason")}});
+        wanted.push_back(
+            Object{{"field", *entry.Find("field")}, {"message", *entry.Find("reason")}});
     const Value wanted_list(wanted);
     ++tally.total;
     const bool right = conformance::SameViolations(found, &wanted_list);
-    EXPECT_TRUE(right) << name << "\nfound: " << found.ToString() << "\nwanted: " << ToJson(wanted_list);
+    EXPECT_TRUE(right) << name << "\nfound: " << found.ToString()
+                       << "\nwanted: " << ToJson(wanted_list);
     tally.passed += right;
   }
   tally.Print("multizone-label-validation (labels)");

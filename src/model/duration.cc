@@ -83,13 +83,15 @@ std::optional<Duration> ParseDuration(std::string_view text) {
     if (whole > kLimit / *unit) return std::nullopt;
     uint64_t part = whole * *unit;
     if (fraction > 0)
-      part += static_cast<uint64_t>(static_cast<double>(fraction) * (static_cast<double>(*unit) / scale));
+      part += static_cast<uint64_t>(static_cast<double>(fraction) *
+                                    (static_cast<double>(*unit) / scale));
     if (part > kLimit) return std::nullopt;
     total += part;
     if (total > kLimit) return std::nullopt;
   }
   if (negative) {
-    if (total == kLimit) return Duration{std::chrono::nanoseconds(std::numeric_limits<int64_t>::min())};
+    if (total == kLimit)
+      return Duration{std::chrono::nanoseconds(std::numeric_limits<int64_t>::min())};
     return Duration{std::chrono::nanoseconds(-static_cast<int64_t>(total))};
   }
   if (total > kLimit - 1) return std::nullopt;
@@ -99,7 +101,8 @@ std::optional<Duration> ParseDuration(std::string_view text) {
 std::string ToString(Duration duration) {
   const int64_t count = duration.value.count();
   if (count == 0) return "0s";
-  const uint64_t size = count < 0 ? ~static_cast<uint64_t>(count) + 1 : static_cast<uint64_t>(count);
+  const uint64_t size =
+      count < 0 ? ~static_cast<uint64_t>(count) + 1 : static_cast<uint64_t>(count);
   std::string text = count < 0 ? "-" : "";
   if (size < 1'000) return text + std::to_string(size) + "ns";
   if (size < 1'000'000) return text + Decimal(size, 3) + "\u00b5s";
@@ -111,7 +114,7 @@ std::string ToString(Duration duration) {
   return text + Decimal(size % (60 * kSecond), 9) + "s";
 }
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -166,9 +169,10 @@ std::string ToRfc3339(system_clock::time_point time) {
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(whole - day);
   const auto fraction = std::chrono::duration_cast<nanoseconds>(time - whole).count();
-  std::string text = base::Format("{:04d}-{:02d}-{:02d}T{:02d}:{:02d}:{:02d}", static_cast<int>(date.year()),
-                                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                                  clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  std::string text =
+      base::Format("{:04d}-{:02d}-{:02d}T{:02d}:{:02d}:{:02d}", static_cast<int>(date.year()),
+                   static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                   clock.hours().count(), clock.minutes().count(), clock.seconds().count());
   if (fraction != 0) text += "." + WithoutTrailingZeros(base::Format("{:09d}", fraction));
   return text + "Z";
 }
@@ -205,12 +209,13 @@ std::optional<system_clock::time_point> ParseRfc3339(std::string_view text) {
     offset = (east ? 1 : -1) * (*hours * 3600 + *minutes * 60);
   }
   if (!reader.AtEnd()) return std::nullopt;
-  const std::chrono::year_month_day date{std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
+  const std::chrono::year_month_day date{std::chrono::year(*year),
+                                         std::chrono::month(static_cast<unsigned>(*month)),
                                          std::chrono::day(static_cast<unsigned>(*day))};
   // The clock counts nanoseconds in 64 bits: about 1677 to 2262.
   if (!date.ok() || *year < 1678 || *year > 2261) return std::nullopt;
-  const auto time = std::chrono::sys_days(date) + seconds(*hour * 3600 + *minute * 60 + *second - offset) +
-                    nanoseconds(fraction);
+  const auto time = std::chrono::sys_days(date) +
+                    seconds(*hour * 3600 + *minute * 60 + *second - offset) + nanoseconds(fraction);
   return std::chrono::time_point_cast<system_clock::duration>(time);
 }
 

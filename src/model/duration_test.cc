@@ -26,7 +26,8 @@ TEST(Duration, AsGo) {
   EXPECT_EQ(Printed("-1s"), "-1s");
   EXPECT_EQ(Printed("+5m.5s"), "5m0.5s");
   EXPECT_EQ(Printed("2562047h47m16.854775807s"), "2562047h47m16.854775807s");
-  for (const auto bad : {"", "5", "s", ".s", "1x", "1 s", "-", "3000000h", "1s-"}) EXPECT_EQ(Printed(bad), "invalid") << bad;
+  for (const auto bad : {"", "5", "s", ".s", "1x", "1 s", "-", "3000000h", "1s-"})
+    EXPECT_EQ(Printed(bad), "invalid") << bad;
 }
 
 std::string Time(std::string_view text) {
@@ -41,8 +42,9 @@ TEST(Time, Rfc3339) {
   EXPECT_EQ(Time("2026-01-01T01:00:00+02:00"), "2025-12-31T23:00:00Z");
   EXPECT_EQ(Time("0001-01-01T00:00:00Z"), "0001-01-01T00:00:00Z");
   EXPECT_EQ(Time("1960-02-29T00:00:00.5Z"), "1960-02-29T00:00:00.5Z");
-  for (const auto bad : {"", "2026-08-01", "2026-13-01T00:00:00Z", "2025-02-29T00:00:00Z", "2026-08-01T12:34:56",
-                         "2026-08-01T24:00:00Z", "9999-01-01T00:00:00Z", "2026-08-01T12:34:56Zx"})
+  for (const auto bad :
+       {"", "2026-08-01", "2026-13-01T00:00:00Z", "2025-02-29T00:00:00Z", "2026-08-01T12:34:56",
+        "2026-08-01T24:00:00Z", "9999-01-01T00:00:00Z", "2026-08-01T12:34:56Zx"})
     EXPECT_EQ(Time(bad), "invalid") << bad;
 }
 

@@ -7,24 +7,27 @@
 //     std::vector<std::string> methods;
 //     static constexpr auto Fields() {
 //       return std::tuple{
-//           Field("requestTimeout", &Http::request_timeout, "Time for the whole request.", NonNegative{}),
-//           Field("methods", &Http::methods, "Methods it applies to."),
+//           Field("requestTimeout", &Http::request_timeout, "Time for the whole request.",
+//           NonNegative{}), Field("methods", &Http::methods, "Methods it applies to."),
 //       };
 //     }
 //   };
 //
-// From that one table come Decode, Check, Encode, Equal, EqualInputs, Merge, Hash and SchemaOf. A struct with a
-// member that is not in its table does not compile.
+// From that one table come Decode, Check, Encode, Equal, EqualInputs, Merge, Hash and SchemaOf. A
+// struct with a member that is not in its table does not compile.
 //
-// Member types: bool, int32_t, int64_t, uint32_t, uint64_t, double, std::string, Duration, WallTime, Bytes,
-// SecretBytes, SecretString, Value (free JSON), IntOrString, an enum with EnumNames(), OpenEnum<E>, a struct with
-// Fields(), and std::optional, std::vector, std::map<std::string, T> of these.
+// Member types: bool, int32_t, int64_t, uint32_t, uint64_t, double, std::string, Duration,
+// WallTime, Bytes, SecretBytes, SecretString, Value (free JSON), IntOrString, an enum with
+// EnumNames(), OpenEnum<E>, a struct with Fields(), and std::optional, std::vector,
+// std::map<std::string, T> of these.
 //
 // Absent members keep the value of the member initialiser: that is the default of the schema.
-// What Encode leaves out: unset optionals, empty lists and maps, empty strings, zero numbers, false. A plain
-// (not optional) struct is always written, and so is a field with Required{} or Always{}.
+// What Encode leaves out: unset optionals, empty lists and maps, empty strings, zero numbers,
+// false. A plain (not optional) struct is always written, and so is a field with Required{} or
+// Always{}.
 //
-// The walkers are not templates (internal/fields.cc): a table is turned into an array of rows once, on first use.
+// The walkers are not templates (internal/fields.cc): a table is turned into an array of rows once,
+// on first use.
 
 #include <array>
 #include <cstddef>
@@ -48,7 +51,7 @@
 
 namespace kuma::model {
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // Member types
 
 struct Bytes {  // base64 in JSON
@@ -65,8 +68,8 @@ struct IntOrString {
   std::optional<double> Number() const;  // nothing if the text is not a decimal number
 };
 
-// An enum as E, with the text that the user wrote kept when E has no name for it (value() is then E::kUnknown).
-// Converts to E, so `ref.kind == TargetKind::kMesh` and `switch (ref.kind)` work.
+// An enum as E, with the text that the user wrote kept when E has no name for it (value() is then
+// E::kUnknown). Converts to E, so `ref.kind == TargetKind::kMesh` and `switch (ref.kind)` work.
 template <class E>
 class OpenEnum {
  public:
@@ -90,7 +93,8 @@ class OpenEnum {
 
 // The names of an enum: beside the enum (same namespace), write
 //   constexpr auto EnumNames(State) {
-//     return std::to_array<model::EnumName<State>>({{State::kReady, "Ready"}, {State::kNotReady, "NotReady"}});
+//     return std::to_array<model::EnumName<State>>({{State::kReady, "Ready"}, {State::kNotReady,
+//     "NotReady"}});
 //   }
 template <class E>
 struct EnumName {
@@ -117,17 +121,20 @@ std::optional<E> EnumFromName(std::string_view name) {
   return std::nullopt;
 }
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // Attributes of a field
 
 struct Required {};  // absent: "in body is required"
 struct Always {};    // encoded even when empty
-struct Input {};     // configuration may read it: a change of it causes generation; marks everything below, too
-struct Append {};    // merge: lists are joined; without it a later list replaces an earlier one
-struct Atomic {};    // merge: a struct or map is replaced as a whole
+struct Input {
+};  // configuration may read it: a change of it causes generation; marks everything below, too
+struct Append {};       // merge: lists are joined; without it a later list replaces an earlier one
+struct Atomic {};       // merge: a struct or map is replaced as a whole
 struct NonNegative {};  // durations, numbers: "must not be negative when defined"
-struct Positive {};  // durations: "must be greater than zero when defined"; numbers: "must be greater than 0"
-// merge of a list of structs: elements with an equal member are merged, others appended in order of appearance
+struct Positive {
+};  // durations: "must be greater than zero when defined"; numbers: "must be greater than 0"
+// merge of a list of structs: elements with an equal member are merged, others appended in order of
+// appearance
 template <class S, class T>
 struct MergeByKey {
   T S::*member;
@@ -157,8 +164,8 @@ struct Pattern {
   std::string_view text;
   bool (*matches)(std::string_view);
 };
-// The only values allowed: for strings (also those in a list) and numbers as text. For an enum this narrows the
-// names to some.
+// The only values allowed: for strings (also those in a list) and numbers as text. For an enum this
+// narrows the names to some.
 template <size_t N>
 struct OneOf {
   std::array<std::string_view, N> values;
@@ -193,34 +200,51 @@ struct FieldEntry {
 };
 
 template <class S, class T, class... Attributes>
-constexpr FieldEntry<S, T, Attributes...> Field(std::string_view name, T S::*member, std::string_view doc,
-                                                Attributes... attributes) {
+constexpr FieldEntry<S, T, Attributes...> Field(std::string_view name, T S::*member,
+                                                std::string_view doc, Attributes... attributes) {
   return {name, member, doc, std::tuple<Attributes...>(attributes...)};
 }
 
 template <class T>
-concept HasFields = requires { T::Fields(); };
+concept HasFields = requires {
+  T::Fields();
+};
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // The erased form
 
 enum class Shape : uint8_t {
-  kBool, kInt32, kInt64, kUint32, kUint64, kDouble, kString, kDuration, kTime, kBytes, kJson, kIntOrString,
-  kEnum, kStruct, kOptional, kList, kMap,
+  kBool,
+  kInt32,
+  kInt64,
+  kUint32,
+  kUint64,
+  kDouble,
+  kString,
+  kDuration,
+  kTime,
+  kBytes,
+  kJson,
+  kIntOrString,
+  kEnum,
+  kStruct,
+  kOptional,
+  kList,
+  kMap,
 };
 
 struct StructTable;
 
-// What the walkers can do with a member whose C++ type is gone. `Shape` says which C++ type it is; only the
-// functions of that shape are set.
+// What the walkers can do with a member whose C++ type is gone. `Shape` says which C++ type it is;
+// only the functions of that shape are set.
 struct TypeOps {
   Shape shape;
   bool secret = false;
-  const TypeOps& (*element)() = nullptr;     // kOptional, kList, kMap
-  const StructTable& (*table)() = nullptr;   // kStruct
+  const TypeOps& (*element)() = nullptr;    // kOptional, kList, kMap
+  const StructTable& (*table)() = nullptr;  // kStruct
   // kEnum
-  std::string (*enum_name)(const void*) = nullptr;            // empty: no name
-  bool (*enum_set)(void*, std::string_view name) = nullptr;   // false: unknown (kept by an OpenEnum)
+  std::string (*enum_name)(const void*) = nullptr;           // empty: no name
+  bool (*enum_set)(void*, std::string_view name) = nullptr;  // false: unknown (kept by an OpenEnum)
   bool (*enum_set_number)(void*, int64_t) = nullptr;
   int64_t (*enum_number)(const void*) = nullptr;
   std::vector<std::string_view> (*enum_names)() = nullptr;
@@ -234,7 +258,8 @@ struct TypeOps {
   // kMap
   size_t (*map_size)(const void*) = nullptr;
   void (*map_each)(const void*, void* context,
-                   void (*visit)(void* context, const std::string& key, const void* value)) = nullptr;
+                   void (*visit)(void* context, const std::string& key,
+                                 const void* value)) = nullptr;
   void* (*map_at)(void*, const std::string& key) = nullptr;  // inserts
   const void* (*map_find)(const void*, const std::string& key) = nullptr;
   // all
@@ -271,7 +296,7 @@ struct FieldRow {
 
 struct StructTable {
   std::vector<FieldRow> rows;
-  bool has_inputs = false;       // some row here or below is marked
+  bool has_inputs = false;         // some row here or below is marked
   const void* defaults = nullptr;  // an S{}, for the defaults of the schema
 };
 
@@ -280,27 +305,32 @@ const TypeOps& OpsOf();
 template <class S>
 const StructTable& TableOf();
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // What it is all for
 
 struct DecodeOptions {
-  // The kind is defined by a protobuf message: snake_case names, numbers as text and numbers of enums are accepted.
+  // The kind is defined by a protobuf message: snake_case names, numbers as text and numbers of
+  // enums are accepted.
   bool proto_json = false;
 };
 struct EncodeOptions {
-  // As protobuf's JSON: durations in seconds ("7200s"), 64-bit numbers as text, an enum's zero value left out.
+  // As protobuf's JSON: durations in seconds ("7200s"), 64-bit numbers as text, an enum's zero
+  // value left out.
   bool proto_json = false;
   // Secrets are written as "[redacted]".
   bool redact = false;
 };
 
-// Fills `out`. Everything wrong is added to `violations` with its path behind `path`, every unknown field to
-// `unknown`. What could be read is in `out` in any case.
+// Fills `out`. Everything wrong is added to `violations` with its path behind `path`, every unknown
+// field to `unknown`. What could be read is in `out` in any case.
 void DecodeStruct(const StructTable& table, const Value& value, void* out, std::string_view path,
-                  const DecodeOptions& options, Violations& violations, std::vector<std::string>& unknown);
-// The checks of Positive, NonNegative and Group, with Kuma's messages. They are not part of decoding: Kuma reports
-// them together with what the validator of the kind finds, and only if the schema is met.
-void CheckStruct(const StructTable& table, const void* value, std::string_view path, Violations& violations);
+                  const DecodeOptions& options, Violations& violations,
+                  std::vector<std::string>& unknown);
+// The checks of Positive, NonNegative and Group, with Kuma's messages. They are not part of
+// decoding: Kuma reports them together with what the validator of the kind finds, and only if the
+// schema is met.
+void CheckStruct(const StructTable& table, const void* value, std::string_view path,
+                 Violations& violations);
 Value EncodeStruct(const StructTable& table, const void* value, const EncodeOptions& options);
 bool EqualStruct(const StructTable& table, const void* a, const void* b, bool inputs_only);
 void MergeStruct(const StructTable& table, void* base, const void* later);
@@ -308,8 +338,8 @@ void HashStruct(const StructTable& table, const void* value, base::Hasher& hashe
 Value SchemaOfStruct(const StructTable& table);
 
 template <HasFields S>
-S Decode(const Value& value, std::string_view path, Violations& violations, std::vector<std::string>& unknown,
-         const DecodeOptions& options = {}) {
+S Decode(const Value& value, std::string_view path, Violations& violations,
+         std::vector<std::string>& unknown, const DecodeOptions& options = {}) {
   S result{};
   DecodeStruct(TableOf<S>(), value, &result, path, options, violations, unknown);
   return result;

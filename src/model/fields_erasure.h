@@ -1,6 +1,7 @@
 #pragma once
 
-// The templates behind model/fields.h: from C++ member types and attributes to rows. Include model/fields.h.
+// The templates behind model/fields.h: from C++ member types and attributes to rows. Include
+// model/fields.h.
 
 #include <concepts>
 
@@ -17,8 +18,7 @@ struct IsOptional<std::optional<T>> : std::true_type {};
 // Converts to anything but an optional (which is built from what its value is built from).
 struct Anything {
   template <class T>
-    requires(!IsOptional<T>::value)
-  operator T() const;
+  requires(!IsOptional<T>::value) operator T() const;
 };
 template <size_t>
 using AnythingAt = Anything;
@@ -38,19 +38,32 @@ constexpr size_t CountMembers() {
 
 template <class T>
 constexpr Shape ShapeOfScalar() {
-  if constexpr (std::is_same_v<T, bool>) return Shape::kBool;
-  else if constexpr (std::is_same_v<T, int32_t>) return Shape::kInt32;
-  else if constexpr (std::is_same_v<T, int64_t>) return Shape::kInt64;
-  else if constexpr (std::is_same_v<T, uint32_t>) return Shape::kUint32;
-  else if constexpr (std::is_same_v<T, uint64_t>) return Shape::kUint64;
-  else if constexpr (std::is_same_v<T, double>) return Shape::kDouble;
-  else if constexpr (std::is_same_v<T, std::string>) return Shape::kString;
-  else if constexpr (std::is_same_v<T, Duration>) return Shape::kDuration;
-  else if constexpr (std::is_same_v<T, WallTime>) return Shape::kTime;
-  else if constexpr (std::is_same_v<T, Bytes>) return Shape::kBytes;
-  else if constexpr (std::is_same_v<T, Value>) return Shape::kJson;
-  else if constexpr (std::is_same_v<T, IntOrString>) return Shape::kIntOrString;
-  else static_assert(!sizeof(T), "a member type that field tables do not know");
+  if constexpr (std::is_same_v<T, bool>)
+    return Shape::kBool;
+  else if constexpr (std::is_same_v<T, int32_t>)
+    return Shape::kInt32;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return Shape::kInt64;
+  else if constexpr (std::is_same_v<T, uint32_t>)
+    return Shape::kUint32;
+  else if constexpr (std::is_same_v<T, uint64_t>)
+    return Shape::kUint64;
+  else if constexpr (std::is_same_v<T, double>)
+    return Shape::kDouble;
+  else if constexpr (std::is_same_v<T, std::string>)
+    return Shape::kString;
+  else if constexpr (std::is_same_v<T, Duration>)
+    return Shape::kDuration;
+  else if constexpr (std::is_same_v<T, WallTime>)
+    return Shape::kTime;
+  else if constexpr (std::is_same_v<T, Bytes>)
+    return Shape::kBytes;
+  else if constexpr (std::is_same_v<T, Value>)
+    return Shape::kJson;
+  else if constexpr (std::is_same_v<T, IntOrString>)
+    return Shape::kIntOrString;
+  else
+    static_assert(!sizeof(T), "a member type that field tables do not know");
 }
 
 template <class T>
@@ -71,7 +84,9 @@ struct Ops {
       ops.table = &TableOf<T>;
     } else if constexpr (std::is_enum_v<T>) {
       ops.shape = Shape::kEnum;
-      ops.enum_name = [](const void* value) { return std::string(NameOf(*static_cast<const T*>(value))); };
+      ops.enum_name = [](const void* value) {
+        return std::string(NameOf(*static_cast<const T*>(value)));
+      };
       ops.enum_set = [](void* value, std::string_view name) {
         const auto found = EnumFromName<T>(name);
         if (found) *static_cast<T*>(value) = *found;
@@ -82,7 +97,9 @@ struct Ops {
         *static_cast<T*>(value) = static_cast<T>(number);
         return true;
       };
-      ops.enum_number = [](const void* value) { return static_cast<int64_t>(*static_cast<const T*>(value)); };
+      ops.enum_number = [](const void* value) {
+        return static_cast<int64_t>(*static_cast<const T*>(value));
+      };
       ops.enum_names = [] {
         std::vector<std::string_view> names;
         for (const auto& entry : EnumNames(T{})) names.push_back(entry.name);
@@ -175,7 +192,8 @@ struct Ops<std::map<std::string, T>> {
     ops.map_size = [](const void* value) { return static_cast<const M*>(value)->size(); };
     ops.map_each = [](const void* value, void* context,
                       void (*visit)(void*, const std::string&, const void*)) {
-      for (const auto& [key, element] : *static_cast<const M*>(value)) visit(context, key, &element);
+      for (const auto& [key, element] : *static_cast<const M*>(value))
+        visit(context, key, &element);
     };
     ops.map_at = [](void* value, const std::string& key) -> void* {
       return &(*static_cast<M*>(value))[key];
@@ -254,15 +272,17 @@ const StructTable& TableOf() {
     std::apply(
         [&result](const auto&... entries) {
           result.rows.reserve(sizeof...(entries));
-          [[maybe_unused]] const auto add = [&result]<class T, class... A>(const FieldEntry<S, T, A...>& entry) {
-            FieldRow& row = result.rows.emplace_back();
-            row.name = entry.name;
-            row.doc = entry.doc;
-            row.offset = erasure::OffsetOf(entry.member);
-            row.type = &OpsOf<T>();
-            std::apply([&row](const auto&... attributes) { (erasure::Apply(row, attributes), ...); },
-                       entry.attributes);
-          };
+          [[maybe_unused]] const auto add =
+              [&result]<class T, class... A>(const FieldEntry<S, T, A...>& entry) {
+                FieldRow& row = result.rows.emplace_back();
+                row.name = entry.name;
+                row.doc = entry.doc;
+                row.offset = erasure::OffsetOf(entry.member);
+                row.type = &OpsOf<T>();
+                std::apply(
+                    [&row](const auto&... attributes) { (erasure::Apply(row, attributes), ...); },
+                    entry.attributes);
+              };
           (add(entries), ...);
         },
         S::Fields());

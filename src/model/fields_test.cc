@@ -16,7 +16,9 @@ constexpr auto EnumNames(Color) {
   return std::to_array<EnumName<Color>>({{Color::kRed, "Red"}, {Color::kGreen, "Green"}});
 }
 enum class Kind { kUnknown, kA, kB };
-constexpr auto EnumNames(Kind) { return std::to_array<EnumName<Kind>>({{Kind::kA, "A"}, {Kind::kB, "B"}}); }
+constexpr auto EnumNames(Kind) {
+  return std::to_array<EnumName<Kind>>({{Kind::kA, "A"}, {Kind::kB, "B"}});
+}
 
 struct Inner {
   std::optional<Duration> timeout;
@@ -24,7 +26,8 @@ struct Inner {
   std::map<std::string, std::string> labels;
   static constexpr auto Fields() {
     return std::tuple{Field("timeout", &Inner::timeout, "A time.", Positive{}),
-                      Field("kind", &Inner::kind, "A kind."), Field("labels", &Inner::labels, "Labels.")};
+                      Field("kind", &Inner::kind, "A kind."),
+                      Field("labels", &Inner::labels, "Labels.")};
   }
 };
 
@@ -127,45 +130,52 @@ TEST(Fields, DecodesAllMemberTypes) {
 }
 
 TEST(Fields, ReportsEverythingWrongWithItsPath) {
-  EXPECT_EQ(Bad(R"({"port": 70000, "on": "yes", "color": "Blue", "list": [1, "a", {}], "inner": {"timeout": "5"},
+  EXPECT_EQ(
+      Bad(R"({"port": 70000, "on": "yes", "color": "Blue", "list": [1, "a", {}], "inner": {"timeout": "5"},
                  "rules": [{}, {"conf": 3}], "byName": {"a.b": {"labels": {"x/y": 1}}}, "secret": "%%%"})"),
-            "spec.name: in body is required; "
-            "spec.port: in body should be less than or equal to 65535; "
-            "spec.on: in body must be of type boolean: \"string\"; "
-            "spec.color: in body should be one of [Red Green]; "
-            "spec.inner.timeout: in body must be of type duration: \"5\"; "
-            "spec.rules[1].conf: in body must be of type object: \"integer\"; "
-            "spec.list[0]: in body must be of type string: \"integer\"; "
-            "spec.list[2]: in body must be of type string: \"object\"; "
-            "spec.byName[\"a.b\"].labels[\"x/y\"]: in body must be of type string: \"integer\"; "
-            "spec.secret: in body must be of type byte");
+      "spec.name: in body is required; "
+      "spec.port: in body should be less than or equal to 65535; "
+      "spec.on: in body must be of type boolean: \"string\"; "
+      "spec.color: in body should be one of [Red Green]; "
+      "spec.inner.timeout: in body must be of type duration: \"5\"; "
+      "spec.rules[1].conf: in body must be of type object: \"integer\"; "
+      "spec.list[0]: in body must be of type string: \"integer\"; "
+      "spec.list[2]: in body must be of type string: \"object\"; "
+      "spec.byName[\"a.b\"].labels[\"x/y\"]: in body must be of type string: \"integer\"; "
+      "spec.secret: in body must be of type byte");
 }
 
 TEST(Fields, KeepsTheTextOfAnUnknownName) {
   Violations violations;
   std::vector<std::string> unknown;
-  const Outer outer = DecodeJson(R"({"name": "n", "inner": {"kind": "Zebra"}})", violations, unknown);
+  const Outer outer =
+      DecodeJson(R"({"name": "n", "inner": {"kind": "Zebra"}})", violations, unknown);
   EXPECT_EQ(violations.ToString(), "spec.inner.kind: in body should be one of [A]");
   EXPECT_TRUE(outer.inner->kind == Kind::kUnknown);
   EXPECT_EQ(NameOf(outer.inner->kind), "Zebra");
 }
 
 TEST(Fields, NarrowsANestedEnum) {
-  EXPECT_EQ(Bad(R"({"name": "n", "inner": {"kind": "B"}})"), "spec.inner.kind: in body should be one of [A]");
+  EXPECT_EQ(Bad(R"({"name": "n", "inner": {"kind": "B"}})"),
+            "spec.inner.kind: in body should be one of [A]");
 }
 
 TEST(Fields, NamesEveryUnknownField) {
   Violations violations;
   std::vector<std::string> unknown;
-  DecodeJson(R"({"name": "n", "x": 1, "rules": [{"y": 2, "conf": {"z": {"deep": 1}}}], "update_time": "2026-01-02T03:04:05Z"})",
-             violations, unknown);
+  DecodeJson(
+      R"({"name": "n", "x": 1, "rules": [{"y": 2, "conf": {"z": {"deep": 1}}}], "update_time": "2026-01-02T03:04:05Z"})",
+      violations, unknown);
   EXPECT_EQ(violations.ToString(), "");
-  EXPECT_THAT(unknown, ElementsAre("spec.x", "spec.update_time", "spec.rules[0].y", "spec.rules[0].conf.z"));
+  EXPECT_THAT(unknown,
+              ElementsAre("spec.x", "spec.update_time", "spec.rules[0].y", "spec.rules[0].conf.z"));
 }
 
 TEST(Fields, ProtobufsJson) {
-  const Outer outer = Good(R"({"port": "80", "count": "18446744073709551615", "color": 1, "update_time":
-      "2026-01-02T03:04:05Z", "inner": {"timeout": "90.5s"}})", {.proto_json = true});
+  const Outer outer =
+      Good(R"({"port": "80", "count": "18446744073709551615", "color": 1, "update_time":
+      "2026-01-02T03:04:05Z", "inner": {"timeout": "90.5s"}})",
+           {.proto_json = true});
   EXPECT_EQ(outer.port, 80);
   EXPECT_EQ(outer.count, 18446744073709551615u);
   EXPECT_EQ(outer.color, Color::kGreen);
@@ -177,24 +187,28 @@ TEST(Fields, ProtobufsJson) {
 
 TEST(Fields, ChecksAreApartFromTheSchema) {
   Violations violations;
-  Check(Good(R"({"name": "n", "inner": {"timeout": "0s"}, "rules": [{"conf": {"timeout": "-1s"}}]})"), "spec",
-        violations);
+  Check(
+      Good(R"({"name": "n", "inner": {"timeout": "0s"}, "rules": [{"conf": {"timeout": "-1s"}}]})"),
+      "spec", violations);
   EXPECT_EQ(violations.ToString(),
             "spec.inner.timeout: must be greater than zero when defined; "
             "spec.rules[0].conf.timeout: must be greater than zero when defined");
 }
 
 TEST(Fields, EncodesWhatKumaWrites) {
-  EXPECT_EQ(ToJson(Encode(Outer{})), R"({"name":"","color":"Red","protocol":"tcp","weight":1,"percent":0})");
+  EXPECT_EQ(ToJson(Encode(Outer{})),
+            R"({"name":"","color":"Red","protocol":"tcp","weight":1,"percent":0})");
   Outer outer;
   outer.inner.emplace();
   outer.rules.emplace_back();
-  EXPECT_EQ(ToJson(Encode(outer)),
-            R"({"name":"","color":"Red","protocol":"tcp","weight":1,"inner":{"kind":"A"},"rules":[{"conf":{"kind":"A"}}],"percent":0})");
+  EXPECT_EQ(
+      ToJson(Encode(outer)),
+      R"({"name":"","color":"Red","protocol":"tcp","weight":1,"inner":{"kind":"A"},"rules":[{"conf":{"kind":"A"}}],"percent":0})");
 }
 
 TEST(Fields, EncodingIsRead) {
-  const Outer outer = Good(R"({"name": "n", "port": 80, "color": "Green", "inner": {"timeout": "90s", "kind": "A"},
+  const Outer outer =
+      Good(R"({"name": "n", "port": 80, "color": "Green", "inner": {"timeout": "90s", "kind": "A"},
       "rules": [{"match": ["x"]}], "byName": {"k": {}}, "secret": "c2VjcmV0"})");
   EXPECT_TRUE(Equal(outer, Good(ToJson(Encode(outer)))));
   EXPECT_EQ(Hash(outer), Hash(Good(ToJson(Encode(outer)))));
@@ -222,10 +236,12 @@ TEST(Fields, InputsAreComparedApart) {
 }
 
 TEST(Fields, MergesFieldByField) {
-  const Outer base = Good(R"({"name": "n", "port": 1, "inner": {"timeout": "1s", "labels": {"a": "1", "b": "1"}},
+  const Outer base =
+      Good(R"({"name": "n", "port": 1, "inner": {"timeout": "1s", "labels": {"a": "1", "b": "1"}},
       "list": ["a", "b"], "joined": ["a"], "rules": [{"match": ["x"], "conf": {"timeout": "1s"}}, {"match": ["y"]}],
       "any": {"a": {"b": 1, "c": 1}}})");
-  const Outer later = Good(R"({"name": "m", "inner": {"labels": {"b": "2"}}, "list": ["c"], "joined": ["b"],
+  const Outer later =
+      Good(R"({"name": "m", "inner": {"labels": {"b": "2"}}, "list": ["c"], "joined": ["b"],
       "rules": [{"match": ["z"]}, {"match": ["x"], "conf": {"labels": {"l": "1"}}}], "any": {"a": {"b": 2}}})");
   const Outer merged = Merge(base, later);
   EXPECT_EQ(merged.name, "m");
@@ -243,7 +259,8 @@ TEST(Fields, MergesFieldByField) {
 }
 
 TEST(Fields, MergingNothingChangesNothing) {
-  const Outer base = Good(R"({"name": "n", "on": true, "inner": {"timeout": "1s"}, "list": ["a"]})");
+  const Outer base =
+      Good(R"({"name": "n", "on": true, "inner": {"timeout": "1s"}, "list": ["a"]})");
   Outer empty;
   empty.name = "n";
   EXPECT_TRUE(Equal(Merge(base, empty), base));
@@ -251,8 +268,9 @@ TEST(Fields, MergingNothingChangesNothing) {
 
 TEST(Fields, SchemaFollowsFromTheTable) {
   const Value schema = SchemaOf<Outer>();
-  EXPECT_EQ(ToJson(*schema.At({"properties", "port"})),
-            R"({"type":"integer","format":"int32","minimum":1,"maximum":65535,"description":"Port."})");
+  EXPECT_EQ(
+      ToJson(*schema.At({"properties", "port"})),
+      R"({"type":"integer","format":"int32","minimum":1,"maximum":65535,"description":"Port."})");
   EXPECT_EQ(ToJson(*schema.At({"properties", "protocol"})),
             R"({"type":"string","description":"Protocol.","default":"tcp"})");
   EXPECT_EQ(ToJson(*schema.At({"properties", "color"})),

@@ -5,7 +5,13 @@
 namespace kuma::model {
 namespace {
 
-bool CreatedInZones(const ResourceType& type) { return type.zone_to_global || type.writable_in_zones; }
+// Kinds that Kuma defines by its own schemas (policies and all newer kinds), not by protobuf
+// messages.
+bool IsPluginOriginated(const ResourceType& type) { return !type.inline_spec; }
+
+bool CreatedInZones(const ResourceType& type) {
+  return type.zone_to_global || type.writable_in_zones;
+}
 
 std::string Key(std::string_view label) { return std::string(label); }
 
@@ -15,18 +21,20 @@ Labels ComputeLabels(const ResourceType& type, const Metadata& meta, const Contr
   Labels labels = meta.labels;
   const bool zone = here.mode == ControlPlane::Mode::kZone;
   labels[Key(kDisplayNameLabel)] = meta.name;
-  if (type.scope == Scope::kMesh) labels.try_emplace(Key(kMeshLabel), meta.mesh.empty() ? "default" : meta.mesh);
+  if (type.scope == Scope::kMesh)
+    labels.try_emplace(Key(kMeshLabel), meta.mesh.empty() ? "default" : meta.mesh);
   labels[Key(kOriginLabel)] = zone ? "zone" : "global";
   if (zone && CreatedInZones(type)) {
     labels.try_emplace(Key(kZoneLabel), here.zone);
-    labels.try_emplace(Key(kEnvLabel),
-                       here.environment == ControlPlane::Environment::kUniversal ? "universal" : "kubernetes");
+    labels.try_emplace(Key(kEnvLabel), here.environment == ControlPlane::Environment::kUniversal
+                                           ? "universal"
+                                           : "kubernetes");
   }
   return labels;
 }
 
-void CheckLabels(const ResourceType& type, const Metadata& meta, const Metadata* before, const ControlPlane& here,
-                 Violations& out) {
+void CheckLabels(const ResourceType& type, const Metadata& meta, const Metadata* before,
+                 const ControlPlane& here, Violations& out) {
   const bool zone = here.mode == ControlPlane::Mode::kZone;
   const auto at = [](std::string_view label) { return KeyPath("labels", label); };
   const std::string_view origin = meta.Label(kOriginLabel);
@@ -34,9 +42,10 @@ void CheckLabels(const ResourceType& type, const Metadata& meta, const Metadata*
     out.Add(at(kOriginLabel), base::Format("unknown resource origin \"{}\"", origin));
   if (!zone && !origin.empty() && origin != "global")
     out.Add(at(kOriginLabel), "the origin label must be set to 'global'");
-  if (zone && here.federated && here.check_origin && !type.inline_spec && origin != "zone")
+  if (zone && here.federated && here.check_origin && IsPluginOriginated(type) && origin != "zone")
     out.Add(at(kOriginLabel), "the origin label must be set to 'zone'",
-            "this zone has a global control plane; resources that belong to the zone alone say so by the label");
+            "this zone has a global control plane; resources that belong to the zone alone say so "
+            "by the label");
   if (zone) {
     const std::string_view zone_label = meta.Label(kZoneLabel);
     if (!zone_label.empty() && zone_label != here.zone)

@@ -18,16 +18,19 @@ struct ControlPlane {
   Environment environment = Environment::kUniversal;
   std::string zone = "default";  // its own name, in mode kZone
   bool federated = false;        // a zone with a global control plane
-  // multizone.zone.disableOriginLabelValidation: a federated zone does not ask for the origin label.
+  // multizone.zone.disableOriginLabelValidation: a federated zone does not ask for the origin
+  // label.
   bool check_origin = true;
 };
 
-// The labels of a resource that a user (or we for him) writes here: display name and origin are set, mesh, zone and
-// environment where absent. Not for resources that come from another control plane.
+// The labels of a resource that a user (or we for him) writes here: display name and origin are
+// set, mesh, zone and environment where absent. Not for resources that come from another control
+// plane.
 Labels ComputeLabels(const ResourceType& type, const Metadata& meta, const ControlPlane& here);
 
-// Refuses labels that claim what is not so (REST answers 400). `before`: the stored resource of this name, or null.
-void CheckLabels(const ResourceType& type, const Metadata& meta, const Metadata* before, const ControlPlane& here,
-                 Violations& out);
+// Refuses labels that claim what is not so (REST answers 400). `before`: the stored resource of
+// this name, or null.
+void CheckLabels(const ResourceType& type, const Metadata& meta, const Metadata* before,
+                 const ControlPlane& here, Violations& out);
 
 }  // namespace kuma::model

@@ -12,25 +12,33 @@ constexpr size_t kMaxLabel = 63;
 constexpr size_t kMaxSubdomain = 253;
 
 constexpr std::string_view kBadName =
-    "invalid characters. A lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+    "invalid characters. A lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
+    "characters, '-' or "
     "'.', and must start and end with an alphanumeric character";
 constexpr std::string_view kBadMesh =
-    "invalid characters. Valid characters are numbers, lowercase latin letters and '-', '_', '.' symbols.";
+    "invalid characters. Valid characters are numbers, lowercase latin letters and '-', '_', '.' "
+    "symbols.";
 constexpr std::string_view kBadSubdomain =
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+    "'.', and must start "
     "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 constexpr std::string_view kBad1035Label =
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+    "alphabetic character, "
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
+    "validation is "
     "'[a-z]([-a-z0-9]*[a-z0-9])?')";
 constexpr std::string_view kBadNamePart =
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    "alphanumeric character "
     "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
     "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 constexpr std::string_view kBadLabelValue =
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+    "and must start and "
+    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used "
+    "for validation is "
     "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
@@ -50,7 +58,8 @@ bool IsSubdomainText(std::string_view text) {
   size_t start = 0;
   while (true) {
     const size_t dot = text.find('.', start);
-    if (!IsLabelText(text.substr(start, dot == std::string_view::npos ? dot : dot - start))) return false;
+    if (!IsLabelText(text.substr(start, dot == std::string_view::npos ? dot : dot - start)))
+      return false;
     if (dot == std::string_view::npos) return true;
     start = dot + 1;
   }
@@ -64,11 +73,13 @@ bool IsNamePart(std::string_view text) {
   return true;
 }
 
-std::string TooLong(size_t limit) { return base::Format("must be no more than {} characters", limit); }
+std::string TooLong(size_t limit) {
+  return base::Format("must be no more than {} characters", limit);
+}
 
 // Kuma's check of names and meshes.
-void CheckIdentifier(std::string_view field, std::string_view text, bool right, std::string_view wrong,
-                     Violations& out) {
+void CheckIdentifier(std::string_view field, std::string_view text, bool right,
+                     std::string_view wrong, Violations& out) {
   if (text.empty())
     out.Add(std::string(field), "cannot be empty");
   else if (text.size() > kMaxSubdomain)
@@ -87,7 +98,8 @@ bool IsMeshText(std::string_view text) {
 
 void ValidateMetadata(const ResourceType& type, const Metadata& meta, bool, Violations& out) {
   CheckIdentifier("name", meta.name, IsSubdomainText(meta.name), kBadName, out);
-  if (type.scope == Scope::kMesh) CheckIdentifier("mesh", meta.mesh, IsMeshText(meta.mesh), kBadMesh, out);
+  if (type.scope == Scope::kMesh)
+    CheckIdentifier("mesh", meta.mesh, IsMeshText(meta.mesh), kBadMesh, out);
   for (const auto& [key, value] : meta.labels) {
     const std::string path = KeyPath("labels", key);
     for (std::string& wrong : CheckQualifiedName(key)) out.Add(path, std::move(wrong));
@@ -95,18 +107,24 @@ void ValidateMetadata(const ResourceType& type, const Metadata& meta, bool, Viol
   }
 }
 
-void ValidateKindName(const ResourceType& type, const Metadata& meta, bool is_new, Violations& out) {
+void ValidateKindName(const ResourceType& type, const Metadata& meta, bool is_new,
+                      Violations& out) {
   if (type.name_rule == NameRule::kSubdomain) return;
   if (type.name_rule == NameRule::kMeshName && !is_new) return;
-  // A resource of another control plane has a longer name of ours; what counts is the one it was given.
+  // A resource of another control plane has a longer name of ours; what counts is the one it was
+  // given.
   for (std::string& wrong : CheckRfc1035Label(DisplayName(meta))) out.Add("name", std::move(wrong));
 }
 
-bool IsRfc1123Subdomain(std::string_view text) { return text.size() <= kMaxSubdomain && IsSubdomainText(text); }
+bool IsRfc1123Subdomain(std::string_view text) {
+  return text.size() <= kMaxSubdomain && IsSubdomainText(text);
+}
 bool IsRfc1123Label(std::string_view text) { return text.size() <= kMaxLabel && IsLabelText(text); }
 bool IsRfc1035Label(std::string_view text) { return IsRfc1123Label(text) && IsLower(text.front()); }
 bool IsQualifiedName(std::string_view text) { return CheckQualifiedName(text).empty(); }
-bool IsLabelValue(std::string_view text) { return text.empty() || (text.size() <= kMaxLabel && IsNamePart(text)); }
+bool IsLabelValue(std::string_view text) {
+  return text.empty() || (text.size() <= kMaxLabel && IsNamePart(text));
+}
 
 std::vector<std::string> CheckRfc1123Subdomain(std::string_view text) {
   std::vector<std::string> wrong;
@@ -128,9 +146,10 @@ std::vector<std::string> CheckQualifiedName(std::string_view text) {
   const size_t slash = text.find('/');
   if (slash != std::string_view::npos) {
     if (text.find('/', slash + 1) != std::string_view::npos) {
-      wrong.push_back(base::Format(
-          "a qualified name {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
-          kBadNamePart));
+      wrong.push_back(
+          base::Format("a qualified name {} with an optional DNS subdomain prefix and '/' (e.g. "
+                       "'example.com/MyName')",
+                       kBadNamePart));
       return wrong;
     }
     const std::string_view prefix = text.substr(0, slash);
@@ -138,7 +157,8 @@ std::vector<std::string> CheckQualifiedName(std::string_view text) {
     if (prefix.empty())
       wrong.emplace_back("prefix part must be non-empty");
     else
-      for (const std::string& reason : CheckRfc1123Subdomain(prefix)) wrong.push_back("prefix part " + reason);
+      for (const std::string& reason : CheckRfc1123Subdomain(prefix))
+        wrong.push_back("prefix part " + reason);
   }
   if (name.empty())
     wrong.emplace_back("name part must be non-empty");
@@ -173,12 +193,14 @@ std::string HashedName(std::string_view mesh, std::string_view display_name, std
   }
   std::string name(display_name.substr(0, max_prefix));
   name += '-';
-  for (const char c : base::Format("{:016x}", hash)) name += alphabet[static_cast<size_t>(c) % alphabet.size()];
+  for (const char c : base::Format("{:016x}", hash))
+    name += alphabet[static_cast<size_t>(c) % alphabet.size()];
   return name;
 }
 
 std::string HashedName(const Metadata& meta) {
-  return HashedName(meta.mesh, DisplayName(meta), meta.Label(kZoneLabel), meta.Label(kNamespaceLabel));
+  return HashedName(meta.mesh, DisplayName(meta), meta.Label(kZoneLabel),
+                    meta.Label(kNamespaceLabel));
 }
 
 }  // namespace kuma::model

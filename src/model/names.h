@@ -1,7 +1,7 @@
 #pragma once
 
-// Syntax of names and labels ("Name rules" of Kuma 3.0; qualified names of the Kubernetes API), and names made
-// from other names.
+// Syntax of names and labels ("Name rules" of Kuma 3.0; qualified names of the Kubernetes API), and
+// names made from other names.
 
 #include <string>
 #include <string_view>
@@ -10,12 +10,12 @@
 
 namespace kuma::model {
 
-// The first checks of a write: name, mesh and labels as text. Title of the answer: "Could not process a resource".
-// `is_new`: rules that hold on creation only.
+// The first checks of a write: name, mesh and labels as text. Title of the answer: "Could not
+// process a resource". `is_new`: rules that hold on creation only.
 void ValidateMetadata(const ResourceType& type, const Metadata& meta, bool is_new, Violations& out);
 
-// The rule of the kind for its name (NameRule), checked together with the spec (title "Failed to create a resource").
-// DecodeResource does not include it.
+// The rule of the kind for its name (NameRule), checked together with the spec (title "Failed to
+// create a resource"). DecodeResource does not include it.
 void ValidateKindName(const ResourceType& type, const Metadata& meta, bool is_new, Violations& out);
 
 bool IsRfc1123Subdomain(std::string_view text);
@@ -33,7 +33,8 @@ std::vector<std::string> CheckLabelValue(std::string_view text);
 // Label kuma.io/display-name, else the name.
 std::string_view DisplayName(const Metadata& meta);
 
-// The name of a resource that came from another control plane: "<display name>-<16 characters>" (kds.md).
+// The name of a resource that came from another control plane: "<display name>-<16 characters>"
+// (kds.md).
 std::string HashedName(std::string_view mesh, std::string_view display_name, std::string_view zone,
                        std::string_view ns);
 std::string HashedName(const Metadata& meta);

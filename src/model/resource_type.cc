@@ -9,15 +9,20 @@ namespace {
 
 // Members of the Universal form that are no part of an inlined spec.
 bool IsHeadMember(const ResourceType& type, std::string_view name) {
-  for (const std::string_view head : {"type", "mesh", "name", "labels", "creationTime", "modificationTime", "kri"})
+  for (const std::string_view head :
+       {"type", "mesh", "name", "labels", "creationTime", "modificationTime", "kri"})
     if (name == head) return true;
   // Computed members of a resource that was read and is written back.
   return name == "snis" && type.add_computed != nullptr;
 }
 
 std::string NotAString(std::string_view member, const Value& value) {
-  const std::string_view found = value.is_number() ? "number" : value.if_bool() ? "bool" : value.TypeName();
-  return base::Format("json: cannot unmarshal {} into Go struct field ResourceMeta.{} of type string", found, member);
+  const std::string_view found = value.is_number() ? "number"
+                                 : value.if_bool() ? "bool"
+                                                   : value.TypeName();
+  return base::Format(
+      "json: cannot unmarshal {} into Go struct field ResourceMeta.{} of type string", found,
+      member);
 }
 
 // The text of a member of the head; null stands for absent.
@@ -43,7 +48,8 @@ Labels ReadLabels(const Object& object, std::string& unreadable) {
   const Object* members = value->if_object();
   if (!members) {
     unreadable = base::Format(
-        "json: cannot unmarshal {} into Go struct field ResourceMeta.labels of type map[string]string",
+        "json: cannot unmarshal {} into Go struct field ResourceMeta.labels of type "
+        "map[string]string",
         value->TypeName());
     return labels;
   }
@@ -118,8 +124,8 @@ Decoded DecodeResource(const Value& value, const TypeTable& types, bool trusted)
   Decoded result;
   const Object* object = value.if_object();
   if (!object) {
-    result.unreadable = base::Format("json: cannot unmarshal {} into Go value of type v1alpha1.ResourceMeta",
-                                     value.TypeName());
+    result.unreadable = base::Format(
+        "json: cannot unmarshal {} into Go value of type v1alpha1.ResourceMeta", value.TypeName());
     return result;
   }
   const std::string kind = ReadText(*object, "type", result.unreadable);
@@ -155,7 +161,8 @@ Decoded DecodeResource(const Value& value, const TypeTable& types, bool trusted)
     const Value* body = object->Find("spec");
     spec = type->spec.decode(body ? *body : Value(), path, result.violations, result.unknown);
     for (const auto& [key, member] : *object)
-      if (!IsHeadMember(*type, key) && key != "spec" && key != "status") result.unknown.push_back(key);
+      if (!IsHeadMember(*type, key) && key != "spec" && key != "status")
+        result.unknown.push_back(key);
   }
   if (trusted && type->status.decode) {
     // A status is never a reason to refuse: other control planes may know more of it than we do.
@@ -166,7 +173,8 @@ Decoded DecodeResource(const Value& value, const TypeTable& types, bool trusted)
   }
   if (!result.violations.empty()) return result;
 
-  auto resource = std::make_shared<const Resource>(*type, std::move(meta), std::move(spec), std::move(status));
+  auto resource =
+      std::make_shared<const Resource>(*type, std::move(meta), std::move(spec), std::move(status));
   Validate(*resource, result.violations);
   if (result.violations.empty()) result.resource = std::move(resource);
   return result;
@@ -186,11 +194,13 @@ base::Result<ResourcePtr> DecodeStored(const ResourceType& type, Metadata meta, 
   std::shared_ptr<const void> decoded_status;
   if (type.status.decode && !status.is_null())
     decoded_status = type.status.decode(status, "status", violations, unknown);
-  // Rows of an older schema may break newer constraints; only what cannot be read at all is a fault.
+  // Rows of an older schema may break newer constraints; only what cannot be read at all is a
+  // fault.
   if (!spec.if_object() && !spec.is_null())
-    return base::Internal(base::Format("stored {} {}/{}: its spec is not an object", type.kind, meta.mesh, meta.name));
-  return ResourcePtr(
-      std::make_shared<Resource>(type, std::move(meta), std::move(decoded), std::move(decoded_status)));
+    return base::Internal(base::Format("stored {} {}/{}: its spec is not an object", type.kind,
+                                       meta.mesh, meta.name));
+  return ResourcePtr(std::make_shared<Resource>(type, std::move(meta), std::move(decoded),
+                                                std::move(decoded_status)));
 }
 
 }  // namespace kuma::model

@@ -17,7 +17,9 @@ using ::testing::HasSubstr;
 
 struct Spec {
   std::string text;
-  static constexpr auto Fields() { return std::tuple{Field("text", &Spec::text, "Text.", Required{}, Input{})}; }
+  static constexpr auto Fields() {
+    return std::tuple{Field("text", &Spec::text, "Text.", Required{}, Input{})};
+  }
 };
 struct Status {
   int32_t count = 0;
@@ -25,16 +27,25 @@ struct Status {
 };
 
 const ResourceType& Thing() {
-  static const ResourceType type = Describe<Spec, Status>(
-      {.kind = "Thing", .singular = "thing", .plural = "things", .short_name = "th", .zone_to_global = true,
-       .validate = [](const Resource& resource, Violations& out) {
-         if (resource.Spec<Spec>().text == "bad") out.Add("spec.text", "must not be bad");
-       }});
+  static const ResourceType type =
+      Describe<Spec, Status>({.kind = "Thing",
+                              .singular = "thing",
+                              .plural = "things",
+                              .short_name = "th",
+                              .zone_to_global = true,
+                              .validate = [](const Resource& resource, Violations& out) {
+                                if (resource.Spec<Spec>().text == "bad")
+                                  out.Add("spec.text", "must not be bad");
+                              }});
   return type;
 }
 const ResourceType& Old() {
-  static const ResourceType type = Describe<Spec>(
-      {.kind = "Old", .singular = "old", .plural = "olds", .alt_path = "old-ones", .scope = Scope::kGlobal, .inline_spec = true});
+  static const ResourceType type = Describe<Spec>({.kind = "Old",
+                                                   .singular = "old",
+                                                   .plural = "olds",
+                                                   .alt_path = "old-ones",
+                                                   .scope = Scope::kGlobal,
+                                                   .inline_spec = true});
   return type;
 }
 const TypeTable& Types() {
@@ -54,10 +65,11 @@ TEST(Resource, UniversalForm) {
   ASSERT_NE(decoded.resource, nullptr) << decoded.violations.ToString() << decoded.unreadable;
   EXPECT_EQ(decoded.resource->key(), (ResourceKey{"Thing", "m", "n"}));
   EXPECT_EQ(decoded.resource->Spec<Spec>().text, "t");
-  EXPECT_EQ(ToJson(EncodeResource(*decoded.resource)),
-            R"({"type":"Thing","mesh":"m","name":"n","creationTime":"0001-01-01T00:00:00Z",)"
-            R"("modificationTime":"0001-01-01T00:00:00Z","labels":{"kuma.io/zone":"z"},"kri":"kri_th_m_z__n_",)"
-            R"("spec":{"text":"t"},"status":{}})");
+  EXPECT_EQ(
+      ToJson(EncodeResource(*decoded.resource)),
+      R"({"type":"Thing","mesh":"m","name":"n","creationTime":"0001-01-01T00:00:00Z",)"
+      R"("modificationTime":"0001-01-01T00:00:00Z","labels":{"kuma.io/zone":"z"},"kri":"kri_th_m_z__n_",)"
+      R"("spec":{"text":"t"},"status":{}})");
 }
 
 TEST(Resource, InlinedForm) {
@@ -69,7 +81,8 @@ TEST(Resource, InlinedForm) {
 }
 
 TEST(Resource, MeshDefaultsToDefault) {
-  EXPECT_EQ(DecodeText(R"({"type":"Thing","name":"n","spec":{"text":"t"}})").resource->mesh(), "default");
+  EXPECT_EQ(DecodeText(R"({"type":"Thing","name":"n","spec":{"text":"t"}})").resource->mesh(),
+            "default");
   EXPECT_EQ(DecodeText(R"({"type":"Old","mesh":"m","name":"n","text":"t"})").resource->mesh(), "");
 }
 
@@ -84,18 +97,23 @@ TEST(Resource, StatusAndTimesAreForTrustedOnly) {
 }
 
 TEST(Resource, SchemaComesBeforeTheValidator) {
-  EXPECT_EQ(DecodeText(R"({"type":"Thing","name":"n","spec":{"text":"bad"}})").violations.ToString(),
-            "spec.text: must not be bad");
+  EXPECT_EQ(
+      DecodeText(R"({"type":"Thing","name":"n","spec":{"text":"bad"}})").violations.ToString(),
+      "spec.text: must not be bad");
   const Decoded broken = DecodeText(R"({"type":"Thing","name":"n","spec":{"text":1}})");
   EXPECT_EQ(broken.violations.ToString(), "spec.text: in body must be of type string: \"integer\"");
   EXPECT_EQ(broken.resource, nullptr);
-  EXPECT_EQ(DecodeText(R"({"type":"Thing","name":"n"})").violations.ToString(), "spec.text: in body is required");
+  EXPECT_EQ(DecodeText(R"({"type":"Thing","name":"n"})").violations.ToString(),
+            "spec.text: in body is required");
 }
 
 TEST(Resource, UnknownFieldsAreNamed) {
-  EXPECT_THAT(DecodeText(R"({"type":"Thing","name":"n","kri":"k","foo":1,"spec":{"text":"t","bar":2}})").unknown,
-              ElementsAre("spec.bar", "foo"));
-  EXPECT_THAT(DecodeText(R"({"type":"Old","name":"n","text":"t","bar":{"x":2}})").unknown, ElementsAre("bar"));
+  EXPECT_THAT(
+      DecodeText(R"({"type":"Thing","name":"n","kri":"k","foo":1,"spec":{"text":"t","bar":2}})")
+          .unknown,
+      ElementsAre("spec.bar", "foo"));
+  EXPECT_THAT(DecodeText(R"({"type":"Old","name":"n","text":"t","bar":{"x":2}})").unknown,
+              ElementsAre("bar"));
 }
 
 TEST(Resource, UnreadableInKumasWords) {
@@ -106,9 +124,11 @@ TEST(Resource, UnreadableInKumasWords) {
 }
 
 TEST(Resource, StoredFormIsReadBack) {
-  const ResourcePtr resource = MakeResource(Thing(), {.mesh = "m", .name = "n"}, Spec{"t"}, Status{2});
-  const auto back = DecodeStored(Thing(), resource->meta(), Thing().spec.encode(resource->spec().get()),
-                                 Thing().status.encode(resource->status().get()));
+  const ResourcePtr resource =
+      MakeResource(Thing(), {.mesh = "m", .name = "n"}, Spec{"t"}, Status{2});
+  const auto back =
+      DecodeStored(Thing(), resource->meta(), Thing().spec.encode(resource->spec().get()),
+                   Thing().status.encode(resource->status().get()));
   ASSERT_TRUE(back.has_value());
   EXPECT_TRUE(Thing().spec.equal((*back)->spec().get(), resource->spec().get()));
   EXPECT_EQ((*back)->Status<Status>()->count, 2);
@@ -126,14 +146,20 @@ TEST(TypeTable, Finds) {
 }
 
 TEST(Kri, RoundTrips) {
-  const Resource resource(Thing(), {.mesh = "m", .name = "hashed-xyz", .labels = {{"kuma.io/display-name", "n"}, {"kuma.io/zone", "z"}, {"k8s.kuma.io/namespace", "ns"}}},
+  const Resource resource(Thing(),
+                          {.mesh = "m",
+                           .name = "hashed-xyz",
+                           .labels = {{"kuma.io/display-name", "n"},
+                                      {"kuma.io/zone", "z"},
+                                      {"k8s.kuma.io/namespace", "ns"}}},
                           nullptr);
   EXPECT_EQ(KriOf(resource, "http").ToString(), "kri_th_m_z_ns_n_http");
   EXPECT_EQ(*ParseKri("kri_th_m_z_ns_n_http"), KriOf(resource, "http"));
   EXPECT_EQ(ParseKri("kri_th_m_z_ns_n_a_b")->section, "ab");
   EXPECT_FALSE(ParseKri("kri_th_m_z_ns_n").has_value());
   EXPECT_FALSE(ParseKri("xri_th_m_z_ns_n_").has_value());
-  EXPECT_EQ(ParseKri("kri___m_z_n_").error().message(), "unknown short name of resource type: \"\"");
+  EXPECT_EQ(ParseKri("kri___m_z_n_").error().message(),
+            "unknown short name of resource type: \"\"");
 }
 
 TEST(Names, Metadata) {
@@ -144,11 +170,15 @@ TEST(Names, Metadata) {
   };
   EXPECT_EQ(check({.mesh = "m_1", .name = "a.b-c"}), "");
   EXPECT_EQ(check({.mesh = "m", .name = ""}), "name: cannot be empty");
-  EXPECT_EQ(check({.mesh = "m", .name = std::string(254, 'a')}), "name: value length must less or equal 253");
-  EXPECT_THAT(check({.mesh = "m", .name = "a_b"}), HasSubstr("name: invalid characters. A lowercase RFC 1123"));
+  EXPECT_EQ(check({.mesh = "m", .name = std::string(254, 'a')}),
+            "name: value length must less or equal 253");
+  EXPECT_THAT(check({.mesh = "m", .name = "a_b"}),
+              HasSubstr("name: invalid characters. A lowercase RFC 1123"));
   EXPECT_EQ(check({.mesh = "M", .name = "a"}),
-            "mesh: invalid characters. Valid characters are numbers, lowercase latin letters and '-', '_', '.' symbols.");
-  EXPECT_THAT(check({.mesh = "m", .name = "a", .labels = {{"a/b/c", "x"}}}), HasSubstr("a qualified name"));
+            "mesh: invalid characters. Valid characters are numbers, lowercase latin letters and "
+            "'-', '_', '.' symbols.");
+  EXPECT_THAT(check({.mesh = "m", .name = "a", .labels = {{"a/b/c", "x"}}}),
+              HasSubstr("a qualified name"));
   EXPECT_THAT(check({.mesh = "m", .name = "a", .labels = {{"k", std::string(64, 'v')}}}),
               HasSubstr("labels[\"k\"]: must be no more than 63 characters"));
 }
@@ -164,20 +194,23 @@ TEST(Names, RulesOfKinds) {
   EXPECT_EQ(check(mesh, {.name = "a.b"}, false), "");
   EXPECT_THAT(check(mesh, {.name = "a.b"}, true), HasSubstr("a DNS-1035 label"));
   EXPECT_THAT(check(service, {.name = "1a"}, false), HasSubstr("a DNS-1035 label"));
-  EXPECT_EQ(check(service, {.name = std::string(64, 'a')}, false), "name: must be no more than 63 characters");
+  EXPECT_EQ(check(service, {.name = std::string(64, 'a')}, false),
+            "name: must be no more than 63 characters");
   EXPECT_EQ(check(service, {.name = "x.y", .labels = {{"kuma.io/display-name", "x"}}}, false), "");
 }
 
 TEST(Labels, AreComputed) {
-  const Metadata meta{.mesh = "m", .name = "n", .labels = {{"kuma.io/origin", "global"}, {"a", "b"}}};
-  EXPECT_EQ(ComputeLabels(Thing(), meta, {.zone = "east"}),
-            (Labels{{"a", "b"},
-                    {"kuma.io/display-name", "n"},
-                    {"kuma.io/env", "universal"},
-                    {"kuma.io/mesh", "m"},
-                    {"kuma.io/origin", "zone"},
-                    {"kuma.io/zone", "east"}}));
-  EXPECT_EQ(ComputeLabels(Thing(), meta, {.mode = ControlPlane::Mode::kGlobal}).at("kuma.io/origin"), "global");
+  const Metadata meta{
+      .mesh = "m", .name = "n", .labels = {{"kuma.io/origin", "global"}, {"a", "b"}}};
+  EXPECT_EQ(ComputeLabels(Thing(), meta, {.zone = "east"}), (Labels{{"a", "b"},
+                                                                    {"kuma.io/display-name", "n"},
+                                                                    {"kuma.io/env", "universal"},
+                                                                    {"kuma.io/mesh", "m"},
+                                                                    {"kuma.io/origin", "zone"},
+                                                                    {"kuma.io/zone", "east"}}));
+  EXPECT_EQ(
+      ComputeLabels(Thing(), meta, {.mode = ControlPlane::Mode::kGlobal}).at("kuma.io/origin"),
+      "global");
   EXPECT_EQ(ComputeLabels(Old(), {.name = "n"}, {}),
             (Labels{{"kuma.io/display-name", "n"}, {"kuma.io/origin", "zone"}}))
       << "a kind that zones do not write belongs to no zone";

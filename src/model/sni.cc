@@ -27,8 +27,9 @@ base::Result<std::string> SniOf(const Kri& id) {
   add("name", id.name);
   add("section name", id.section);
   if (sni.size() > max_length)
-    wrong.push_back(base::Format("computed SNI is {} characters which exceeds the DNS hostname limit ({})", sni.size(),
-                                 max_length));
+    wrong.push_back(
+        base::Format("computed SNI is {} characters which exceeds the DNS hostname limit ({})",
+                     sni.size(), max_length));
   if (!wrong.empty()) return base::Invalid(base::Join(wrong, "; "));
   return sni;
 }

@@ -10,8 +10,8 @@
 
 namespace kuma::model {
 
-// Of a MeshService, MeshExternalService or MeshMultiZoneService with a section (the port's name, else its number).
-// kInvalid, with all reasons, when a part cannot be one of a DNS name.
+// Of a MeshService, MeshExternalService or MeshMultiZoneService with a section (the port's name,
+// else its number). kInvalid, with all reasons, when a part cannot be one of a DNS name.
 base::Result<std::string> SniOf(const Kri& id);
 
 }  // namespace kuma::model

@@ -56,8 +56,8 @@ void Object::KeepLastOfEachKey() {
   keys.reserve(entries_.size());
   for (const Entry& entry : entries_) keys.push_back(&entry.first);
   std::sort(keys.begin(), keys.end(), [](auto* a, auto* b) { return *a < *b; });
-  const bool unique =
-      std::adjacent_find(keys.begin(), keys.end(), [](auto* a, auto* b) { return *a == *b; }) == keys.end();
+  const bool unique = std::adjacent_find(keys.begin(), keys.end(),
+                                         [](auto* a, auto* b) { return *a == *b; }) == keys.end();
   if (unique) return;
   // The place of the first, the value of the last: what assigning one after the other gives.
   std::vector<size_t> order(entries_.size());
@@ -68,7 +68,8 @@ void Object::KeepLastOfEachKey() {
   std::vector<bool> drop(entries_.size());
   for (size_t i = 0; i < order.size();) {
     size_t end = i + 1;
-    while (end < order.size() && entries_[order[end]].first == entries_[order[i]].first) drop[order[end++]] = true;
+    while (end < order.size() && entries_[order[end]].first == entries_[order[i]].first)
+      drop[order[end++]] = true;
     if (end - i > 1) entries_[order[i]].second = std::move(entries_[order[end - 1]].second);
     i = end;
   }

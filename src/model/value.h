@@ -1,7 +1,7 @@
 #pragma once
 
-// A JSON value. JSON and YAML enter and leave the process through these functions only; the libraries
-// stay in model/internal.
+// A JSON value. JSON and YAML enter and leave the process through these functions only; the
+// libraries stay in model/internal.
 
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +39,8 @@ class Object {
   auto begin() { return entries_.begin(); }
   auto end() { return entries_.end(); }
   void SortKeys();  // this object only
-  // For parsers: AppendNew does not look for the key; KeepLastOfEachKey, called once at the end, does.
+  // For parsers: AppendNew does not look for the key; KeepLastOfEachKey, called once at the end,
+  // does.
   void AppendNew(std::string key, Value value);
   void KeepLastOfEachKey();
   bool operator==(const Object&) const;  // the order of keys does not matter
@@ -97,14 +98,16 @@ base::Result<Value> ParseJson(std::string_view text);
 // The text of such an error without " at line 1, column 2".
 std::string_view WithoutPosition(std::string_view message);
 
-// All documents of a YAML stream, empty ones left out. Scalars are typed as Go's sigs.k8s.io/yaml does (YAML 1.1:
-// yes, no, on, off, y and n are booleans, 010 is eight; see README.md), anchors are expanded within limits (no
-// "billion laughs"), depth at most 100. Errors (kInvalid) name line and column.
+// All documents of a YAML stream, empty ones left out. Scalars are typed as Go's sigs.k8s.io/yaml
+// does (YAML 1.1: yes, no, on, off, y and n are booleans, 010 is eight; see README.md), anchors are
+// expanded within limits (no "billion laughs"), depth at most 100. Errors (kInvalid) name line and
+// column.
 base::Result<std::vector<Value>> ParseYaml(std::string_view text);
 
 // indent 0: compact; otherwise so many spaces a level. No HTML escaping.
 std::string ToJson(const Value& value, int indent = 0);
-// Block style, indented by two, lists not indented below their key, no "---"; read back it gives an equal value.
+// Block style, indented by two, lists not indented below their key, no "---"; read back it gives an
+// equal value.
 std::string ToYaml(const Value& value);
 
 // A copy with the keys of every object, at any depth, in order.

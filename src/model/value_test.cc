@@ -21,8 +21,8 @@ std::string Yaml(std::string_view text) {
 
 TEST(Json, RoundTrips) {
   for (const std::string_view text :
-       {R"({"a":[1,-2,3.5,true,false,null,"x\n\"\\<>&"],"b":{}})", "[]", "0", R"("")", "1e+21", "9223372036854775807",
-        "-9223372036854775808", "0.000001", "1e-07"}) {
+       {R"({"a":[1,-2,3.5,true,false,null,"x\n\"\\<>&"],"b":{}})", "[]", "0", R"("")", "1e+21",
+        "9223372036854775807", "-9223372036854775808", "0.000001", "1e-07"}) {
     const auto value = ParseJson(text);
     ASSERT_TRUE(value.has_value()) << text << ": " << value.error().message();
     EXPECT_EQ(ToJson(*value), text);
@@ -30,29 +30,37 @@ TEST(Json, RoundTrips) {
 }
 
 TEST(Json, Indents) {
-  EXPECT_EQ(ToJson(*ParseJson(R"({"a":[1,{}],"b":[]})"), 1), "{\n \"a\": [\n  1,\n  {}\n ],\n \"b\": []\n}");
+  EXPECT_EQ(ToJson(*ParseJson(R"({"a":[1,{}],"b":[]})"), 1),
+            "{\n \"a\": [\n  1,\n  {}\n ],\n \"b\": []\n}");
 }
 
 TEST(Json, ErrorsAreThoseOfGo) {
   EXPECT_EQ(JsonError("{,\n}"),
             "invalid character ',' looking for beginning of object key string at line 1, column 2");
-  EXPECT_EQ(WithoutPosition(JsonError("{,\n}")), "invalid character ',' looking for beginning of object key string");
+  EXPECT_EQ(WithoutPosition(JsonError("{,\n}")),
+            "invalid character ',' looking for beginning of object key string");
   EXPECT_EQ(WithoutPosition(JsonError("")), "unexpected end of JSON input");
   EXPECT_EQ(WithoutPosition(JsonError("{\"a\":1")), "unexpected end of JSON input");
   EXPECT_EQ(WithoutPosition(JsonError("{\"a\" 1}")), "invalid character '1' after object key");
-  EXPECT_EQ(WithoutPosition(JsonError("{\"a\":1 \"b\"}")), "invalid character '\"' after object key:value pair");
+  EXPECT_EQ(WithoutPosition(JsonError("{\"a\":1 \"b\"}")),
+            "invalid character '\"' after object key:value pair");
   EXPECT_EQ(WithoutPosition(JsonError("[1 2]")), "invalid character '2' after array element");
-  EXPECT_EQ(WithoutPosition(JsonError("[1,]")), "invalid character ']' looking for beginning of value");
+  EXPECT_EQ(WithoutPosition(JsonError("[1,]")),
+            "invalid character ']' looking for beginning of value");
   EXPECT_EQ(WithoutPosition(JsonError("1 x")), "invalid character 'x' after top-level value");
   EXPECT_EQ(WithoutPosition(JsonError("tru")), "unexpected end of JSON input");
-  EXPECT_EQ(WithoutPosition(JsonError("trux")), "invalid character 'x' in literal true (expecting 'e')");
+  EXPECT_EQ(WithoutPosition(JsonError("trux")),
+            "invalid character 'x' in literal true (expecting 'e')");
   EXPECT_EQ(WithoutPosition(JsonError("01")), "invalid character '1' after top-level value");
   EXPECT_EQ(WithoutPosition(JsonError("\"\\x\"")), "invalid character 'x' in string escape code");
   EXPECT_EQ(WithoutPosition(JsonError("\"\n\"")), "invalid character '\\n' in string literal");
-  EXPECT_EQ(JsonError("[\n  1,\n  x]"), "invalid character 'x' looking for beginning of value at line 3, column 3");
+  EXPECT_EQ(JsonError("[\n  1,\n  x]"),
+            "invalid character 'x' looking for beginning of value at line 3, column 3");
 }
 
-TEST(Json, LastOfEqualKeysWins) { EXPECT_EQ(ToJson(*ParseJson(R"({"a":1,"b":2,"a":3})")), R"({"a":3,"b":2})"); }
+TEST(Json, LastOfEqualKeysWins) {
+  EXPECT_EQ(ToJson(*ParseJson(R"({"a":1,"b":2,"a":3})")), R"({"a":3,"b":2})");
+}
 
 TEST(Json, DepthIsLimited) {
   EXPECT_EQ(JsonError(std::string(50, '[') + std::string(50, ']')), "parsed");
@@ -78,7 +86,8 @@ TEST(Yaml, StructureAndDocuments) {
   EXPECT_EQ(Yaml("a: 1\nb:\n- x\n- k: z\n"), R"({"a":1,"b":["x",{"k":"z"}]})");
   EXPECT_EQ(Yaml("---\na: 1\n---\n---\n# nothing\n---\nb: 2\n...\n"), "{\"a\":1}\n{\"b\":2}");
   EXPECT_EQ(Yaml(""), "");
-  EXPECT_EQ(Yaml("text: |\n  a\n  b\nfolded: >-\n  a\n  b\n"), R"({"text":"a\nb\n","folded":"a b"})");
+  EXPECT_EQ(Yaml("text: |\n  a\n  b\nfolded: >-\n  a\n  b\n"),
+            R"({"text":"a\nb\n","folded":"a b"})");
   EXPECT_EQ(Yaml("{\"json\": [1, {\"is\": \"yaml\"}]}"), R"({"json":[1,{"is":"yaml"}]})");
   EXPECT_EQ(Yaml("1: a\ntrue: b\n"), R"({"1":"a","true":"b"})");
   EXPECT_EQ(Yaml("a: 1\na: 2\n"), R"({"a":2})");
@@ -108,7 +117,8 @@ TEST(Yaml, ErrorsNameThePlace) {
 }
 
 TEST(Yaml, OutputIsReadBack) {
-  const Value value = *ParseJson(R"({"plain":"text","number like":"12","bool like":"yes","empty":"","null":null,
+  const Value value =
+      *ParseJson(R"({"plain":"text","number like":"12","bool like":"yes","empty":"","null":null,
       "colon":"a: b","hash":"a #b","dash":"- a","star":"*a","quote":"it's","lines":"a\nb\n","more lines":"a\n\n b\nc",
       "keep":"a\n\n","trailing":"a \n","control":"\u0001\t","list":[1,[2,[]],{"a":1,"b":[{"c":{}}]},"x"],
       "empty map":{},"nested":{"deep":{"er":[true,1.5]}},"date":"2001-01-01","percent":"50%","template":
@@ -121,8 +131,11 @@ TEST(Yaml, OutputIsReadBack) {
 }
 
 TEST(Yaml, OutputLooksLikeKumas) {
-  EXPECT_EQ(ToYaml(*ParseJson(R"({"type":"MeshTimeout","spec":{"to":[{"default":{"http":{"a":"1s"}},"x":1}],"e":{}}})")),
-            "type: MeshTimeout\nspec:\n  to:\n  - default:\n      http:\n        a: 1s\n    x: 1\n  e: {}\n");
+  EXPECT_EQ(
+      ToYaml(*ParseJson(
+          R"({"type":"MeshTimeout","spec":{"to":[{"default":{"http":{"a":"1s"}},"x":1}],"e":{}}})")),
+      "type: MeshTimeout\nspec:\n  to:\n  - default:\n      http:\n        a: 1s\n    x: 1\n  e: "
+      "{}\n");
 }
 
 TEST(Value, FollowsPaths) {

@@ -7,9 +7,9 @@
 
 namespace kuma::model {
 
-// One thing wrong with what a user gave us. `path` is spelled as Kuma spells it: "spec.to[0].default.http",
-// map keys in quotes: `labels["a.b"]`. `message` is the text that tools compare; `hint` (may be empty) says
-// why and the way out.
+// One thing wrong with what a user gave us. `path` is spelled as Kuma spells it:
+// "spec.to[0].default.http", map keys in quotes: `labels["a.b"]`. `message` is the text that tools
+// compare; `hint` (may be empty) says why and the way out.
 struct Violation {
   std::string path;
   std::string message;
@@ -26,7 +26,8 @@ class Violations {
   void Append(const Violations& other) {
     list_.insert(list_.end(), other.list_.begin(), other.list_.end());
   }
-  // As above, each path put behind `prefix` ("spec" + "to[0]" = "spec.to[0]"; "to" + "[0]" = "to[0]").
+  // As above, each path put behind `prefix` ("spec" + "to[0]" = "spec.to[0]"; "to" + "[0]" =
+  // "to[0]").
   void AppendAt(std::string_view prefix, const Violations& other);
   bool empty() const { return list_.empty(); }
   const std::vector<Violation>& list() const { return list_; }
@@ -37,7 +38,7 @@ class Violations {
 };
 
 std::string JoinPath(std::string_view prefix, std::string_view path);
-std::string IndexPath(std::string_view list_path, size_t index);  // "to[3]"
+std::string IndexPath(std::string_view list_path, size_t index);       // "to[3]"
 std::string KeyPath(std::string_view map_path, std::string_view key);  // `labels["a.b"]`
 
 }  // namespace kuma::model

@@ -9,14 +9,19 @@ namespace {
 
 using model::Value;
 
-TEST(Conformance, Validators) { conformance::RunValidators(AllPolicySchemas()).Print("validators (policies)"); }
+TEST(Conformance, Validators) {
+  conformance::RunValidators(AllPolicySchemas()).Print("validators (policies)");
+}
 TEST(Conformance, ValidatorsSpec) {
   conformance::RunValidatorsSpec(AllPolicySchemas()).Print("validators-spec (policies)");
 }
-TEST(Conformance, CrdSchemas) { conformance::RunCrdSchemas(AllPolicySchemas()).Print("crd schemas (policies)"); }
+TEST(Conformance, CrdSchemas) {
+  conformance::RunCrdSchemas(AllPolicySchemas()).Print("crd schemas (policies)");
+}
 
 // The default policies of a mesh as a running Kuma made them.
-void CompareWithRecorded(const std::string& file, const model::ControlPlane& here, conformance::Tally& tally) {
+void CompareWithRecorded(const std::string& file, const model::ControlPlane& here,
+                         conformance::Tally& tally) {
   const auto path = conformance::DataDir() / "golden" / "recorded" / file;
   if (!conformance::HaveData(path)) return;
   std::map<std::string, Value> recorded;
@@ -37,7 +42,8 @@ void CompareWithRecorded(const std::string& file, const model::ControlPlane& her
     if (encoded == recorded[meta.name])
       ++tally.passed;
     else
-      ADD_FAILURE() << model::ToJson(encoded, 1) << "\nrecorded: " << model::ToJson(recorded[meta.name], 1);
+      ADD_FAILURE() << model::ToJson(encoded, 1)
+                    << "\nrecorded: " << model::ToJson(recorded[meta.name], 1);
   }
 }
 

@@ -33,7 +33,8 @@ model::ResourcePtr InboundTimeouts(std::string_view mesh) {
   http.request_timeout = Time(seconds(0));
   http.stream_idle_timeout = Time(hours(1));
   http.max_stream_duration = Time(seconds(0));
-  return model::MakeResource(mesh_timeout::Schema(), Meta(mesh, "mesh-timeout-all"), std::move(spec));
+  return model::MakeResource(mesh_timeout::Schema(), Meta(mesh, "mesh-timeout-all"),
+                             std::move(spec));
 }
 
 model::ResourcePtr OutboundTimeouts(std::string_view mesh) {
@@ -45,7 +46,8 @@ model::ResourcePtr OutboundTimeouts(std::string_view mesh) {
   mesh_timeout::Http& http = conf.http.emplace();
   http.request_timeout = Time(seconds(15));
   http.stream_idle_timeout = Time(minutes(30));
-  return model::MakeResource(mesh_timeout::Schema(), Meta(mesh, "mesh-timeout-to-all"), std::move(spec));
+  return model::MakeResource(mesh_timeout::Schema(), Meta(mesh, "mesh-timeout-to-all"),
+                             std::move(spec));
 }
 
 model::ResourcePtr Retries(std::string_view mesh) {

@@ -1,4 +1,5 @@
-// The documents beside the policies and kinds: yaml blocks of READMEs marked `yaml test`, and testdata/validate.
+// The documents beside the policies and kinds: yaml blocks of READMEs marked `yaml test`, and
+// testdata/validate.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -45,7 +46,8 @@ TEST(Documents, ExamplesAreValid) {
         for (const Value& document : *documents) {
           ++examples;
           const model::Decoded decoded = model::DecodeResource(document, types);
-          EXPECT_EQ(decoded.unreadable + decoded.violations.ToString(), "") << file << "\n" << block;
+          EXPECT_EQ(decoded.unreadable + decoded.violations.ToString(), "") << file << "\n"
+                                                                            << block;
           EXPECT_THAT(decoded.unknown, testing::IsEmpty()) << file << "\n" << block;
         }
       }
@@ -55,7 +57,8 @@ TEST(Documents, ExamplesAreValid) {
 }
 
 TEST(Documents, EveryKindHasAReadme) {
-  for (const model::ResourceType* type : AllTypes().all()) {
+  const model::TypeTable types = AllTypes();
+  for (const model::ResourceType* type : types.all()) {
     std::string folder;
     for (size_t i = 0; i < type->kind.size(); ++i) {
       const char c = type->kind[i];
@@ -66,12 +69,24 @@ TEST(Documents, EveryKindHasAReadme) {
       if (upper && (after_lower || ends_word)) folder += '_';
       folder += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     }
-    const auto root = conformance::SourceDir() / "src" / (type->is_policy ? "policies" : "resources") / folder;
+    const auto root =
+        conformance::SourceDir() / "src" / (type->is_policy ? "policies" : "resources") / folder;
     EXPECT_TRUE(std::filesystem::exists(root / "README.md")) << root;
   }
 }
 
-// Each file: {resource: ..., violations: [{field, message}], unknown: [paths]}; the last two may be absent.
+TEST(Schemas, SayWhatTheyHave) {
+  std::string table;
+  for (const model::ResourceType* type : AllPolicySchemas())
+    table += base::Format("{} {} {}\n", type->kind, type->policy_has_to ? "to" : "-",
+                          type->policy_has_rules ? "rules" : "-");
+  EXPECT_EQ(table,
+            "MeshHTTPRoute to -\nMeshTimeout to rules\nMeshCircuitBreaker to rules\n"
+            "MeshRetry to -\n");
+}
+
+// Each file: {resource: ..., violations: [{field, message}], unknown: [paths]}; the last two may be
+// absent.
 TEST(Documents, Violations) {
   const model::TypeTable types = AllTypes();
   int cases = 0;

@@ -2,10 +2,11 @@
 
 namespace kuma::policies {
 
-// A line POLICY(foo) of all.def stands for policies/foo/, which defines foo::Schema(). One line is all it takes.
-#define POLICY(name)                     \
-  namespace name {                       \
-  const model::ResourceType& Schema();   \
+// A line POLICY(foo) of all.def stands for policies/foo/, which defines foo::Schema(). One line is
+// all it takes.
+#define POLICY(name)                   \
+  namespace name {                     \
+  const model::ResourceType& Schema(); \
   }
 #include "policies/all.def"
 #undef POLICY

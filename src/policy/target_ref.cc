@@ -27,13 +27,15 @@ std::string WithKind(std::string_view what, TargetKind kind) {
 std::optional<std::string> SpiffeFault(const SpiffeIdMatch& match) {
   std::string_view text = match.value;
   // A beginning may end between two parts of the path.
-  if (match.type == SpiffeIdMatchType::kPrefix && text.size() > 1 && text.back() == '/') text.remove_suffix(1);
+  if (match.type == SpiffeIdMatchType::kPrefix && text.size() > 1 && text.back() == '/')
+    text.remove_suffix(1);
   return model::SpiffeIdFault(text);
 }
 
 }  // namespace
 
-Violations ValidateTargetRef(const TargetRef& ref, std::initializer_list<TargetKind> supported, bool inbound) {
+Violations ValidateTargetRef(const TargetRef& ref, std::initializer_list<TargetKind> supported,
+                             bool inbound) {
   Violations out;
   const TargetKind kind = ref.kind;
   if (!IsOneOf(kind, supported)) {
@@ -52,10 +54,12 @@ Violations ValidateTargetRef(const TargetRef& ref, std::initializer_list<TargetK
     case TargetKind::kDataplane:
       if (ref.section_name && !inbound)
         out.Add("sectionName", "can only be used with inbound policies",
-                "the section of a Dataplane is one of its inbounds; a policy with a 'to' list is about its outbounds");
+                "the section of a Dataplane is one of its inbounds; a policy with a 'to' list is "
+                "about its outbounds");
       break;
     case TargetKind::kMeshHttpRoute:
-      if (ref.labels.empty()) out.Add("labels", base::Format("must be set when kind is {}", NameOf(kind)));
+      if (ref.labels.empty())
+        out.Add("labels", base::Format("must be set when kind is {}", NameOf(kind)));
       if (ref.section_name) out.Add("sectionName", WithKind("must not be set", kind));
       break;
     case TargetKind::kMeshService:
@@ -75,8 +79,9 @@ Violations ValidateBackendRef(const BackendRef& ref) {
   target.kind = ref.kind;
   target.labels = ref.labels;
   target.section_name = ref.section_name;
-  Violations out = ValidateTargetRef(target, {TargetKind::kMeshService, TargetKind::kMeshExternalService,
-                                              TargetKind::kMeshMultiZoneService});
+  Violations out =
+      ValidateTargetRef(target, {TargetKind::kMeshService, TargetKind::kMeshExternalService,
+                                 TargetKind::kMeshMultiZoneService});
   if (ref.kind == TargetKind::kMeshMultiZoneService && !ref.port)
     out.Add("port", WithKind(kMustBeDefined, ref.kind));
   return out;
@@ -89,8 +94,9 @@ Violations ValidateMatches(const std::vector<Match>& matches) {
     if (const auto& spiffe_id = matches[i].spiffe_id) {
       const std::string at = JoinPath(path, "spiffeID");
       if (spiffe_id->type == SpiffeIdMatchType::kUnknown)
-        out.Add(JoinPath(at, "type"), base::Format("unrecognized type \"{}\", supported values are: Exact, Prefix",
-                                                   NameOf(spiffe_id->type)));
+        out.Add(JoinPath(at, "type"),
+                base::Format("unrecognized type \"{}\", supported values are: Exact, Prefix",
+                             NameOf(spiffe_id->type)));
       else if (const auto fault = SpiffeFault(*spiffe_id))
         out.Add(at, base::Format("must be a valid Spiffe ID: {}", *fault));
     }
@@ -98,7 +104,8 @@ Violations ValidateMatches(const std::vector<Match>& matches) {
       const std::string at = JoinPath(path, "sni");
       if (sni->type == SniMatchType::kUnknown)
         out.Add(JoinPath(at, "type"),
-                base::Format("unrecognized type \"{}\", supported values are: Exact", NameOf(sni->type)));
+                base::Format("unrecognized type \"{}\", supported values are: Exact",
+                             NameOf(sni->type)));
       if (sni->value.empty())
         out.Add(JoinPath(at, "value"), "must be set");
       else
@@ -122,13 +129,15 @@ Violations ValidateHeaderMatches(const std::vector<HeaderMatch>& headers) {
 
 void ValidateTopTargetRef(const std::optional<TargetRef>& ref, bool inbound, Violations& out) {
   if (!ref) return;
-  out.AppendAt("spec.targetRef", ValidateTargetRef(*ref, {TargetKind::kMesh, TargetKind::kDataplane}, inbound));
+  out.AppendAt("spec.targetRef",
+               ValidateTargetRef(*ref, {TargetKind::kMesh, TargetKind::kDataplane}, inbound));
 }
 
 bool IsHeaderName(std::string_view text) {
   static constexpr std::string_view others = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || others.find(c) != std::string_view::npos;
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           others.find(c) != std::string_view::npos;
   });
 }
 
@@ -138,7 +147,8 @@ std::string MustHaveAtLeastOne(std::initializer_list<std::string_view> names) {
   return "must have at least one defined: " + list;
 }
 
-void ValidatePercentage(const std::optional<model::IntOrString>& value, std::string_view path, Violations& out) {
+void ValidatePercentage(const std::optional<model::IntOrString>& value, std::string_view path,
+                        Violations& out) {
   if (!value) return;
   const auto number = value->Number();
   if (!number)

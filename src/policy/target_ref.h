@@ -1,7 +1,7 @@
 #pragma once
 
-// How policies name what they apply to: targetRef, backendRef, and the matches of inbound rules; with the checks that
-// all policies share, in Kuma's words.
+// How policies name what they apply to: targetRef, backendRef, and the matches of inbound rules;
+// with the checks that all policies share, in Kuma's words.
 
 #include <array>
 #include <cstdint>
@@ -29,12 +29,13 @@ enum class TargetKind {
 };
 constexpr auto EnumNames(TargetKind) {
   using enum TargetKind;
-  return std::to_array<model::EnumName<TargetKind>>({{kMesh, "Mesh"},
-                                                     {kMeshService, "MeshService"},
-                                                     {kMeshExternalService, "MeshExternalService"},
-                                                     {kMeshMultiZoneService, "MeshMultiZoneService"},
-                                                     {kMeshHttpRoute, "MeshHTTPRoute"},
-                                                     {kDataplane, "Dataplane"}});
+  return std::to_array<model::EnumName<TargetKind>>(
+      {{kMesh, "Mesh"},
+       {kMeshService, "MeshService"},
+       {kMeshExternalService, "MeshExternalService"},
+       {kMeshMultiZoneService, "MeshMultiZoneService"},
+       {kMeshHttpRoute, "MeshHTTPRoute"},
+       {kDataplane, "Dataplane"}});
 }
 
 // Kuma 3.0 selects by labels only; the display name is the label kuma.io/display-name.
@@ -47,10 +48,12 @@ struct TargetRef {
     using model::Field;
     return std::tuple{
         Field("kind", &TargetRef::kind, "Kind of the referenced resource.", model::Required{}),
-        Field("labels", &TargetRef::labels,
-              "Selects resources by their labels. Empty: all of the kind (Mesh and Dataplane only)."),
+        Field(
+            "labels", &TargetRef::labels,
+            "Selects resources by their labels. Empty: all of the kind (Mesh and Dataplane only)."),
         Field("sectionName", &TargetRef::section_name,
-              "A part of the resource: the name (or number) of a port of a service or of an inbound."),
+              "A part of the resource: the name (or number) of a port of a service or of an "
+              "inbound."),
     };
   }
 };
@@ -69,14 +72,15 @@ struct BackendRef {
         Field("labels", &BackendRef::labels, "Selects the resource by its labels."),
         Field("sectionName", &BackendRef::section_name, "A port of the resource by its name."),
         Field("port", &BackendRef::port, "A port of the resource by its number."),
-        Field("weight", &BackendRef::weight, "Share of the traffic, relative to the other backends.",
-              model::Min{0}, model::Max{4294967295}),
+        Field("weight", &BackendRef::weight,
+              "Share of the traffic, relative to the other backends.", model::Min{0},
+              model::Max{4294967295}),
     };
   }
 };
 
-// The kinds that the schema allows at the top of a policy and in its `to` list. Which of them a policy really takes
-// is checked by ValidateTargetRef. For use in field tables:
+// The kinds that the schema allows at the top of a policy and in its `to` list. Which of them a
+// policy really takes is checked by ValidateTargetRef. For use in field tables:
 //   Field("targetRef", &Spec::target_ref, "...", kTopKinds, Input{})
 inline constexpr auto kTopKinds = model::Narrow("kind", "Mesh", "Dataplane");
 inline constexpr auto kToKinds = model::Narrow("kind", "Mesh", "MeshService", "MeshExternalService",
@@ -94,9 +98,10 @@ struct SpiffeIdMatch {
   std::string value;
   static constexpr auto Fields() {
     using model::Field;
-    return std::tuple{Field("type", &SpiffeIdMatch::type, "How to compare: Exact or Prefix.", model::Required{}),
-                      Field("value", &SpiffeIdMatch::value, "SPIFFE ID of the client, or its beginning.",
-                            model::Required{})};
+    return std::tuple{
+        Field("type", &SpiffeIdMatch::type, "How to compare: Exact or Prefix.", model::Required{}),
+        Field("value", &SpiffeIdMatch::value, "SPIFFE ID of the client, or its beginning.",
+              model::Required{})};
   }
 };
 
@@ -109,8 +114,9 @@ struct SniMatch {
   std::string value;
   static constexpr auto Fields() {
     using model::Field;
-    return std::tuple{Field("type", &SniMatch::type, "How to compare: Exact.", model::Required{}),
-                      Field("value", &SniMatch::value, "Server name of the TLS connection.", model::Required{})};
+    return std::tuple{
+        Field("type", &SniMatch::type, "How to compare: Exact.", model::Required{}),
+        Field("value", &SniMatch::value, "Server name of the TLS connection.", model::Required{})};
   }
 };
 
@@ -139,7 +145,8 @@ constexpr auto EnumNames(HeaderMatchType) {
 
 // [a-z0-9!#$%&'*+\-.^_`|~]+
 bool IsHeaderName(std::string_view text);
-inline constexpr model::Pattern kHeaderNamePattern{R"(^[a-z0-9!#$%&'*+\-.^_\x60|~]+$)", &IsHeaderName};
+inline constexpr model::Pattern kHeaderNamePattern{R"(^[a-z0-9!#$%&'*+\-.^_\x60|~]+$)",
+                                                   &IsHeaderName};
 
 struct HeaderMatch {
   model::OpenEnum<HeaderMatchType> type = HeaderMatchType::kExact;
@@ -156,18 +163,21 @@ struct HeaderMatch {
   }
 };
 
-// ---- shared checks. Paths are relative to the thing checked; put them in place with Violations::AppendAt.
+// ---- shared checks. Paths are relative to the thing checked; put them in place with
+// Violations::AppendAt.
 
-// `supported`: kinds that this policy takes here. `inbound`: the policy configures inbounds, so that a sectionName of
-// a Dataplane (the inbound) makes sense.
-model::Violations ValidateTargetRef(const TargetRef& ref, std::initializer_list<TargetKind> supported,
+// `supported`: kinds that this policy takes here. `inbound`: the policy configures inbounds, so
+// that a sectionName of a Dataplane (the inbound) makes sense.
+model::Violations ValidateTargetRef(const TargetRef& ref,
+                                    std::initializer_list<TargetKind> supported,
                                     bool inbound = false);
 model::Violations ValidateBackendRef(const BackendRef& ref);
 model::Violations ValidateMatches(const std::vector<Match>& matches);
 model::Violations ValidateHeaderMatches(const std::vector<HeaderMatch>& headers);
 
 // "spec.targetRef" of a policy; absent means the whole mesh.
-void ValidateTopTargetRef(const std::optional<TargetRef>& ref, bool inbound, model::Violations& out);
+void ValidateTopTargetRef(const std::optional<TargetRef>& ref, bool inbound,
+                          model::Violations& out);
 
 // The messages of Kuma's validators.
 inline constexpr std::string_view kMustBeDefined = "must be defined";
@@ -175,6 +185,7 @@ inline constexpr std::string_view kMustNotBeDefined = "must not be defined";
 inline constexpr std::string_view kMustNotBeEmpty = "must not be empty";
 std::string MustHaveAtLeastOne(std::initializer_list<std::string_view> names);
 // A percentage in [0, 100], as a number or as text.
-void ValidatePercentage(const std::optional<model::IntOrString>& value, std::string_view path, model::Violations& out);
+void ValidatePercentage(const std::optional<model::IntOrString>& value, std::string_view path,
+                        model::Violations& out);
 
 }  // namespace kuma::policy

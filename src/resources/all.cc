@@ -2,10 +2,11 @@
 
 namespace kuma::resources {
 
-// A line RESOURCE(foo) of all.def stands for resources/foo/, which defines foo::Type(). One line is all it takes.
-#define RESOURCE(name)                 \
-  namespace name {                     \
-  const model::ResourceType& Type();   \
+// A line RESOURCE(foo) of all.def stands for resources/foo/, which defines foo::Type(). One line is
+// all it takes.
+#define RESOURCE(name)               \
+  namespace name {                   \
+  const model::ResourceType& Type(); \
   }
 #include "resources/all.def"
 #undef RESOURCE

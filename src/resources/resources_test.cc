@@ -43,7 +43,8 @@ TEST(Types, AreDistinct) {
   for (const model::ResourceType* type : AllResourceTypes()) {
     EXPECT_TRUE(kinds.insert(type->kind).second) << type->kind;
     EXPECT_TRUE(type->plural.empty() || paths.insert(type->plural).second) << type->kind;
-    EXPECT_TRUE(type->short_name.empty() || short_names.insert(type->short_name).second) << type->kind;
+    EXPECT_TRUE(type->short_name.empty() || short_names.insert(type->short_name).second)
+        << type->kind;
     EXPECT_NE(type->spec.decode, nullptr) << type->kind;
     EXPECT_FALSE(type->singular_display_name.empty()) << type->kind;
   }
@@ -59,16 +60,18 @@ spec:
   selector: {dataplaneLabels: {matchLabels: {app: httpbin}}}
   ports: [{port: 8081, targetPort: 80}, {port: 9090, name: admin, appProtocol: http}]
 )");
-  EXPECT_EQ(model::ToJson(Body(*service)),
-            R"({"type":"MeshService","mesh":"default","name":"with-status",)"
-            R"("labels":{"kuma.io/origin":"zone","kuma.io/zone":"default"},)"
-            R"("kri":"kri_msvc_default_default__with-status_",)"
-            R"("snis":[{"port":8081,"sni":"sni.msvc.default.default.with-status.8081"},)"
-            R"({"port":9090,"sni":"sni.msvc.default.default.with-status.admin"}],)"
-            R"("spec":{"state":"Unavailable","selector":{"dataplaneLabels":{"matchLabels":{"app":"httpbin"}}},)"
-            R"("ports":[{"port":8081,"targetPort":80,"appProtocol":"tcp"},)"
-            R"({"name":"admin","port":9090,"appProtocol":"http"}]},"status":{"tls":{},"dataplaneProxies":{}}})");
-  const model::Decoded again = model::DecodeResource(model::EncodeResource(*service), model::TypeTable(AllResourceTypes()));
+  EXPECT_EQ(
+      model::ToJson(Body(*service)),
+      R"({"type":"MeshService","mesh":"default","name":"with-status",)"
+      R"("labels":{"kuma.io/origin":"zone","kuma.io/zone":"default"},)"
+      R"("kri":"kri_msvc_default_default__with-status_",)"
+      R"("snis":[{"port":8081,"sni":"sni.msvc.default.default.with-status.8081"},)"
+      R"({"port":9090,"sni":"sni.msvc.default.default.with-status.admin"}],)"
+      R"("spec":{"state":"Unavailable","selector":{"dataplaneLabels":{"matchLabels":{"app":"httpbin"}}},)"
+      R"("ports":[{"port":8081,"targetPort":80,"appProtocol":"tcp"},)"
+      R"({"name":"admin","port":9090,"appProtocol":"http"}]},"status":{"tls":{},"dataplaneProxies":{}}})");
+  const model::Decoded again =
+      model::DecodeResource(model::EncodeResource(*service), model::TypeTable(AllResourceTypes()));
   EXPECT_THAT(again.unknown, testing::IsEmpty()) << "what was read can be written back";
 }
 
@@ -101,12 +104,13 @@ networking:
   - {port: 3333, backendRef: {kind: MeshService, name: redis, port: 6379}}
   transparent_proxying: {redirect_port_inbound: 15006, ipFamilyMode: IPv4}
 )");
-  EXPECT_EQ(model::ToJson(Body(*dataplane)),
-            R"({"type":"Dataplane","mesh":"default","name":"dp-1","kri":"kri_dp_default___dp-1_","networking":)"
-            R"({"address":"10.0.0.1","inbound":[{"port":8080,"servicePort":80,"serviceProbe":{"interval":"1s","tcp":{}},)"
-            R"("name":"http"},{"port":9090,"state":"NotReady"}],"outbound":[{"port":3333,"backendRef":)"
-            R"({"kind":"MeshService","name":"redis","port":6379}}],"transparentProxying":)"
-            R"({"redirectPortInbound":15006,"ipFamilyMode":"IPv4"}}})");
+  EXPECT_EQ(
+      model::ToJson(Body(*dataplane)),
+      R"({"type":"Dataplane","mesh":"default","name":"dp-1","kri":"kri_dp_default___dp-1_","networking":)"
+      R"({"address":"10.0.0.1","inbound":[{"port":8080,"servicePort":80,"serviceProbe":{"interval":"1s","tcp":{}},)"
+      R"("name":"http"},{"port":9090,"state":"NotReady"}],"outbound":[{"port":3333,"backendRef":)"
+      R"({"kind":"MeshService","name":"redis","port":6379}}],"transparentProxying":)"
+      R"({"redirectPortInbound":15006,"ipFamilyMode":"IPv4"}}})");
 }
 
 TEST(Dataplane, OldFieldsAreNamed) {
@@ -128,8 +132,9 @@ TEST(Secret, IsNeverPrinted) {
   EXPECT_EQ(secret::RevealData(spec), "test\n");
   EXPECT_EQ(*Body(*secret).Find("data")->if_string(), "dGVzdAo=");
   EXPECT_EQ(*model::Encode(spec, {.redact = true}).Find("data")->if_string(), "[redacted]");
-  EXPECT_EQ(Decode("{type: Secret, name: s, mesh: default, data: '!secret!'}").violations.ToString(),
-            "data: in body must be of type byte");
+  EXPECT_EQ(
+      Decode("{type: Secret, name: s, mesh: default, data: '!secret!'}").violations.ToString(),
+      "data: in body must be of type byte");
 }
 
 TEST(Mesh, SkipsPolicies) {
@@ -147,19 +152,26 @@ TEST(DataplaneInsight, ReadsWhatKumaWrites) {
   const auto& spec = insight->Spec<dataplane_insight::Spec>();
   EXPECT_TRUE(dataplane_insight::IsOnline(spec));
   EXPECT_EQ(spec.subscriptions[0].status->total->responses_sent, 5u);
-  EXPECT_EQ(*Body(*insight).At({"subscriptions", "0", "status", "total", "responsesSent"})->if_string(), "5");
+  EXPECT_EQ(
+      *Body(*insight).At({"subscriptions", "0", "status", "total", "responsesSent"})->if_string(),
+      "5");
   dataplane_insight::Spec other;
   EXPECT_TRUE(insight->type().spec.equal_inputs(&spec, &other)) << "nothing of it is an input";
 }
 
 TEST(HostnameGenerator, Renders) {
-  const hostname_generator::TemplateInput input{.name = "n", .display_name = "web", .ns = "ns", .zone = "east",
-                                                .mesh = "m", .labels = {{"k8s.kuma.io/service-name", "svc"}}};
+  const hostname_generator::TemplateInput input{.name = "n",
+                                                .display_name = "web",
+                                                .ns = "ns",
+                                                .zone = "east",
+                                                .mesh = "m",
+                                                .labels = {{"k8s.kuma.io/service-name", "svc"}}};
   const auto render = [&](std::string_view text) {
     const auto host = hostname_generator::RenderHostname(text, input);
     return host.has_value() ? *host : "error: " + host.error().message();
   };
-  EXPECT_EQ(render("{{ .DisplayName }}.{{.Namespace}}.svc.{{ .Zone }}.mesh.local"), "web.ns.svc.east.mesh.local");
+  EXPECT_EQ(render("{{ .DisplayName }}.{{.Namespace}}.svc.{{ .Zone }}.mesh.local"),
+            "web.ns.svc.east.mesh.local");
   EXPECT_EQ(render("{{ label \"k8s.kuma.io/service-name\" }}.{{ .Mesh }}"), "svc.m");
   EXPECT_EQ(render("plain"), "plain");
   EXPECT_EQ(render("{{ label \"other\" }}"), "error: label other not found");

@@ -91,6 +91,7 @@ struct DeltaSession::State {
   Uses UsesOfClient() const;
   bool IsAwaited(std::string_view endpoints, Time now) const;
   void Compose(XdsType type, Time now, Survey& survey, SessionOutput& out);
+  void OweEndpoints(Time now, const std::vector<SealedPtr>& clusters);
   bool InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time now) const;
   std::optional<Time> NextWake(Time now) const;
   DeltaResponse NewResponse(XdsType type) {
@@ -129,11 +130,8 @@ void DeltaSession::State::OnAck(Time now, XdsType type, const InFlight& response
     if (!ts.Subscribed(resource->name)) continue;
     ts.Touch(resource->name).Acknowledge(resource);
     if (type == XdsType::kCluster) {
-      // Envoy warms a changed cluster until its endpoints come, and does not ask for them again.
-      if (endpoints.requested && endpoints.Subscribed(resource->name)) endpoints.Touch(resource->name).resend = true;
-      if (bundle::Find(*Desired(XdsType::kEndpoints), resource->name) != nullptr) {
-        endpoints.awaited[resource->name] = {now, false, true};
-      }
+      const auto awaited = endpoints.awaited.find(resource->name);
+      if (awaited != endpoints.awaited.end() && !awaited->second.sent) awaited->second.since = now;
     } else if (type == XdsType::kEndpoints) {
       const auto awaited = ts.awaited.find(resource->name);
       const bool again = ts.Touch(resource->name).resend;
@@ -194,11 +192,7 @@ void DeltaSession::State::Quarantine(Time now, XdsType type, const SealedPtr& cu
     retry_at = now + std::min(options.retry_after * (int64_t{1} << doublings), options.retry_at_most);
   }
   held.rejection = internal::Rejection{culprit->version, retry_at, tries};
-  if (type == XdsType::kCluster) {
-    TypeState& endpoints = Of(XdsType::kEndpoints);
-    if (endpoints.requested && endpoints.Subscribed(culprit->name)) endpoints.Touch(culprit->name).resend = true;
-  }
-  if (type == XdsType::kEndpoints) Of(type).awaited.erase(culprit->name);
+  Of(XdsType::kEndpoints).awaited.erase(culprit->name);
 }
 
 void DeltaSession::State::Unsubscribe(TypeState& ts, const std::string& name) {
@@ -252,6 +246,9 @@ void DeltaSession::State::FirstRequest(TypeState& ts, const DeltaRequest& reques
     if (ts.Subscribed(name)) ts.Believe(name, doubt);
   }
   ts.doubts.clear();
+  for (const auto& [name, awaited] : ts.awaited) {
+    if (awaited.owed && ts.Subscribed(name)) ts.Touch(name).resend = true;
+  }
 }
 
 // What the client asks for and does not have, or may not have given to its cluster.
@@ -319,15 +316,18 @@ Survey DeltaSession::State::Look(XdsType type, Time now) {
   return survey;
 }
 
-// Endpoints follow the change of their cluster. Those that are owed since a cluster was acknowledged go at
-// once, so that a cluster that changes all the time still gets some.
+// Endpoints follow the change of their cluster: not its acknowledgement, which Envoy gives when the cluster is
+// warm. Those that are owed since a cluster was sent go at once, so that one that changes all the time gets some.
 void DeltaSession::State::HoldEndpoints(Survey& endpoints, const Survey& clusters) {
-  if (clusters.unsettled.empty()) return;
+  if (clusters.sends.empty()) return;
   const TypeState& ts = Of(XdsType::kEndpoints);
+  const TypeState& cds = Of(XdsType::kCluster);
   const auto must_wait = [&](const SealedPtr& resource) {
     const auto owed = ts.awaited.find(resource->name);
     if (owed != ts.awaited.end() && owed->second.owed && !owed->second.sent) return false;
-    return clusters.IsUnsettled(resource->name);
+    return std::any_of(clusters.sends.begin(), clusters.sends.end(), [&](const SealedPtr& cluster) {
+      return cluster->name == resource->name && (cds.in_flight == nullptr || !cds.in_flight->Sends(*cluster));
+    });
   };
   const auto held = std::remove_if(endpoints.sends.begin(), endpoints.sends.end(), must_wait);
   endpoints.waiting = held != endpoints.sends.end();
@@ -340,20 +340,21 @@ void DeltaSession::State::GateUsers(XdsType type, Time now, Survey& users, const
   TypeState& ts = Of(type);
   const TypeState& cds = Of(XdsType::kCluster);
   const TypeState& eds = Of(XdsType::kEndpoints);
-  if (!cds.requested) return;
+  // A client that reconnects while a cluster warms asks for clusters last.
+  const Duration patience = cds.requested ? options.patience : options.stall_after;
   enum class Gate { kOpen, kWait, kBlocked };
   const auto gate_of = [&](const SealedPtr& user) {
     Gate gate = Gate::kOpen;
     for (const std::string& name : user->clusters) {
       if (clusters.IsBlocked(name) || endpoints.IsBlocked(name)) return Gate::kBlocked;
       if (bundle::Find(*Desired(XdsType::kCluster), name) == nullptr) continue;  // not ours: built into the bootstrap
-      if (clusters.IsUnsettled(name) || IsAwaited(name, now)) gate = Gate::kWait;
+      if (!cds.requested || clusters.IsUnsettled(name) || IsAwaited(name, now)) gate = Gate::kWait;
     }
     return gate;
   };
   const auto has_all = [&](const SealedPtr& user) {
     return std::all_of(user->clusters.begin(), user->clusters.end(), [&](const std::string& name) {
-      return bundle::Find(*Desired(XdsType::kCluster), name) == nullptr ||
+      return !cds.requested || bundle::Find(*Desired(XdsType::kCluster), name) == nullptr ||
              (cds.HasSurely(name) && (cds.in_flight == nullptr || !cds.in_flight->Removes(name)) &&
               (eds.HasSurely(name) || !IsAwaited(name, now)));
     });
@@ -366,7 +367,7 @@ void DeltaSession::State::GateUsers(XdsType type, Time now, Survey& users, const
     } else if (gate == Gate::kWait) {
       Held& held = ts.Touch(user->name);
       if (!held.gated_since) held.gated_since = now;
-      if (now >= *held.gated_since + options.patience && has_all(user)) {
+      if (now >= *held.gated_since + patience && has_all(user)) {
         ready.push_back(std::move(user));
       } else {
         users.waiting = true;
@@ -492,7 +493,18 @@ void DeltaSession::State::Compose(XdsType type, Time now, Survey& survey, Sessio
     if (Held* held = ts.FindOverlay(name)) held->resend = held->tell_absent = false;
   }
   ts.in_flight = std::move(in_flight);
+  if (type == XdsType::kCluster) OweEndpoints(now, response.resources);
   out.send.push_back(std::move(response));
+}
+
+// Envoy warms a changed cluster until its endpoints come, and does not ask for them again if it has some.
+void DeltaSession::State::OweEndpoints(Time now, const std::vector<SealedPtr>& clusters) {
+  TypeState& ts = Of(XdsType::kEndpoints);
+  for (const SealedPtr& cluster : clusters) {
+    if (bundle::Find(*Desired(XdsType::kEndpoints), cluster->name) == nullptr) continue;
+    ts.awaited[cluster->name] = {now, false, true};
+    if (ts.requested && ts.Subscribed(cluster->name)) ts.Touch(cluster->name).resend = true;
+  }
 }
 
 bool DeltaSession::State::InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time now) const {
@@ -520,7 +532,9 @@ std::optional<Time> DeltaSession::State::NextWake(Time now) const {
     for (const auto& [name, awaited] : ts.awaited) consider(awaited.since + options.patience);
     for (const auto& [name, held] : ts.overlay) {
       if (held.removal_due) consider(*held.removal_due);
-      if (held.gated_since) consider(*held.gated_since + options.patience);
+      if (held.gated_since) {
+        consider(*held.gated_since + (Of(XdsType::kCluster).requested ? options.patience : options.stall_after));
+      }
       if (held.rejection && held.rejection->retry_at != Time{}) consider(held.rejection->retry_at);
     }
   }
@@ -531,15 +545,19 @@ void DeltaSession::State::Plan(Time now, SessionOutput& out) {
   if (bundle != nullptr) {
     std::array<Survey, kXdsTypeCount> surveys;
     const auto of = [&surveys](XdsType type) -> Survey& { return surveys[static_cast<size_t>(type)]; };
-    for (const XdsType type : kAllXdsTypes) of(type) = Look(type, now);
-
     Survey& clusters = of(XdsType::kCluster);
     Survey& endpoints = of(XdsType::kEndpoints);
+
+    for (const XdsType type : kAllXdsTypes) {
+      if (type != XdsType::kEndpoints) of(type) = Look(type, now);
+    }
+    RemoveClusters(now, clusters);
+    Compose(XdsType::kCluster, now, clusters, out);
+    endpoints = Look(XdsType::kEndpoints, now);  // some are owed now
     HoldEndpoints(endpoints, clusters);
     for (const XdsType type : {XdsType::kListener, XdsType::kRoute}) {
       GateUsers(type, now, of(type), clusters, endpoints);
     }
-    RemoveClusters(now, clusters);
     bool users_settled = true;
     for (const XdsType type : {XdsType::kCluster, XdsType::kListener}) {
       users_settled = users_settled && of(type).unsettled.empty() && !of(type).waiting;
@@ -548,7 +566,9 @@ void DeltaSession::State::Plan(Time now, SessionOutput& out) {
       RemoveOthers(type, now, users_settled, of(type));
     }
 
-    for (const XdsType type : kAllXdsTypes) Compose(type, now, of(type), out);
+    for (const XdsType type : kAllXdsTypes) {
+      if (type != XdsType::kCluster) Compose(type, now, of(type), out);
+    }
     if (!in_step_reported && InStep(surveys, now)) {
       in_step_reported = true;
       // A client that reconnects asks for all that it has before it answers anything.

@@ -428,9 +428,8 @@ TEST(DeltaSessionTest, ARecalledDoubtIsSentAlthoughTheVersionIsRight) {
   next.session.Recall(memory);
   next.Bundle({Make(kCds, "a", "1"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})});
   EXPECT_EQ(next.Subscribe(kCds, {}, {{"a", VersionOf("1")}}), "CDS +a");
-  EXPECT_EQ(next.Subscribe(kEds, {"a"}, {{"a", VersionOf("1")}}), "");
+  EXPECT_EQ(next.Subscribe(kEds, {"a"}, {{"a", VersionOf("1")}}), "EDS +a");
   EXPECT_EQ(next.Subscribe(kLds, {}, {{"l", VersionOf("1")}}), "");
-  EXPECT_EQ(next.Ack(kCds), "EDS +a");
   next.Settle();
   EXPECT_TRUE(next.session.Remember().empty());
 }
@@ -452,10 +451,10 @@ TEST(DeltaSessionTest, ListenersFollowTheAcksOfClustersAndTheirEndpoints) {
   EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kCds, "b"), Make(kEds, "a"), Make(kEds, "b"),
                       Make(kLds, "l", "2", {"a", "b"}), Make(kLds, "other", "1", {"a"})}),
             "CDS +b; LDS +other");
-  EXPECT_EQ(h.Subscribe(kEds, {"b"}), "");  // Envoy asks before it acknowledges
+  EXPECT_EQ(h.Subscribe(kEds, {"b"}), "EDS +b");  // Envoy acknowledges the cluster when it is warm
   EXPECT_EQ(h.Ack(kLds), "");
-  EXPECT_EQ(h.Ack(kCds), "EDS +b");
-  EXPECT_EQ(h.Ack(kEds), "LDS +l");
+  EXPECT_EQ(h.Ack(kEds), "");
+  EXPECT_EQ(h.Ack(kCds), "LDS +l");
   EXPECT_EQ(h.in_step, 1u);
   EXPECT_EQ(h.Ack(kLds), "");
   EXPECT_EQ(h.in_step, 2u);

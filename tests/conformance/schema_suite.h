@@ -1,6 +1,7 @@
 #pragma once
 
-// Runs the vectors about schemas and validators against rows of kinds. Where the vectors lie: KUMA_CONFORMANCE_DIR, else
+// Runs the vectors about schemas and validators against rows of kinds. Where the vectors lie:
+// KUMA_CONFORMANCE_DIR, else
 // ../shared/conformance beside the source folder. Without them a suite says so and passes.
 
 #include <gtest/gtest.h>
@@ -76,12 +77,14 @@ inline std::vector<fs::path> FilesIn(const fs::path& dir, std::string_view endin
   std::vector<fs::path> files;
   if (!fs::exists(dir)) return files;
   for (const auto& entry : fs::recursive_directory_iterator(dir))
-    if (entry.is_regular_file() && entry.path().filename().string().ends_with(ending)) files.push_back(entry.path());
+    if (entry.is_regular_file() && entry.path().filename().string().ends_with(ending))
+      files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   return files;
 }
 
-// Numbers and booleans become text where the schema wants text, as Go's YAML reader does when it fills a struct.
+// Numbers and booleans become text where the schema wants text, as Go's YAML reader does when it
+// fills a struct.
 inline void CoerceScalars(Value& value, const Value& schema) {
   const std::string type = TextOf(schema.Find("type"));
   if (type == "string" && (value.is_number() || value.if_bool())) {
@@ -105,7 +108,8 @@ struct Tally {
   int passed = 0;
   int total = 0;
   void Print(std::string_view suite) const {
-    std::printf("CONFORMANCE %.*s: %d/%d\n", static_cast<int>(suite.size()), suite.data(), passed, total);
+    std::printf("CONFORMANCE %.*s: %d/%d\n", static_cast<int>(suite.size()), suite.data(), passed,
+                total);
   }
 };
 
@@ -118,7 +122,8 @@ inline model::Violations ValidateInput(const model::ResourceType& type, Value in
     input = Value();
   }
   Value spec = input;
-  if (const model::Object* object = input.if_object(); object && object->Find("type") && object->Find("name")) {
+  if (const model::Object* object = input.if_object();
+      object && object->Find("type") && object->Find("name")) {
     meta.name = TextOf(object->Find("name"));
     if (type.scope == model::Scope::kMesh) meta.mesh = TextOf(object->Find("mesh"));
     if (const Value* inner = object->Find("spec"); inner && !type.inline_spec) {
@@ -190,7 +195,8 @@ inline Tally RunValidators(const std::vector<const model::ResourceType*>& types)
   return tally;
 }
 
-// golden/validators-spec: <case>.input.yaml with <case>.output.yaml or <case>.golden.yaml, a folder per kind.
+// golden/validators-spec: <case>.input.yaml with <case>.output.yaml or <case>.golden.yaml, a folder
+// per kind.
 inline Tally RunValidatorsSpec(const std::vector<const model::ResourceType*>& types) {
   Tally tally;
   const fs::path root = DataDir() / "golden" / "validators-spec";
@@ -199,16 +205,19 @@ inline Tally RunValidatorsSpec(const std::vector<const model::ResourceType*>& ty
     if (type->singular.empty()) continue;
     for (const fs::path& file : FilesIn(root / type->singular, ".input.yaml")) {
       ++tally.total;
-      const std::string stem = file.string().substr(0, file.string().size() - std::string(".input.yaml").size());
+      const std::string stem =
+          file.string().substr(0, file.string().size() - std::string(".input.yaml").size());
       Value wanted;
       for (const auto ending : {".output.yaml", ".golden.yaml"})
         if (fs::exists(stem + ending)) wanted = ParseOneYaml(ReadFile(stem + ending), stem);
       const Value* list = wanted.Find("violations");
-      const model::Violations found = ValidateInput(*type, ParseOneYaml(ReadFile(file), file.string()));
+      const model::Violations found =
+          ValidateInput(*type, ParseOneYaml(ReadFile(file), file.string()));
       if (SameViolations(found, list))
         ++tally.passed;
       else
-        ADD_FAILURE() << file << "\nfound: " << found.ToString() << "\nwanted: " << (list ? model::ToJson(*list) : "nothing");
+        ADD_FAILURE() << file << "\nfound: " << found.ToString()
+                      << "\nwanted: " << (list ? model::ToJson(*list) : "nothing");
     }
   }
   return tally;
@@ -225,11 +234,13 @@ class SchemaComparison {
     CompareMember(path, theirs, ours, "format");
     CompareSets(path, theirs, ours, "enum");
     CompareSets(path, theirs, ours, "required");
-    for (const auto name : {"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern",
-                            "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"})
+    for (const auto name :
+         {"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern",
+          "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"})
       CompareMember(path, theirs, ours, name);
     CompareBelow(path, theirs.Find("items"), ours.Find("items"), "[]");
-    CompareBelow(path, theirs.Find("additionalProperties"), ours.Find("additionalProperties"), "{}");
+    CompareBelow(path, theirs.Find("additionalProperties"), ours.Find("additionalProperties"),
+                 "{}");
     const Value* a = theirs.Find("properties");
     const Value* b = ours.Find("properties");
     if (a && a->if_object())
@@ -243,17 +254,21 @@ class SchemaComparison {
       }
     if (b && b->if_object())
       for (const auto& [name, schema] : *b->if_object())
-        if (!a || !a->Find(name)) differences_.push_back(model::JoinPath(path, name) + ": not in the published schema");
+        if (!a || !a->Find(name))
+          differences_.push_back(model::JoinPath(path, name) + ": not in the published schema");
   }
   const std::vector<std::string>& differences() const { return differences_; }
   int properties() const { return properties_; }
 
  private:
-  static std::string Show(const Value* value) { return value ? model::ToJson(model::Sorted(*value)) : "absent"; }
-  void CompareMember(const std::string& path, const Value& theirs, const Value& ours, std::string_view name) {
+  static std::string Show(const Value* value) {
+    return value ? model::ToJson(model::Sorted(*value)) : "absent";
+  }
+  void CompareMember(const std::string& path, const Value& theirs, const Value& ours,
+                     std::string_view name) {
     if (Show(theirs.Find(name)) != Show(ours.Find(name)))
-      differences_.push_back(base::Format("{}: {} is {}, ours {}", path, name, Show(theirs.Find(name)),
-                                          Show(ours.Find(name))));
+      differences_.push_back(base::Format("{}: {} is {}, ours {}", path, name,
+                                          Show(theirs.Find(name)), Show(ours.Find(name))));
   }
   static std::set<std::string> Set(const Value* value) {
     std::set<std::string> set;
@@ -261,21 +276,25 @@ class SchemaComparison {
       for (const Value& entry : *value->if_array()) set.insert(model::ToJson(entry));
     return set;
   }
-  void CompareSets(const std::string& path, const Value& theirs, const Value& ours, std::string_view name) {
+  void CompareSets(const std::string& path, const Value& theirs, const Value& ours,
+                   std::string_view name) {
     if (Set(theirs.Find(name)) != Set(ours.Find(name)))
-      differences_.push_back(base::Format("{}: {} is {}, ours {}", path, name, Show(theirs.Find(name)),
-                                          Show(ours.Find(name))));
+      differences_.push_back(base::Format("{}: {} is {}, ours {}", path, name,
+                                          Show(theirs.Find(name)), Show(ours.Find(name))));
   }
-  void CompareBelow(const std::string& path, const Value* theirs, const Value* ours, std::string_view step) {
+  void CompareBelow(const std::string& path, const Value* theirs, const Value* ours,
+                    std::string_view step) {
     if (theirs && ours) Compare(path + std::string(step), *theirs, *ours);
     if ((theirs == nullptr) != (ours == nullptr))
-      differences_.push_back(base::Format("{}{}: {}", path, step, theirs ? "missing" : "not in the published schema"));
+      differences_.push_back(
+          base::Format("{}{}: {}", path, step, theirs ? "missing" : "not in the published schema"));
   }
   std::vector<std::string> differences_;
   int properties_ = 0;
 };
 
-// Known differences with their reasons: tests/conformance/schema_differences.yaml, {kind: {difference: reason}}.
+// Known differences with their reasons: tests/conformance/schema_differences.yaml, {kind:
+// {difference: reason}}.
 inline std::map<std::string, std::string> KnownDifferences(std::string_view kind) {
   std::map<std::string, std::string> known;
   const fs::path file = SourceDir() / "tests" / "conformance" / "schema_differences.yaml";
@@ -294,7 +313,8 @@ inline Tally RunCrdSchemas(const std::vector<const model::ResourceType*>& types)
     const fs::path file = root / ("kuma.io_" + std::string(type->plural) + ".yaml");
     if (type->inline_spec || !fs::exists(file)) continue;
     const Value crd = ParseOneYaml(ReadFile(file), file.string());
-    const Value* properties = crd.At({"spec", "versions", "0", "schema", "openAPIV3Schema", "properties"});
+    const Value* properties =
+        crd.At({"spec", "versions", "0", "schema", "openAPIV3Schema", "properties"});
     if (!properties || !properties->Find("spec")) {
       ADD_FAILURE() << file << " has no schema";
       continue;
@@ -313,7 +333,8 @@ inline Tally RunCrdSchemas(const std::vector<const model::ResourceType*>& types)
       ADD_FAILURE() << type->kind << ": " << difference;
     }
     for (const auto& [difference, reason] : known)
-      ADD_FAILURE() << type->kind << ": listed in schema_differences.yaml, but not so: " << difference;
+      ADD_FAILURE() << type->kind
+                    << ": listed in schema_differences.yaml, but not so: " << difference;
     tally.total += comparison.properties();
     tally.passed += comparison.properties() - unexplained;
   }
@@ -321,8 +342,8 @@ inline Tally RunCrdSchemas(const std::vector<const model::ResourceType*>& types)
 }
 
 // schemas/proto-json: names of all members of the kinds defined by protobuf messages.
-inline void CompareProto(const Value& definitions, const Value& theirs, const Value& ours, const std::string& path,
-                         Tally& tally) {
+inline void CompareProto(const Value& definitions, const Value& theirs, const Value& ours,
+                         const std::string& path, Tally& tally) {
   const std::string ref = TextOf(theirs.Find("$ref"));
   if (!ref.empty()) {
     const Value* target = definitions.Find(ref.substr(std::string("#/definitions/").size()));
@@ -367,7 +388,8 @@ inline Tally RunProtoSchemas(const std::vector<const model::ResourceType*>& type
     const fs::path file = root / (std::string(type->kind) + ".json");
     if (!type->inline_spec || !fs::exists(file)) continue;
     const Value document = ReadJson(file);
-    CompareProto(*document.Find("definitions"), document, type->spec.schema(), std::string(type->kind), tally);
+    CompareProto(*document.Find("definitions"), document, type->spec.schema(),
+                 std::string(type->kind), tally);
   }
   return tally;
 }

@@ -88,6 +88,7 @@ ModelEnvoy::ModelEnvoy(ModelEnvoyOptions options, runtime::Random& random)
 
 void ModelEnvoy::Restart() {
   connected_ = clusters_answered_ = listeners_started_ = false;
+  held_answer_.reset();
   subscriptions_.assign(bundle::kXdsTypeCount, ModelSubscription());
   clusters_.clear();
   endpoints_.clear();
@@ -108,8 +109,12 @@ std::vector<DeltaRequest> ModelEnvoy::News(std::optional<XdsType> except) {
   std::vector<DeltaRequest> requests;
   if (!connected_) return requests;
   for (const XdsType type : bundle::kAllXdsTypes) {
-    if (type == except || !Of(type).HasNews()) continue;
+    if (type == except) continue;
+    if (type == XdsType::kCluster && ClustersPaused()) continue;
+    const bool held = type == XdsType::kCluster && held_answer_;
+    if (!held && !Of(type).HasNews()) continue;
     DeltaRequest request;
+    if (held) request = *std::exchange(held_answer_, std::nullopt);
     request.type_url = TypeUrl(type);
     Of(type).TakeNews(request);
     requests.push_back(std::move(request));
@@ -129,6 +134,7 @@ std::vector<DeltaRequest> ModelEnvoy::OnResponse(Time now, const DeltaResponse& 
   if (!error) Of(response.type).Accept(response);
   else ++nacks_;
   if (response.type == XdsType::kCluster) clusters_answered_ = true;
+  const bool paused = ClustersPaused();
   UpdateInterests();
   CheckRoutes("after a response");
 
@@ -141,8 +147,12 @@ std::vector<DeltaRequest> ModelEnvoy::OnResponse(Time now, const DeltaResponse& 
   answer.type_url = TypeUrl(response.type);
   answer.response_nonce = response.nonce;
   answer.error_detail = error;
-  Of(response.type).TakeNews(answer);
-  requests.push_back(std::move(answer));
+  if (response.type == XdsType::kCluster && paused) {
+    held_answer_ = std::move(answer);
+  } else {
+    Of(response.type).TakeNews(answer);
+    requests.push_back(std::move(answer));
+  }
   if (!options_.subscribes_before_ack) add_news();
   return requests;
 }

@@ -4,6 +4,7 @@
 // Envoy's DeltaSubscriptionState, CdsApiHelper, LdsApiImpl and EdsClusterImpl:
 //
 //  - a changed cluster warms until its endpoints come, although it does not ask for them again;
+//  - once it has started, it says nothing about clusters while one warms: no answer, no first request;
 //  - of a rejected response the good clusters and listeners are applied, and no version of it is kept;
 //  - of a rejected response of another type only what came before the culprit is applied;
 //  - a replaced or removed listener drains for a while and still routes to its clusters;
@@ -75,7 +76,10 @@ class ModelEnvoy {
   // Drains and fetch time-outs that are due.
   std::vector<xds::DeltaRequest> OnTimer(runtime::Time now);
   std::optional<runtime::Time> NextTimer() const;
-  void Disconnect() { connected_ = false; }
+  void Disconnect() {
+    connected_ = false;
+    held_answer_.reset();
+  }
   // Starts again with nothing.
   void Restart();
 
@@ -113,12 +117,14 @@ class ModelEnvoy {
   void UpdateInterests();
   void CheckRoutes(std::string_view when);
   std::vector<xds::DeltaRequest> News(std::optional<bundle::XdsType> except = {});
+  bool ClustersPaused() const { return listeners_started_ && warming() > 0; }
 
   ModelEnvoyOptions options_;
   runtime::Random& random_;
   bool connected_ = false;
   bool clusters_answered_ = false;
   bool listeners_started_ = false;
+  std::optional<xds::DeltaRequest> held_answer_;  // to clusters, until all of them are warm
   std::vector<ModelSubscription> subscriptions_;
   std::map<std::string, Cluster, std::less<>> clusters_;
   Resources endpoints_, secrets_, listeners_, routes_;

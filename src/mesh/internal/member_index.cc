@@ -16,11 +16,11 @@ std::string PairOf(std::string_view key, std::string_view value) {
   return pair.append(value);
 }
 
-// Labels that nearly every Dataplane of a mesh has with the same value: poor keys, whatever is counted so far.
-bool IsShared(std::string_view key) {
-  constexpr std::array kShared = {model::kMeshLabel, model::kZoneLabel, model::kOriginLabel,
-                                  model::kEnvLabel, model::kNamespaceLabel};
-  return std::find(kShared.begin(), kShared.end(), key) != kShared.end();
+// Labels that nearly every Dataplane of a mesh has with the same value are no keys of the index: a selector of nothing
+// else is compared with every Dataplane.
+bool IsKey(std::string_view label) {
+  constexpr std::array kShared = {model::kMeshLabel, model::kZoneLabel, model::kOriginLabel, model::kEnvLabel};
+  return std::find(kShared.begin(), kShared.end(), label) == kShared.end();
 }
 
 size_t CountOf(const std::unordered_map<std::string, MemberIndex::Names>& index,
@@ -73,6 +73,7 @@ void MemberIndex::ForEachMatch(const model::Resource& dataplane, F f) const {
   check(services_of_all_);
   if (services_by_pair_.empty()) return;
   for (const auto& [key, value] : dataplane.meta().labels) {
+    if (!IsKey(key)) continue;
     if (const auto found = services_by_pair_.find(PairOf(key, value));
         found != services_by_pair_.end()) {
       check(found->second);
@@ -109,7 +110,7 @@ void MemberIndex::OnDataplane(const ResourcePtr& before, const ResourcePtr& afte
 
   if (was && !same_labels) {
     for (const auto& [key, value] : before->meta().labels) {
-      Remove(dataplanes_by_pair_, PairOf(key, value), name);
+      if (IsKey(key)) Remove(dataplanes_by_pair_, PairOf(key, value), name);
     }
     std::vector<std::string> left;
     ForEachMatch(*before, [&](const std::string& service) {
@@ -125,7 +126,7 @@ void MemberIndex::OnDataplane(const ResourcePtr& before, const ResourcePtr& afte
   if (!is) return;
   if (!same_labels) {
     for (const auto& [key, value] : after->meta().labels) {
-      dataplanes_by_pair_[PairOf(key, value)].insert(name);
+      if (IsKey(key)) dataplanes_by_pair_[PairOf(key, value)].insert(name);
     }
   }
   ForEachMatch(*after, [&](const std::string& service) {
@@ -142,16 +143,17 @@ void MemberIndex::OnDataplane(const ResourcePtr& before, const ResourcePtr& afte
 }
 
 std::string MemberIndex::RarestPair(const Selector& selector) const {
-  using Rank = std::tuple<size_t, bool, size_t, std::string>;
+  using Rank = std::tuple<size_t, size_t, std::string>;
   std::optional<Rank> best;
   for (const auto& [key, value] : selector.labels) {
+    if (!IsKey(key)) continue;
     std::string pair = PairOf(key, value);
     const size_t dataplanes = CountOf(dataplanes_by_pair_, pair);
     const size_t services = CountOf(services_by_pair_, pair);
-    Rank rank(dataplanes, IsShared(key), services, std::move(pair));
+    Rank rank(dataplanes, services, std::move(pair));
     if (!best.has_value() || rank < *best) best = std::move(rank);
   }
-  return best.has_value() ? std::get<3>(*best) : std::string();
+  return best.has_value() ? std::get<2>(*best) : std::string();
 }
 
 Members MemberIndex::Select(const Selector& selector, const std::string& pair,

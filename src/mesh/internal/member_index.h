@@ -52,7 +52,7 @@ class MemberIndex {
  private:
   struct Service {
     Selector selector;
-    std::string filed_under;  // kLabels: a pair, or empty for a selector without labels
+    std::string filed_under;  // kLabels: a pair, or empty for a selector without a label that tells Dataplanes apart
   };
 
   template <class F>

@@ -10,7 +10,9 @@
 namespace kuma::model {
 namespace {
 
-const void* At(const FieldRow& row, const void* value) { return static_cast<const char*>(value) + row.offset; }
+const void* At(const FieldRow& row, const void* value) {
+  return static_cast<const char*>(value) + row.offset;
+}
 void* At(const FieldRow& row, void* value) { return static_cast<char*>(value) + row.offset; }
 
 template <class T>
@@ -37,11 +39,13 @@ std::string CamelCase(std::string_view name) {
   return result;
 }
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // Decode. The texts are those of Kubernetes' schema validation, which Kuma uses.
 
 // "integer" and "number" are different to whom they are shown to.
-std::string_view JsonTypeName(const Value& value) { return value.if_int() ? "integer" : value.TypeName(); }
+std::string_view JsonTypeName(const Value& value) {
+  return value.if_int() ? "integer" : value.TypeName();
+}
 
 class Decoder {
  public:
@@ -88,9 +92,12 @@ class Decoder {
   }
 
   void WrongType(const std::string& path, std::string_view wanted, const Value& value) {
-    violations_.Add(path, base::Format("in body must be of type {}: \"{}\"", wanted, JsonTypeName(value)));
+    violations_.Add(
+        path, base::Format("in body must be of type {}: \"{}\"", wanted, JsonTypeName(value)));
   }
-  void Add(const std::string& path, std::string message) { violations_.Add(path, std::move(message)); }
+  void Add(const std::string& path, std::string message) {
+    violations_.Add(path, std::move(message));
+  }
 
   using Allowed = std::vector<std::string_view>;
 
@@ -105,8 +112,8 @@ class Decoder {
     return false;
   }
 
-  void Member(const FieldRow& row, const Allowed& allowed, const TypeOps& type, const Value& value, void* out,
-              const std::string& path) {
+  void Member(const FieldRow& row, const Allowed& allowed, const TypeOps& type, const Value& value,
+              void* out, const std::string& path) {
     switch (type.shape) {
       case Shape::kOptional:
         // Whatever is wrong below, the user set it: what could be read stands.
@@ -179,8 +186,8 @@ class Decoder {
       WrongType(path, wanted, value);
   }
 
-  void DecodeList(const FieldRow& row, const Allowed& allowed, const TypeOps& type, const Value& value, void* out,
-                  const std::string& path) {
+  void DecodeList(const FieldRow& row, const Allowed& allowed, const TypeOps& type,
+                  const Value& value, void* out, const std::string& path) {
     const Array* array = value.if_array();
     if (!array) return WrongType(path, "array", value);
     if (row.min_items && array->size() < *row.min_items)
@@ -192,8 +199,8 @@ class Decoder {
       Member(row, allowed, type.element(), (*array)[i], type.list_append(out), IndexPath(path, i));
   }
 
-  void DecodeMap(const FieldRow& row, const Allowed& allowed, const TypeOps& type, const Value& value, void* out,
-                 const std::string& path) {
+  void DecodeMap(const FieldRow& row, const Allowed& allowed, const TypeOps& type,
+                 const Value& value, void* out, const std::string& path) {
     const Object* object = value.if_object();
     if (!object) return WrongType(path, "object", value);
     type.clear(out);
@@ -206,7 +213,8 @@ class Decoder {
     if (const std::string* name = value.if_string()) {
       const bool known = type.enum_set(out, *name);
       if (!known || (!allowed.empty() && !Contains(allowed, *name)))
-        Add(path, base::Format("in body should be one of [{}]", List(allowed.empty() ? type.enum_names() : allowed)));
+        Add(path, base::Format("in body should be one of [{}]",
+                               List(allowed.empty() ? type.enum_names() : allowed)));
       return;
     }
     const int64_t* number = value.if_int();
@@ -227,7 +235,8 @@ class Decoder {
       Add(path, base::Format("in body should be at least {} chars long", *row.min_length));
     if (row.max_length && text->size() > *row.max_length)
       Add(path, base::Format("in body should be at most {} chars long", *row.max_length));
-    if (row.matches && !row.matches(*text)) Add(path, base::Format("in body should match '{}'", row.pattern));
+    if (row.matches && !row.matches(*text))
+      Add(path, base::Format("in body should match '{}'", row.pattern));
     if (!allowed.empty() && !Contains(allowed, *text))
       Add(path, base::Format("in body should be one of [{}]", List(allowed)));
   }
@@ -249,8 +258,8 @@ class Decoder {
   }
 
   template <class T>
-  void Integer(const FieldRow& row, const Allowed& allowed, std::string_view format, const Value& value, void* out,
-               const std::string& path) {
+  void Integer(const FieldRow& row, const Allowed& allowed, std::string_view format,
+               const Value& value, void* out, const std::string& path) {
     std::optional<int64_t> number;
     std::optional<uint64_t> large;  // beyond int64
     if (const int64_t* integer = value.if_int()) {
@@ -287,7 +296,7 @@ class Decoder {
   std::vector<std::string>& unknown_;
 };
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // Check
 
 std::optional<double> NumberOf(const TypeOps& type, const void* value) {
@@ -301,11 +310,12 @@ std::optional<double> NumberOf(const TypeOps& type, const void* value) {
   }
 }
 
-void CheckMember(const FieldRow& row, const TypeOps& type, const void* value, const std::string& path,
-                 Violations& violations) {
+void CheckMember(const FieldRow& row, const TypeOps& type, const void* value,
+                 const std::string& path, Violations& violations) {
   switch (type.shape) {
     case Shape::kOptional:
-      if (const void* inner = type.optional_get(value)) CheckMember(row, type.element(), inner, path, violations);
+      if (const void* inner = type.optional_get(value))
+        CheckMember(row, type.element(), inner, path, violations);
       return;
     case Shape::kStruct: CheckStruct(type.table(), value, path, violations); return;
     case Shape::kList:
@@ -334,12 +344,13 @@ void CheckMember(const FieldRow& row, const TypeOps& type, const void* value, co
     default:
       if (const auto number = NumberOf(type, value)) {
         if (row.positive && *number <= 0) violations.Add(path, "must be greater than 0");
-        if (row.non_negative && *number < 0) violations.Add(path, "must not be negative when defined");
+        if (row.non_negative && *number < 0)
+          violations.Add(path, "must not be negative when defined");
       }
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // Encode
 
 bool LeftOut(const FieldRow& row, const void* value, const EncodeOptions& options) {
@@ -357,16 +368,21 @@ bool LeftOut(const FieldRow& row, const void* value, const EncodeOptions& option
     case Shape::kDuration: return As<Duration>(value).value.count() == 0;
     case Shape::kEnum:
       return (options.proto_json && type.enum_number(value) == 0) || type.enum_name(value).empty();
-    case Shape::kInt32: case Shape::kInt64: case Shape::kUint32: case Shape::kUint64: case Shape::kDouble:
-      return *NumberOf(type, value) == 0;
+    case Shape::kInt32:
+    case Shape::kInt64:
+    case Shape::kUint32:
+    case Shape::kUint64:
+    case Shape::kDouble: return *NumberOf(type, value) == 0;
     default: return false;
   }
 }
 
 std::string Fraction(int64_t nanoseconds) {
   std::string digits = base::Format("{:09d}", nanoseconds);
-  if (digits.ends_with("000000")) digits.resize(3);
-  else if (digits.ends_with("000")) digits.resize(6);
+  if (digits.ends_with("000000"))
+    digits.resize(3);
+  else if (digits.ends_with("000"))
+    digits.resize(6);
   return digits;
 }
 
@@ -417,22 +433,26 @@ Value EncodeMember(const TypeOps& type, const void* value, const EncodeOptions& 
       return As<uint64_t>(value);
     case Shape::kDouble: return As<double>(value);
     case Shape::kDuration:
-      return options.proto_json ? ProtoDuration(As<Duration>(value)) : ToString(As<Duration>(value));
+      return options.proto_json ? ProtoDuration(As<Duration>(value))
+                                : ToString(As<Duration>(value));
     case Shape::kTime: return ToRfc3339(As<WallTime>(value));
     case Shape::kBytes: return base::EncodeBase64(As<Bytes>(value).value);
     case Shape::kJson: return As<Value>(value);
     case Shape::kIntOrString:
-      return std::visit([](const auto& inner) { return Value(inner); }, As<IntOrString>(value).value);
+      return std::visit([](const auto& inner) { return Value(inner); },
+                        As<IntOrString>(value).value);
   }
   return nullptr;
 }
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // Equal
 
 bool HasInputs(const TypeOps& type) {
   switch (type.shape) {
-    case Shape::kOptional: case Shape::kList: case Shape::kMap: return HasInputs(type.element());
+    case Shape::kOptional:
+    case Shape::kList:
+    case Shape::kMap: return HasInputs(type.element());
     case Shape::kStruct: return type.table().has_inputs;
     default: return false;
   }
@@ -452,7 +472,8 @@ bool EqualMember(const TypeOps& type, const void* a, const void* b, bool inputs_
       const size_t n = type.list_size(a);
       if (n != type.list_size(b)) return false;
       for (size_t i = 0; i < n; ++i)
-        if (!EqualMember(type.element(), type.list_at(a, i), type.list_at(b, i), inputs_only)) return false;
+        if (!EqualMember(type.element(), type.list_at(a, i), type.list_at(b, i), inputs_only))
+          return false;
       return true;
     }
     case Shape::kMap: {
@@ -489,7 +510,7 @@ bool EqualMember(const TypeOps& type, const void* a, const void* b, bool inputs_
   return false;
 }
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // Merge: what JSON merge patch gives on the encoded forms, but typed.
 
 void MergeJson(Value& base, const Value& later) {
@@ -540,7 +561,8 @@ void MergeMember(const FieldRow& row, const TypeOps& type, void* base, const voi
       // A set optional wins even when it holds something empty.
       if (element.shape == Shape::kList && !row.append && !row.key_type)
         element.assign(into, inner);
-      else if (element.shape == Shape::kStruct || element.shape == Shape::kMap || element.shape == Shape::kList)
+      else if (element.shape == Shape::kStruct || element.shape == Shape::kMap ||
+               element.shape == Shape::kList)
         MergeMember(row, element, into, inner);
       else
         element.assign(into, inner);
@@ -554,9 +576,12 @@ void MergeMember(const FieldRow& row, const TypeOps& type, void* base, const voi
       return;
     case Shape::kList:
       if (type.list_size(later) == 0) return;
-      if (row.key_type) MergeKeyed(row, type, base, later);
-      else if (row.append) AppendAll(type, base, later);
-      else type.assign(base, later);
+      if (row.key_type)
+        MergeKeyed(row, type, base, later);
+      else if (row.append)
+        AppendAll(type, base, later);
+      else
+        type.assign(base, later);
       return;
     case Shape::kMap: {
       if (type.map_size(later) == 0) return;
@@ -588,7 +613,7 @@ void MergeMember(const FieldRow& row, const TypeOps& type, void* base, const voi
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // Hash
 
 void HashMember(const TypeOps& type, const void* value, base::Hasher& hasher) {
@@ -632,7 +657,9 @@ void HashMember(const TypeOps& type, const void* value, base::Hasher& hasher) {
       hasher.Add(std::string_view(reinterpret_cast<const char*>(&number), sizeof number));
       return;
     }
-    case Shape::kDuration: hasher.Add(static_cast<uint64_t>(As<Duration>(value).value.count())); return;
+    case Shape::kDuration:
+      hasher.Add(static_cast<uint64_t>(As<Duration>(value).value.count()));
+      return;
     case Shape::kTime:
       hasher.Add(static_cast<uint64_t>(As<WallTime>(value).time_since_epoch().count()));
       return;
@@ -646,7 +673,7 @@ void HashMember(const TypeOps& type, const void* value, base::Hasher& hasher) {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------
+// ------------------------------------------------------------------------------------------------
 // Schema
 
 Value NumberValue(double number) {
@@ -654,7 +681,8 @@ Value NumberValue(double number) {
   return number;
 }
 
-Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& allowed, const TypeOps& type);
+Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& allowed,
+                     const TypeOps& type);
 
 Value SchemaOfTable(const StructTable& table, const FieldRow* narrow) {
   Object properties;
@@ -670,11 +698,13 @@ Value SchemaOfTable(const StructTable& table, const FieldRow* narrow) {
       member = type->optional_get(member);
       type = &type->element();
     }
-    if (member && type->shape != Shape::kStruct && type->shape != Shape::kIntOrString && !row.required) {
+    if (member && type->shape != Shape::kStruct && type->shape != Shape::kIntOrString &&
+        !row.required) {
       FieldRow bare;
       bare.type = type;
       // What a plain member holds when nothing was said is a default only if it says something.
-      if (type != row.type || !LeftOut(bare, member, {})) object.Set("default", EncodeMember(*type, member, {}));
+      if (type != row.type || !LeftOut(bare, member, {}))
+        object.Set("default", EncodeMember(*type, member, {}));
     }
     properties.Set(row.name, std::move(schema));
     if (row.required) required.push_back(row.name);
@@ -686,7 +716,8 @@ Value SchemaOfTable(const StructTable& table, const FieldRow* narrow) {
   return result;
 }
 
-Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& allowed, const TypeOps& type) {
+Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& allowed,
+                     const TypeOps& type) {
   Object object;
   const auto choose = [&](const std::vector<std::string_view>& values) {
     Array list;
@@ -707,7 +738,8 @@ Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& a
   };
   switch (type.shape) {
     case Shape::kOptional: return SchemaOfMember(row, allowed, type.element());
-    case Shape::kStruct: return SchemaOfTable(type.table(), row.narrowed_member.empty() ? nullptr : &row);
+    case Shape::kStruct:
+      return SchemaOfTable(type.table(), row.narrowed_member.empty() ? nullptr : &row);
     case Shape::kList:
       object.Set("type", "array");
       object.Set("items", SchemaOfMember(row, allowed, type.element()));
@@ -761,13 +793,16 @@ std::optional<double> IntOrString::Number() const {
 }
 
 void DecodeStruct(const StructTable& table, const Value& value, void* out, std::string_view path,
-                  const DecodeOptions& options, Violations& violations, std::vector<std::string>& unknown) {
-  if (value.is_null()) return Decoder(options, violations, unknown).Struct(table, nullptr, Object(), out,
-                                                                           std::string(path));
+                  const DecodeOptions& options, Violations& violations,
+                  std::vector<std::string>& unknown) {
+  if (value.is_null())
+    return Decoder(options, violations, unknown)
+        .Struct(table, nullptr, Object(), out, std::string(path));
   Decoder(options, violations, unknown).Struct(table, nullptr, value, out, std::string(path));
 }
 
-void CheckStruct(const StructTable& table, const void* value, std::string_view path, Violations& violations) {
+void CheckStruct(const StructTable& table, const void* value, std::string_view path,
+                 Violations& violations) {
   std::vector<std::string_view> groups;
   for (const FieldRow& row : table.rows) {
     CheckMember(row, *row.type, At(row, value), JoinPath(path, row.name), violations);
@@ -783,7 +818,8 @@ void CheckStruct(const StructTable& table, const void* value, std::string_view p
       set += LeftOut(row, At(row, value), {}) ? 0 : 1;
     }
     if (set > 1)
-      violations.Add(std::string(path), base::Format("{} must have only one type defined: {}", group, names));
+      violations.Add(std::string(path),
+                     base::Format("{} must have only one type defined: {}", group, names));
   }
 }
 
@@ -827,7 +863,8 @@ Value SchemaOfStruct(const StructTable& table) { return SchemaOfTable(table, nul
 namespace erasure {
 
 void FinishTable(StructTable& table) {
-  for (const FieldRow& row : table.rows) table.has_inputs = table.has_inputs || row.input || HasInputs(*row.type);
+  for (const FieldRow& row : table.rows)
+    table.has_inputs = table.has_inputs || row.input || HasInputs(*row.type);
 }
 
 }  // namespace erasure

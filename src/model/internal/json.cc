@@ -1,5 +1,5 @@
-// JSON. The parser is our own: its errors are those of Go's encoding/json, which users and tools of Kuma know, and
-// it builds Values directly.
+// JSON. The parser is our own: its errors are those of Go's encoding/json, which users and tools of
+// Kuma know, and it builds Values directly.
 
 #include <charconv>
 #include <cmath>
@@ -57,7 +57,8 @@ class Parser {
     if (at_ >= text_.size())
       fault_ = "unexpected end of JSON input";
     else
-      fault_ = "invalid character " + QuoteChar(static_cast<unsigned char>(text_[at_])) + " " + std::string(where);
+      fault_ = "invalid character " + QuoteChar(static_cast<unsigned char>(text_[at_])) + " " +
+               std::string(where);
     return false;
   }
   bool FailWith(std::string text) {
@@ -164,10 +165,14 @@ class Parser {
     for (int i = 0; i < 4; ++i, ++at_) {
       const char c = Peek();
       unsigned digit = 0;
-      if (c >= '0' && c <= '9') digit = static_cast<unsigned>(c - '0');
-      else if (c >= 'a' && c <= 'f') digit = static_cast<unsigned>(c - 'a') + 10;
-      else if (c >= 'A' && c <= 'F') digit = static_cast<unsigned>(c - 'A') + 10;
-      else return Fail("in \\u hexadecimal character escape");
+      if (c >= '0' && c <= '9')
+        digit = static_cast<unsigned>(c - '0');
+      else if (c >= 'a' && c <= 'f')
+        digit = static_cast<unsigned>(c - 'a') + 10;
+      else if (c >= 'A' && c <= 'F')
+        digit = static_cast<unsigned>(c - 'A') + 10;
+      else
+        return Fail("in \\u hexadecimal character escape");
       out = out * 16 + digit;
     }
     return true;
@@ -196,7 +201,9 @@ class Parser {
     ++at_;  // the backslash
     const char c = Peek();
     switch (c) {
-      case '"': case '\\': case '/': out += c; break;
+      case '"':
+      case '\\':
+      case '/': out += c; break;
       case 'b': out += '\b'; break;
       case 'f': out += '\f'; break;
       case 'n': out += '\n'; break;
@@ -299,7 +306,8 @@ class Parser {
     const std::string_view digits = text_.substr(start, at_ - start);
     if (integral) {
       int64_t number = 0;
-      const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+      const auto [end, code] =
+          std::from_chars(digits.data(), digits.data() + digits.size(), number);
       if (code == std::errc() && end == digits.data() + digits.size()) {
         out = number;
         return true;

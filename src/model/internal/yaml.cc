@@ -26,8 +26,10 @@ bool IsOneOf(std::string_view text, std::initializer_list<std::string_view> word
 }
 
 std::optional<bool> AsBool(std::string_view text) {
-  if (IsOneOf(text, {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"})) return true;
-  if (IsOneOf(text, {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"})) return false;
+  if (IsOneOf(text, {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"}))
+    return true;
+  if (IsOneOf(text, {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"}))
+    return false;
   return std::nullopt;
 }
 
@@ -93,8 +95,8 @@ std::optional<Value> AsFloat(std::string_view text) {
 }
 
 bool IsNonFinite(std::string_view text) {
-  return IsOneOf(text, {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
-                        ".NaN", ".NAN"});
+  return IsOneOf(text, {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf",
+                        "-.INF", ".nan", ".NaN", ".NAN"});
 }
 
 Value ResolvePlain(std::string_view text) {
@@ -125,7 +127,9 @@ class Builder : public YAML::EventHandler {
   }
   void OnDocumentEnd() override {}
 
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { Put(mark, anchor, nullptr, true); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    Put(mark, anchor, nullptr, true);
+  }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
@@ -262,7 +266,8 @@ class Builder : public YAML::EventHandler {
     }
     if (const Array* array = value.if_array()) {
       for (const Value& element : *array) {
-        if (!element.if_object()) throw Fault{"map merge requires map or sequence of maps as the value", mark};
+        if (!element.if_object())
+          throw Fault{"map merge requires map or sequence of maps as the value", mark};
         frame.merges.push_back(element);
       }
       return;
@@ -285,7 +290,8 @@ class Builder : public YAML::EventHandler {
 };
 
 base::Error At(const YAML::Mark& mark, std::string_view message) {
-  return base::Invalid(base::Format("yaml: {} at line {}, column {}", message, mark.line + 1, mark.column + 1));
+  return base::Invalid(
+      base::Format("yaml: {} at line {}, column {}", message, mark.line + 1, mark.column + 1));
 }
 
 // ---- output
@@ -295,14 +301,17 @@ bool NeedsQuotes(std::string_view text) {
   const Value resolved = ResolvePlain(text);
   if (!resolved.if_string() || IsNonFinite(text) || text == "<<" || text == "=") return true;
   // A date is read as text by us, as a date by others.
-  if (text.size() >= 8 && text[0] >= '0' && text[0] <= '9' && text.find('-') != std::string_view::npos) return true;
+  if (text.size() >= 8 && text[0] >= '0' && text[0] <= '9' &&
+      text.find('-') != std::string_view::npos)
+    return true;
   static constexpr std::string_view indicators = "-?:,[]{}#&*!|>'\"%@`";
   if (indicators.find(text[0]) != std::string_view::npos) {
-    const bool harmless =
-        (text[0] == '-' || text[0] == '?' || text[0] == ':') && text.size() > 1 && text[1] != ' ' && text != "---";
+    const bool harmless = (text[0] == '-' || text[0] == '?' || text[0] == ':') && text.size() > 1 &&
+                          text[1] != ' ' && text != "---";
     if (!harmless || text.starts_with("---")) return true;
   }
-  if (text.front() == ' ' || text.back() == ' ' || text.back() == ':' || text.starts_with("...")) return true;
+  if (text.front() == ' ' || text.back() == ' ' || text.back() == ':' || text.starts_with("..."))
+    return true;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (c < 0x20 || c == 0x7f) return true;
@@ -318,7 +327,8 @@ void AppendScalarText(std::string& out, std::string_view text) {
     return;
   }
   bool printable = true;
-  for (const char c : text) printable = printable && static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+  for (const char c : text)
+    printable = printable && static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
   const bool other_type = !ResolvePlain(text).if_string();
   if (printable && !other_type && text.find('\'') == std::string_view::npos) {
     out += '\'';
@@ -349,7 +359,8 @@ void AppendBlockText(std::string& out, std::string_view text, int level) {
   size_t start = 0;
   while (true) {
     const size_t end = rest.find('\n', start);
-    const std::string_view line = rest.substr(start, end == std::string_view::npos ? end : end - start);
+    const std::string_view line =
+        rest.substr(start, end == std::string_view::npos ? end : end - start);
     out += '\n';
     if (!line.empty()) out += pad;
     out += line;
@@ -359,7 +370,8 @@ void AppendBlockText(std::string& out, std::string_view text, int level) {
 }
 
 bool IsCompound(const Value& value) {
-  return (value.if_array() && !value.if_array()->empty()) || (value.if_object() && !value.if_object()->empty());
+  return (value.if_array() && !value.if_array()->empty()) ||
+         (value.if_object() && !value.if_object()->empty());
 }
 
 void AppendYaml(std::string& out, const Value& value, int level);

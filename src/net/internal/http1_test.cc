@@ -286,6 +286,7 @@ TEST(Http1Simulation, Seeds) {
     Http1ClientSession client(limits, host);
     int completed = 0;
     bool over = false;
+    bool answered = false;  // outlives a request that ends with the session
     std::string wire[2];
     for (int i = 0; i < 5 && !over; ++i) {
       HttpRequest request;
@@ -293,7 +294,7 @@ TEST(Http1Simulation, Seeds) {
       request.authority = "x";
       request.body = std::string(random() % 3 == 0 ? random() % 100'000 : random() % 100, 'b');
       const std::string expected = request.method == "HEAD" ? "" : request.method + request.body;
-      bool answered = false;
+      answered = false;
       client.StartRequest(request, host.Now(), [&, expected](base::Result<HttpResponse> result) {
         answered = true;
         if (corrupt) return;

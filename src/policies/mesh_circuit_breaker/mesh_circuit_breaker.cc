@@ -13,9 +13,11 @@ void CheckPercent(const std::optional<uint32_t>& value, std::string path, model:
   if (value && *value > 100) out.Add(std::move(path), "must be in inclusive range [0, 100]");
 }
 
-void ValidateOutlierDetection(const OutlierDetection& detection, const std::string& path, model::Violations& out) {
+void ValidateOutlierDetection(const OutlierDetection& detection, const std::string& path,
+                              model::Violations& out) {
   CheckPercent(detection.max_ejection_percent, JoinPath(path, "maxEjectionPercent"), out);
-  policy::ValidatePercentage(detection.healthy_panic_threshold, JoinPath(path, "healthyPanicThreshold"), out);
+  policy::ValidatePercentage(detection.healthy_panic_threshold,
+                             JoinPath(path, "healthyPanicThreshold"), out);
   if (!detection.detectors) return;
   const Detectors& detectors = *detection.detectors;
   const std::string at = JoinPath(path, "detectors");
@@ -23,28 +25,32 @@ void ValidateOutlierDetection(const OutlierDetection& detection, const std::stri
     if (rate->standard_deviation_factor && !rate->standard_deviation_factor->Number())
       out.Add(JoinPath(at, "successRate.standardDeviationFactor"), "invalid number");
   if (detectors.failure_percentage)
-    CheckPercent(detectors.failure_percentage->threshold, JoinPath(at, "failurePercentage.threshold"), out);
+    CheckPercent(detectors.failure_percentage->threshold,
+                 JoinPath(at, "failurePercentage.threshold"), out);
 }
 
 void ValidateConf(const Conf& conf, const std::string& path, model::Violations& out) {
   if (!conf.connection_limits && !conf.outlier_detection)
     out.Add(path, "at least one of: 'connectionLimits' or 'outlierDetection' should be configured");
-  if (conf.outlier_detection) ValidateOutlierDetection(*conf.outlier_detection, JoinPath(path, "outlierDetection"), out);
+  if (conf.outlier_detection)
+    ValidateOutlierDetection(*conf.outlier_detection, JoinPath(path, "outlierDetection"), out);
 }
 
 void Validate(const model::Resource& resource, model::Violations& out) {
   const Spec& spec = resource.Spec<Spec>();
   policy::ValidateTopTargetRef(spec.target_ref, !spec.rules.empty(), out);
-  if (spec.to.empty() && spec.rules.empty()) out.Add("spec", "at least one of 'to' or 'rules' has to be defined");
+  if (spec.to.empty() && spec.rules.empty())
+    out.Add("spec", "at least one of 'to' or 'rules' has to be defined");
   if (!spec.to.empty() && !spec.rules.empty())
     out.Add("spec", "fields 'to' must be empty when 'rules' is defined",
             "make two policies: one for outbounds with 'to', one for inbounds with 'rules'");
   for (size_t i = 0; i < spec.to.size(); ++i) {
     const std::string path = IndexPath("spec.to", i);
     out.AppendAt(JoinPath(path, "targetRef"),
-                 policy::ValidateTargetRef(spec.to[i].target_ref,
-                                           {TargetKind::kMesh, TargetKind::kMeshService,
-                                            TargetKind::kMeshExternalService, TargetKind::kMeshMultiZoneService}));
+                 policy::ValidateTargetRef(
+                     spec.to[i].target_ref,
+                     {TargetKind::kMesh, TargetKind::kMeshService, TargetKind::kMeshExternalService,
+                      TargetKind::kMeshMultiZoneService}));
     ValidateConf(spec.to[i].default_conf, JoinPath(path, "default"), out);
   }
   for (size_t i = 0; i < spec.rules.size(); ++i)

@@ -28,13 +28,14 @@ struct ConnectionLimits {
     return std::tuple{
         Field("maxConnectionPools", &ConnectionLimits::max_connection_pools,
               "Connection pools per cluster at the same time.", Positive{}),
-        Field("maxConnections", &ConnectionLimits::max_connections, "Connections to the cluster at the same time.",
-              Positive{}),
+        Field("maxConnections", &ConnectionLimits::max_connections,
+              "Connections to the cluster at the same time.", Positive{}),
         Field("maxPendingRequests", &ConnectionLimits::max_pending_requests,
               "Requests that may wait for a connection.", Positive{}),
-        Field("maxRetries", &ConnectionLimits::max_retries, "Retries to the cluster at the same time.", Positive{}),
-        Field("maxRequests", &ConnectionLimits::max_requests, "Requests to the cluster at the same time.",
-              Positive{}),
+        Field("maxRetries", &ConnectionLimits::max_retries,
+              "Retries to the cluster at the same time.", Positive{}),
+        Field("maxRequests", &ConnectionLimits::max_requests,
+              "Requests to the cluster at the same time.", Positive{}),
     };
   }
 };
@@ -55,11 +56,13 @@ struct SuccessRate {
     using model::Field;
     using model::Positive;
     return std::tuple{
-        Field("minimumHosts", &SuccessRate::minimum_hosts, "Endpoints with enough requests for a decision.",
-              Positive{}),
-        Field("requestVolume", &SuccessRate::request_volume, "Requests in an interval that are enough.", Positive{}),
+        Field("minimumHosts", &SuccessRate::minimum_hosts,
+              "Endpoints with enough requests for a decision.", Positive{}),
+        Field("requestVolume", &SuccessRate::request_volume,
+              "Requests in an interval that are enough.", Positive{}),
         Field("standardDeviationFactor", &SuccessRate::standard_deviation_factor,
-              "An endpoint is ejected when its success rate is below the mean less this many standard deviations. A "
+              "An endpoint is ejected when its success rate is below the mean less this many "
+              "standard deviations. A "
               "number, or text with a decimal number."),
     };
   }
@@ -72,10 +75,12 @@ struct FailurePercentage {
     using model::Field;
     using model::Positive;
     return std::tuple{
-        Field("minimumHosts", &FailurePercentage::minimum_hosts, "Endpoints needed for a decision.", Positive{}),
-        Field("requestVolume", &FailurePercentage::request_volume, "Requests in an interval that are enough.",
+        Field("minimumHosts", &FailurePercentage::minimum_hosts, "Endpoints needed for a decision.",
               Positive{}),
-        Field("threshold", &FailurePercentage::threshold, "Percentage of failures that ejects an endpoint."),
+        Field("requestVolume", &FailurePercentage::request_volume,
+              "Requests in an interval that are enough.", Positive{}),
+        Field("threshold", &FailurePercentage::threshold,
+              "Percentage of failures that ejects an endpoint."),
     };
   }
 };
@@ -88,11 +93,14 @@ struct Detectors {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("totalFailures", &Detectors::total_failures, "Failures of any sort, one after the other."),
-        Field("gatewayFailures", &Detectors::gateway_failures, "Answers 502, 503, 504, one after the other."),
+        Field("totalFailures", &Detectors::total_failures,
+              "Failures of any sort, one after the other."),
+        Field("gatewayFailures", &Detectors::gateway_failures,
+              "Answers 502, 503, 504, one after the other."),
         Field("localOriginFailures", &Detectors::local_origin_failures,
               "Failures to connect, one after the other; only with splitExternalAndLocalErrors."),
-        Field("successRate", &Detectors::success_rate, "Success rate compared with the other endpoints."),
+        Field("successRate", &Detectors::success_rate,
+              "Success rate compared with the other endpoints."),
         Field("failurePercentage", &Detectors::failure_percentage, "Percentage of failures."),
     };
   }
@@ -110,7 +118,8 @@ struct OutlierDetection {
     using model::Positive;
     return std::tuple{
         Field("disabled", &OutlierDetection::disabled, "true switches outlier detection off."),
-        Field("interval", &OutlierDetection::interval, "Time between two looks at the endpoints.", Positive{}),
+        Field("interval", &OutlierDetection::interval, "Time between two looks at the endpoints.",
+              Positive{}),
         Field("baseEjectionTime", &OutlierDetection::base_ejection_time,
               "Time of an ejection, multiplied by their number.", Positive{}),
         Field("maxEjectionPercent", &OutlierDetection::max_ejection_percent,
@@ -119,7 +128,8 @@ struct OutlierDetection {
               "Counts failures to connect apart from errors of the service."),
         Field("detectors", &OutlierDetection::detectors, "What counts as a failing endpoint."),
         Field("healthyPanicThreshold", &OutlierDetection::healthy_panic_threshold,
-              "Percentage of healthy endpoints below which traffic goes to all of them. 0: never. Default: 50."),
+              "Percentage of healthy endpoints below which traffic goes to all of them. 0: never. "
+              "Default: 50."),
     };
   }
 };
@@ -142,7 +152,8 @@ struct To {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("targetRef", &To::target_ref, "The destinations.", model::Required{}, policy::kToKinds),
+        Field("targetRef", &To::target_ref, "The destinations.", model::Required{},
+              policy::kToKinds),
         Field("default", &To::default_conf, "What holds for them."),
     };
   }
@@ -151,7 +162,8 @@ struct To {
 struct Rule {
   Conf default_conf;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("default", &Rule::default_conf, "What holds for traffic that comes in.")};
+    return std::tuple{
+        model::Field("default", &Rule::default_conf, "What holds for traffic that comes in.")};
   }
 };
 
@@ -163,8 +175,9 @@ struct Spec {
     using model::Field;
     using model::Input;
     return std::tuple{
-        Field("targetRef", &Spec::target_ref, "The proxies that are configured. Absent: all of the mesh.",
-              policy::kTopKinds, Input{}),
+        Field("targetRef", &Spec::target_ref,
+              "The proxies that are configured. Absent: all of the mesh.", policy::kTopKinds,
+              Input{}),
         Field("to", &Spec::to, "For the proxies' outbounds.", Input{}),
         Field("rules", &Spec::rules, "For the proxies' inbounds.", Input{}),
     };

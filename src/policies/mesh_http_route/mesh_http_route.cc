@@ -20,8 +20,11 @@ void ValidatePath(const PathMatch& match, const std::string& path, Violations& o
   if (match.type == PathMatchType::kRegularExpression) return;
   const std::string at = JoinPath(path, "value");
   if (!match.value.starts_with('/')) out.Add(at, "must be an absolute path");
-  if (match.type == PathMatchType::kPathPrefix && match.value.size() > 1 && match.value.ends_with('/'))
-    out.Add(at, "does not need a trailing slash because only a `/`-separated prefix or an entire path is matched");
+  if (match.type == PathMatchType::kPathPrefix && match.value.size() > 1 &&
+      match.value.ends_with('/'))
+    out.Add(at,
+            "does not need a trailing slash because only a `/`-separated prefix or an entire path "
+            "is matched");
 }
 
 void ValidateMatches(const std::vector<Match>& matches, const std::string& path, Violations& out) {
@@ -38,7 +41,8 @@ void ValidateMatches(const std::vector<Match>& matches, const std::string& path,
   }
 }
 
-void ValidateHeaderModifier(const HeaderModifier& modifier, const std::string& path, Violations& out) {
+void ValidateHeaderModifier(const HeaderModifier& modifier, const std::string& path,
+                            Violations& out) {
   if (modifier.set.empty() && modifier.add.empty() && modifier.remove.empty())
     out.Add(path, policy::MustHaveAtLeastOne({"set", "add", "remove"}));
   std::set<std::string> names;
@@ -51,19 +55,22 @@ void ValidateHeaderModifier(const HeaderModifier& modifier, const std::string& p
   for (size_t i = 0; i < modifier.remove.size(); ++i) check(modifier.remove[i], "remove", i);
 }
 
-void ValidateHostname(const std::optional<std::string>& hostname, const std::string& path, Violations& out) {
+void ValidateHostname(const std::optional<std::string>& hostname, const std::string& path,
+                      Violations& out) {
   if (!hostname) return;
   if (model::IsIpAddress(*hostname)) {
     out.Add(path, "cannot be an IP address");
     return;
   }
-  for (std::string& wrong : model::CheckRfc1123Subdomain(*hostname)) out.Add(path, std::move(wrong));
+  for (std::string& wrong : model::CheckRfc1123Subdomain(*hostname))
+    out.Add(path, std::move(wrong));
 }
 
 void ValidateRewrite(const std::optional<PathRewrite>& rewrite, const std::vector<Match>& matches,
                      const std::string& path, Violations& out) {
   if (!rewrite) return;
-  const auto check = [&](const std::optional<std::string>& value, bool wanted, std::string_view name) {
+  const auto check = [&](const std::optional<std::string>& value, bool wanted,
+                         std::string_view name) {
     if (wanted && !value) out.Add(JoinPath(path, name), std::string(policy::kMustBeDefined));
     if (!wanted && value) out.Add(JoinPath(path, name), std::string(policy::kMustNotBeDefined));
   };
@@ -74,7 +81,8 @@ void ValidateRewrite(const std::optional<PathRewrite>& rewrite, const std::vecto
     return match.path && match.path->type == PathMatchType::kPathPrefix;
   });
   if (!full && rewrite->replace_prefix_match && !prefixes)
-    out.Add(JoinPath(path, "replacePrefixMatch"), "can only appear if all matches match a path prefix");
+    out.Add(JoinPath(path, "replacePrefixMatch"),
+            "can only appear if all matches match a path prefix");
 }
 
 template <class T>
@@ -83,8 +91,8 @@ bool Present(const std::optional<T>& member, const std::string& path, Violations
   return member.has_value();
 }
 
-void ValidateFilter(const Filter& filter, const std::vector<Match>& matches, const std::string& path,
-                    Violations& out) {
+void ValidateFilter(const Filter& filter, const std::vector<Match>& matches,
+                    const std::string& path, Violations& out) {
   switch (filter.type) {
     case FilterType::kRequestHeaderModifier: {
       const std::string at = JoinPath(path, "requestHeaderModifier");
@@ -115,8 +123,10 @@ void ValidateFilter(const Filter& filter, const std::vector<Match>& matches, con
     case FilterType::kRequestMirror: {
       const std::string at = JoinPath(path, "requestMirror");
       if (!Present(filter.request_mirror, at, out)) return;
-      out.AppendAt(JoinPath(at, "backendRef"), policy::ValidateBackendRef(filter.request_mirror->backend_ref));
-      policy::ValidatePercentage(filter.request_mirror->percentage, JoinPath(at, "percentage"), out);
+      out.AppendAt(JoinPath(at, "backendRef"),
+                   policy::ValidateBackendRef(filter.request_mirror->backend_ref));
+      policy::ValidatePercentage(filter.request_mirror->percentage, JoinPath(at, "percentage"),
+                                 out);
       return;
     }
   }
@@ -126,7 +136,8 @@ void ValidateRule(const Rule& rule, const std::string& path, Violations& out) {
   ValidateMatches(rule.matches, JoinPath(path, "matches"), out);
   const RuleConf& conf = rule.default_conf;
   for (size_t i = 0; i < conf.filters.size(); ++i)
-    ValidateFilter(conf.filters[i], rule.matches, IndexPath(JoinPath(path, "default.filters"), i), out);
+    ValidateFilter(conf.filters[i], rule.matches, IndexPath(JoinPath(path, "default.filters"), i),
+                   out);
   for (size_t i = 0; i < conf.backend_refs.size(); ++i)
     out.AppendAt(IndexPath(JoinPath(path, "default.backendRefs"), i),
                  policy::ValidateBackendRef(conf.backend_refs[i]));
@@ -139,12 +150,14 @@ void Validate(const model::Resource& resource, Violations& out) {
     const To& to = spec.to[i];
     const std::string path = IndexPath("spec.to", i);
     out.AppendAt(JoinPath(path, "targetRef"),
-                 policy::ValidateTargetRef(to.target_ref, {TargetKind::kMeshService, TargetKind::kMeshExternalService,
-                                                           TargetKind::kMeshMultiZoneService}));
+                 policy::ValidateTargetRef(
+                     to.target_ref, {TargetKind::kMeshService, TargetKind::kMeshExternalService,
+                                     TargetKind::kMeshMultiZoneService}));
     if (!to.hostnames.empty())
       out.Add(JoinPath(path, "hostnames"), "must not be set",
               "the host name of the request plays no part inside of a mesh");
-    for (size_t j = 0; j < to.rules.size(); ++j) ValidateRule(to.rules[j], IndexPath(JoinPath(path, "rules"), j), out);
+    for (size_t j = 0; j < to.rules.size(); ++j)
+      ValidateRule(to.rules[j], IndexPath(JoinPath(path, "rules"), j), out);
   }
 }
 

@@ -31,7 +31,8 @@ struct PathMatch {
     using model::Required;
     return std::tuple{
         Field("type", &PathMatch::type, "How to compare.", Required{}),
-        Field("value", &PathMatch::value, "Path, beginning of the path, or regular expression (RE2).", Required{},
+        Field("value", &PathMatch::value,
+              "Path, beginning of the path, or regular expression (RE2).", Required{},
               model::MinLength{1}),
     };
   }
@@ -66,7 +67,8 @@ struct QueryParamMatch {
     using model::Required;
     return std::tuple{
         Field("type", &QueryParamMatch::type, "How to compare.", Required{}),
-        Field("name", &QueryParamMatch::name, "Name of the parameter.", Required{}, model::MinLength{1}),
+        Field("name", &QueryParamMatch::name, "Name of the parameter.", Required{},
+              model::MinLength{1}),
         Field("value", &QueryParamMatch::value, "What to compare with.", Required{}),
     };
   }
@@ -98,9 +100,10 @@ struct HeaderKeyValue {
     using model::Field;
     using model::Required;
     return std::tuple{
-        Field("name", &HeaderKeyValue::name, "Name of the header, in lower case.", Required{}, model::MinLength{1},
-              model::MaxLength{256}, policy::kHeaderNamePattern),
-        Field("value", &HeaderKeyValue::value, "Value; several are separated by commas.", Required{}),
+        Field("name", &HeaderKeyValue::name, "Name of the header, in lower case.", Required{},
+              model::MinLength{1}, model::MaxLength{256}, policy::kHeaderNamePattern),
+        Field("value", &HeaderKeyValue::value, "Value; several are separated by commas.",
+              Required{}),
     };
   }
 };
@@ -112,7 +115,8 @@ struct HeaderModifier {
     using model::Field;
     using model::MaxItems;
     return std::tuple{
-        Field("set", &HeaderModifier::set, "Headers to set, instead of what is there.", MaxItems{16}),
+        Field("set", &HeaderModifier::set, "Headers to set, instead of what is there.",
+              MaxItems{16}),
         Field("add", &HeaderModifier::add, "Headers to add to what is there.", MaxItems{16}),
         Field("remove", &HeaderModifier::remove, "Headers to remove.", MaxItems{16}),
     };
@@ -134,18 +138,21 @@ struct PathRewrite {
     return std::tuple{
         Field("type", &PathRewrite::type, "What is replaced.", model::Required{}),
         Field("replaceFullPath", &PathRewrite::replace_full_path, "The new path."),
-        Field("replacePrefixMatch", &PathRewrite::replace_prefix_match, "The new beginning of the path."),
+        Field("replacePrefixMatch", &PathRewrite::replace_prefix_match,
+              "The new beginning of the path."),
     };
   }
 };
 
 // A host name, but no IP address.
 inline constexpr model::Pattern kHostnamePattern{
-    R"(^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$)", &model::IsRfc1123Subdomain};
+    R"(^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$)",
+    &model::IsRfc1123Subdomain};
 
 enum class Scheme { kHttp, kHttps };
 constexpr auto EnumNames(Scheme) {
-  return std::to_array<model::EnumName<Scheme>>({{Scheme::kHttp, "http"}, {Scheme::kHttps, "https"}});
+  return std::to_array<model::EnumName<Scheme>>(
+      {{Scheme::kHttp, "http"}, {Scheme::kHttps, "https"}});
 }
 struct RequestRedirect {
   std::optional<Scheme> scheme;
@@ -157,8 +164,8 @@ struct RequestRedirect {
     using model::Field;
     return std::tuple{
         Field("scheme", &RequestRedirect::scheme, "New scheme."),
-        Field("hostname", &RequestRedirect::hostname, "New host name.", model::MinLength{1}, model::MaxLength{253},
-              kHostnamePattern),
+        Field("hostname", &RequestRedirect::hostname, "New host name.", model::MinLength{1},
+              model::MaxLength{253}, kHostnamePattern),
         Field("port", &RequestRedirect::port, "New port.", model::Min{1}, model::Max{65535}),
         Field("path", &RequestRedirect::path, "New path. Absent: the path stays."),
         Field("statusCode", &RequestRedirect::status_code, "Status of the answer.",
@@ -173,8 +180,8 @@ struct UrlRewrite {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("hostname", &UrlRewrite::hostname, "New host name.", model::MinLength{1}, model::MaxLength{253},
-              kHostnamePattern),
+        Field("hostname", &UrlRewrite::hostname, "New host name.", model::MinLength{1},
+              model::MaxLength{253}, kHostnamePattern),
         Field("path", &UrlRewrite::path, "New path. Absent: the path stays."),
         Field("hostToBackendHostname", &UrlRewrite::host_to_backend_hostname,
               "The host name becomes that of the backend."),
@@ -188,19 +195,27 @@ struct RequestMirror {
     using model::Field;
     return std::tuple{
         Field("backendRef", &RequestMirror::backend_ref, "Who gets the copy.", model::Required{}),
-        Field("percentage", &RequestMirror::percentage, "Percentage of the requests that are copied. Default: all."),
+        Field("percentage", &RequestMirror::percentage,
+              "Percentage of the requests that are copied. Default: all."),
     };
   }
 };
 
-enum class FilterType { kRequestHeaderModifier, kResponseHeaderModifier, kRequestRedirect, kUrlRewrite, kRequestMirror };
+enum class FilterType {
+  kRequestHeaderModifier,
+  kResponseHeaderModifier,
+  kRequestRedirect,
+  kUrlRewrite,
+  kRequestMirror
+};
 constexpr auto EnumNames(FilterType) {
   using enum FilterType;
-  return std::to_array<model::EnumName<FilterType>>({{kRequestHeaderModifier, "RequestHeaderModifier"},
-                                                     {kResponseHeaderModifier, "ResponseHeaderModifier"},
-                                                     {kRequestRedirect, "RequestRedirect"},
-                                                     {kUrlRewrite, "URLRewrite"},
-                                                     {kRequestMirror, "RequestMirror"}});
+  return std::to_array<model::EnumName<FilterType>>(
+      {{kRequestHeaderModifier, "RequestHeaderModifier"},
+       {kResponseHeaderModifier, "ResponseHeaderModifier"},
+       {kRequestRedirect, "RequestRedirect"},
+       {kUrlRewrite, "URLRewrite"},
+       {kRequestMirror, "RequestMirror"}});
 }
 // The member that belongs to `type` is set.
 struct Filter {
@@ -214,11 +229,14 @@ struct Filter {
     using model::Field;
     return std::tuple{
         Field("type", &Filter::type, "What the filter does.", model::Required{}),
-        Field("requestHeaderModifier", &Filter::request_header_modifier, "Changes headers of the request."),
-        Field("responseHeaderModifier", &Filter::response_header_modifier, "Changes headers of the answer."),
+        Field("requestHeaderModifier", &Filter::request_header_modifier,
+              "Changes headers of the request."),
+        Field("responseHeaderModifier", &Filter::response_header_modifier,
+              "Changes headers of the answer."),
         Field("requestRedirect", &Filter::request_redirect, "Answers with a redirect."),
         Field("urlRewrite", &Filter::url_rewrite, "Changes host and path of the request."),
-        Field("requestMirror", &Filter::request_mirror, "Sends a copy of the request to somebody else."),
+        Field("requestMirror", &Filter::request_mirror,
+              "Sends a copy of the request to somebody else."),
     };
   }
 };
@@ -230,7 +248,8 @@ struct RuleConf {
     using model::Field;
     return std::tuple{
         Field("filters", &RuleConf::filters, "What happens to the request, in this order."),
-        Field("backendRefs", &RuleConf::backend_refs, "Where the request goes. Absent: the destination itself."),
+        Field("backendRefs", &RuleConf::backend_refs,
+              "Where the request goes. Absent: the destination itself."),
     };
   }
 };
@@ -242,7 +261,8 @@ struct Rule {
     using model::Field;
     using model::Required;
     return std::tuple{
-        Field("matches", &Rule::matches, "Requests that the rule is for: those that fit one of these.", Required{},
+        Field("matches", &Rule::matches,
+              "Requests that the rule is for: those that fit one of these.", Required{},
               model::MinItems{1}),
         Field("default", &Rule::default_conf, "What happens to them.", Required{}),
     };
@@ -259,7 +279,8 @@ struct To {
     return std::tuple{
         Field("targetRef", &To::target_ref, "The destinations.", Required{}, policy::kToKinds),
         Field("hostnames", &To::hostnames, "Not supported; must not be set."),
-        Field("rules", &To::rules, "Rules for requests to them.", Required{}, model::MergeByKey{&Rule::matches}),
+        Field("rules", &To::rules, "Rules for requests to them.", Required{},
+              model::MergeByKey{&Rule::matches}),
     };
   }
 };
@@ -271,8 +292,9 @@ struct Spec {
     using model::Field;
     using model::Input;
     return std::tuple{
-        Field("targetRef", &Spec::target_ref, "The proxies that are configured. Absent: all of the mesh.",
-              policy::kTopKinds, Input{}),
+        Field("targetRef", &Spec::target_ref,
+              "The proxies that are configured. Absent: all of the mesh.", policy::kTopKinds,
+              Input{}),
         Field("to", &Spec::to, "Routes by destination.", Input{}),
     };
   }

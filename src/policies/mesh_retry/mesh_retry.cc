@@ -15,27 +15,44 @@ using model::NameOf;
 using model::Violations;
 using policy::TargetKind;
 
-constexpr std::string_view kHttpConditions[] = {
-    "5xx",           "GatewayError",  "Reset",          "Retriable4xx",            "ConnectFailure",
-    "EnvoyRatelimited", "RefusedStream", "Http3PostConnectFailure", "HttpMethodConnect", "HttpMethodDelete",
-    "HttpMethodGet", "HttpMethodHead", "HttpMethodOptions", "HttpMethodPatch", "HttpMethodPost", "HttpMethodPut",
-    "HttpMethodTrace"};
+constexpr std::string_view kHttpConditions[] = {"5xx",
+                                                "GatewayError",
+                                                "Reset",
+                                                "Retriable4xx",
+                                                "ConnectFailure",
+                                                "EnvoyRatelimited",
+                                                "RefusedStream",
+                                                "Http3PostConnectFailure",
+                                                "HttpMethodConnect",
+                                                "HttpMethodDelete",
+                                                "HttpMethodGet",
+                                                "HttpMethodHead",
+                                                "HttpMethodOptions",
+                                                "HttpMethodPatch",
+                                                "HttpMethodPost",
+                                                "HttpMethodPut",
+                                                "HttpMethodTrace"};
 
 void CheckPositive(const std::optional<Duration>& value, std::string path, Violations& out) {
-  if (value && value->value.count() <= 0) out.Add(std::move(path), "must be greater than zero when defined");
+  if (value && value->value.count() <= 0)
+    out.Add(std::move(path), "must be greater than zero when defined");
 }
 void CheckNonNegative(const std::optional<Duration>& value, std::string path, Violations& out) {
-  if (value && value->value.count() < 0) out.Add(std::move(path), "must not be negative when defined");
+  if (value && value->value.count() < 0)
+    out.Add(std::move(path), "must not be negative when defined");
 }
 
-void ValidateBackOff(const std::optional<BackOff>& back_off, const std::string& path, Violations& out) {
+void ValidateBackOff(const std::optional<BackOff>& back_off, const std::string& path,
+                     Violations& out) {
   if (!back_off) return;
-  if (!back_off->base_interval && !back_off->max_interval) out.Add(path, std::string(policy::kMustNotBeEmpty));
+  if (!back_off->base_interval && !back_off->max_interval)
+    out.Add(path, std::string(policy::kMustNotBeEmpty));
   CheckPositive(back_off->base_interval, JoinPath(path, "baseInterval"), out);
   CheckPositive(back_off->max_interval, JoinPath(path, "maxInterval"), out);
 }
 
-void ValidateRateLimited(const std::optional<RateLimitedBackOff>& back_off, const std::string& path, Violations& out) {
+void ValidateRateLimited(const std::optional<RateLimitedBackOff>& back_off, const std::string& path,
+                         Violations& out) {
   if (!back_off) return;
   const std::string headers = JoinPath(path, "resetHeaders");
   if (back_off->reset_headers.empty()) out.Add(headers, std::string(policy::kMustBeDefined));
@@ -45,14 +62,16 @@ void ValidateRateLimited(const std::optional<RateLimitedBackOff>& back_off, cons
   CheckPositive(back_off->max_interval, JoinPath(path, "maxInterval"), out);
 }
 
-void ValidateHostSelection(const std::vector<HostSelection>& selection, const std::string& path, Violations& out) {
+void ValidateHostSelection(const std::vector<HostSelection>& selection, const std::string& path,
+                           Violations& out) {
   bool priorities = false;
   for (size_t i = 0; i < selection.size(); ++i) {
     const HostSelection& entry = selection[i];
     const std::string at = IndexPath(path, i);
     switch (entry.predicate) {
       case Predicate::kUnknown:
-        out.Add(JoinPath(at, "predicate"), base::Format("unknown predicate type '{}'", NameOf(entry.predicate)));
+        out.Add(JoinPath(at, "predicate"),
+                base::Format("unknown predicate type '{}'", NameOf(entry.predicate)));
         break;
       case Predicate::kOmitHostsWithTags:
         if (entry.tags.empty()) out.Add(JoinPath(at, "tags"), std::string(policy::kMustBeDefined));
@@ -91,12 +110,14 @@ void ValidateGrpc(const Grpc& grpc, const std::string& path, Violations& out) {
   ValidateRateLimited(grpc.rate_limited_back_off, JoinPath(path, "rateLimitedBackOff"), out);
   for (size_t i = 0; i < grpc.retry_on.size(); ++i)
     if (grpc.retry_on[i] == GrpcRetryOn::kUnknown)
-      out.Add(IndexPath(JoinPath(path, "retryOn"), i), base::Format("unknown item '{}'", NameOf(grpc.retry_on[i])));
+      out.Add(IndexPath(JoinPath(path, "retryOn"), i),
+              base::Format("unknown item '{}'", NameOf(grpc.retry_on[i])));
 }
 
 // The paths hold a "conf" that is not in the resource; tools compare them with Kuma's.
 void ValidateConf(const Conf& conf, const std::string& path, Violations& out) {
-  if (!conf.tcp && !conf.http && !conf.grpc) out.Add(path, policy::MustHaveAtLeastOne({"tcp", "http", "grpc"}));
+  if (!conf.tcp && !conf.http && !conf.grpc)
+    out.Add(path, policy::MustHaveAtLeastOne({"tcp", "http", "grpc"}));
   if (conf.tcp && conf.tcp->max_connect_attempt && *conf.tcp->max_connect_attempt == 0)
     out.Add(JoinPath(path, "tcp.maxConnectAttempt"), "must be greater than 0");
   if (conf.http) ValidateHttp(*conf.http, JoinPath(path, "http"), out);
@@ -109,10 +130,10 @@ void Validate(const model::Resource& resource, Violations& out) {
   for (size_t i = 0; i < spec.to.size(); ++i) {
     const std::string path = IndexPath("spec.to", i);
     out.AppendAt(JoinPath(path, "targetRef"),
-                 policy::ValidateTargetRef(spec.to[i].target_ref,
-                                           {TargetKind::kMesh, TargetKind::kMeshService,
-                                            TargetKind::kMeshExternalService, TargetKind::kMeshMultiZoneService,
-                                            TargetKind::kMeshHttpRoute}));
+                 policy::ValidateTargetRef(
+                     spec.to[i].target_ref,
+                     {TargetKind::kMesh, TargetKind::kMeshService, TargetKind::kMeshExternalService,
+                      TargetKind::kMeshMultiZoneService, TargetKind::kMeshHttpRoute}));
     ValidateConf(spec.to[i].default_conf, JoinPath(path, "default.conf"), out);
   }
 }
@@ -125,10 +146,12 @@ bool IsStatusCode(std::string_view text) {
   struct Range {
     uint64_t first, last;
   };
-  static constexpr Range known[] = {{100, 103}, {200, 208}, {226, 226}, {300, 305}, {307, 308}, {400, 418},
-                                    {421, 426}, {428, 429}, {431, 431}, {451, 451}, {500, 508}, {510, 511}};
-  return std::any_of(std::begin(known), std::end(known),
-                     [&](const Range& range) { return *code >= range.first && *code <= range.last; });
+  static constexpr Range known[] = {{100, 103}, {200, 208}, {226, 226}, {300, 305},
+                                    {307, 308}, {400, 418}, {421, 426}, {428, 429},
+                                    {431, 431}, {451, 451}, {500, 508}, {510, 511}};
+  return std::any_of(std::begin(known), std::end(known), [&](const Range& range) {
+    return *code >= range.first && *code <= range.last;
+  });
 }
 
 const model::ResourceType& Schema() {

@@ -32,8 +32,10 @@ struct BackOff {
     using model::Field;
     return std::tuple{
         Field("baseInterval", &BackOff::base_interval,
-              "First wait before a retry; it grows from one to the next. At least 1ms. Default: 25ms."),
-        Field("maxInterval", &BackOff::max_interval, "Longest wait. Default: ten times baseInterval."),
+              "First wait before a retry; it grows from one to the next. At least 1ms. Default: "
+              "25ms."),
+        Field("maxInterval", &BackOff::max_interval,
+              "Longest wait. Default: ten times baseInterval."),
     };
   }
 };
@@ -41,7 +43,8 @@ struct BackOff {
 enum class ResetHeaderFormat { kUnknown, kSeconds, kUnixTimestamp };
 constexpr auto EnumNames(ResetHeaderFormat) {
   return std::to_array<model::EnumName<ResetHeaderFormat>>(
-      {{ResetHeaderFormat::kSeconds, "Seconds"}, {ResetHeaderFormat::kUnixTimestamp, "UnixTimestamp"}});
+      {{ResetHeaderFormat::kSeconds, "Seconds"},
+       {ResetHeaderFormat::kUnixTimestamp, "UnixTimestamp"}});
 }
 struct ResetHeader {
   std::string name;
@@ -49,9 +52,10 @@ struct ResetHeader {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("name", &ResetHeader::name, "Name of the header.", model::Required{}, model::MinLength{1},
-              model::MaxLength{256}, policy::kHeaderNamePattern),
-        Field("format", &ResetHeader::format, "Seconds from now, or a UnixTimestamp.", model::Required{}),
+        Field("name", &ResetHeader::name, "Name of the header.", model::Required{},
+              model::MinLength{1}, model::MaxLength{256}, policy::kHeaderNamePattern),
+        Field("format", &ResetHeader::format, "Seconds from now, or a UnixTimestamp.",
+              model::Required{}),
     };
   }
 };
@@ -61,8 +65,9 @@ struct RateLimitedBackOff {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("resetHeaders", &RateLimitedBackOff::reset_headers,
-              "Headers of the answer that say when to try again; the first that can be read counts."),
+        Field(
+            "resetHeaders", &RateLimitedBackOff::reset_headers,
+            "Headers of the answer that say when to try again; the first that can be read counts."),
         Field("maxInterval", &RateLimitedBackOff::max_interval, "Longest wait. Default: 300s."),
     };
   }
@@ -71,9 +76,10 @@ struct RateLimitedBackOff {
 enum class Predicate { kUnknown, kOmitPreviousHosts, kOmitHostsWithTags, kOmitPreviousPriorities };
 constexpr auto EnumNames(Predicate) {
   using enum Predicate;
-  return std::to_array<model::EnumName<Predicate>>({{kOmitPreviousHosts, "OmitPreviousHosts"},
-                                                    {kOmitHostsWithTags, "OmitHostsWithTags"},
-                                                    {kOmitPreviousPriorities, "OmitPreviousPriorities"}});
+  return std::to_array<model::EnumName<Predicate>>(
+      {{kOmitPreviousHosts, "OmitPreviousHosts"},
+       {kOmitHostsWithTags, "OmitHostsWithTags"},
+       {kOmitPreviousPriorities, "OmitPreviousPriorities"}});
 }
 struct HostSelection {
   model::OpenEnum<Predicate> predicate = Predicate::kOmitPreviousHosts;
@@ -82,10 +88,12 @@ struct HostSelection {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("predicate", &HostSelection::predicate, "Which endpoints a retry leaves out.", model::Required{}),
+        Field("predicate", &HostSelection::predicate, "Which endpoints a retry leaves out.",
+              model::Required{}),
         Field("tags", &HostSelection::tags, "For OmitHostsWithTags: the tags."),
         Field("updateFrequency", &HostSelection::update_frequency,
-              "For OmitPreviousPriorities: after how many attempts the load per priority is computed again."),
+              "For OmitPreviousPriorities: after how many attempts the load per priority is "
+              "computed again."),
     };
   }
 };
@@ -107,10 +115,13 @@ struct Http {
         Field("perTryTimeout", &Http::per_try_timeout,
               "Time for one attempt. 0: no limit. Default: the timeout of the request."),
         Field("backOff", &Http::back_off, "Waits between attempts."),
-        Field("rateLimitedBackOff", &Http::rate_limited_back_off, "Waits that the answer asks for."),
+        Field("rateLimitedBackOff", &Http::rate_limited_back_off,
+              "Waits that the answer asks for."),
         Field("retryOn", &Http::retry_on,
-              "When to retry: 5xx, GatewayError, Reset, Retriable4xx, ConnectFailure, EnvoyRatelimited, RefusedStream, "
-              "Http3PostConnectFailure, HttpMethod followed by Connect, Delete, Get, Head, Options, Patch, Post, Put or "
+              "When to retry: 5xx, GatewayError, Reset, Retriable4xx, ConnectFailure, "
+              "EnvoyRatelimited, RefusedStream, "
+              "Http3PostConnectFailure, HttpMethod followed by Connect, Delete, Get, Head, "
+              "Options, Patch, Post, Put or "
               "Trace, and any status code."),
         Field("retriableResponseHeaders", &Http::retriable_response_headers,
               "Headers of an answer that cause a retry."),
@@ -123,7 +134,14 @@ struct Http {
   }
 };
 
-enum class GrpcRetryOn { kUnknown, kCanceled, kDeadlineExceeded, kInternal, kResourceExhausted, kUnavailable };
+enum class GrpcRetryOn {
+  kUnknown,
+  kCanceled,
+  kDeadlineExceeded,
+  kInternal,
+  kResourceExhausted,
+  kUnavailable
+};
 constexpr auto EnumNames(GrpcRetryOn) {
   using enum GrpcRetryOn;
   return std::to_array<model::EnumName<GrpcRetryOn>>({{kCanceled, "Canceled"},
@@ -145,7 +163,8 @@ struct Grpc {
         Field("perTryTimeout", &Grpc::per_try_timeout,
               "Time for one attempt. 0: no limit. Default: the timeout of the request."),
         Field("backOff", &Grpc::back_off, "Waits between attempts."),
-        Field("rateLimitedBackOff", &Grpc::rate_limited_back_off, "Waits that the answer asks for."),
+        Field("rateLimitedBackOff", &Grpc::rate_limited_back_off,
+              "Waits that the answer asks for."),
         Field("retryOn", &Grpc::retry_on, "Codes that cause a retry."),
     };
   }
@@ -171,7 +190,8 @@ struct To {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("targetRef", &To::target_ref, "The destinations.", model::Required{}, policy::kToKinds),
+        Field("targetRef", &To::target_ref, "The destinations.", model::Required{},
+              policy::kToKinds),
         Field("default", &To::default_conf, "Retries of requests to them."),
     };
   }
@@ -184,8 +204,9 @@ struct Spec {
     using model::Field;
     using model::Input;
     return std::tuple{
-        Field("targetRef", &Spec::target_ref, "The proxies that are configured. Absent: all of the mesh.",
-              policy::kTopKinds, Input{}),
+        Field("targetRef", &Spec::target_ref,
+              "The proxies that are configured. Absent: all of the mesh.", policy::kTopKinds,
+              Input{}),
         Field("to", &Spec::to, "Retries by destination.", Input{}),
     };
   }

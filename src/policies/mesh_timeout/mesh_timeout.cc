@@ -30,10 +30,10 @@ void Validate(const model::Resource& resource, model::Violations& out) {
   for (size_t i = 0; i < spec.to.size(); ++i) {
     const std::string path = IndexPath("spec.to", i);
     out.AppendAt(JoinPath(path, "targetRef"),
-                 policy::ValidateTargetRef(spec.to[i].target_ref,
-                                           {TargetKind::kMesh, TargetKind::kMeshService,
-                                            TargetKind::kMeshExternalService, TargetKind::kMeshMultiZoneService,
-                                            TargetKind::kMeshHttpRoute}));
+                 policy::ValidateTargetRef(
+                     spec.to[i].target_ref,
+                     {TargetKind::kMesh, TargetKind::kMeshService, TargetKind::kMeshExternalService,
+                      TargetKind::kMeshMultiZoneService, TargetKind::kMeshHttpRoute}));
     ValidateConf(spec.to[i].default_conf, JoinPath(path, "default"), out);
   }
   for (size_t i = 0; i < spec.rules.size(); ++i) {

@@ -25,15 +25,19 @@ struct Http {
     using model::NonNegative;
     return std::tuple{
         Field("requestTimeout", &Http::request_timeout,
-              "Time for a whole request until its answer begins. 0: no limit. Default: 15s.", NonNegative{}),
+              "Time for a whole request until its answer begins. 0: no limit. Default: 15s.",
+              NonNegative{}),
         Field("streamIdleTimeout", &Http::stream_idle_timeout,
               "Time that a stream may be idle. 0: no limit. Default: 30m.", NonNegative{}),
         Field("maxStreamDuration", &Http::max_stream_duration,
               "Time that a stream may last. 0: no limit. Default: no limit.", NonNegative{}),
-        Field("maxConnectionDuration", &Http::max_connection_duration,
-              "Time after which a connection is drained and closed. 0: no limit. Default: no limit.", NonNegative{}),
+        Field(
+            "maxConnectionDuration", &Http::max_connection_duration,
+            "Time after which a connection is drained and closed. 0: no limit. Default: no limit.",
+            NonNegative{}),
         Field("requestHeadersTimeout", &Http::request_headers_timeout,
-              "Time for the headers of a request to arrive. 0: no limit. Default: no limit.", NonNegative{}),
+              "Time for the headers of a request to arrive. 0: no limit. Default: no limit.",
+              NonNegative{}),
     };
   }
 };
@@ -48,7 +52,8 @@ struct Conf {
         Field("connectionTimeout", &Conf::connection_timeout,
               "Time to open a TCP connection. Cannot be 0. Default: 5s.", model::Positive{}),
         Field("idleTimeout", &Conf::idle_timeout,
-              "Time without a byte after which a connection is closed. 0: never. Default: 1h.", model::NonNegative{}),
+              "Time without a byte after which a connection is closed. 0: never. Default: 1h.",
+              model::NonNegative{}),
         Field("http", &Conf::http, "Limits of HTTP requests and streams."),
     };
   }
@@ -60,7 +65,8 @@ struct To {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("targetRef", &To::target_ref, "The destinations.", model::Required{}, policy::kToKinds),
+        Field("targetRef", &To::target_ref, "The destinations.", model::Required{},
+              policy::kToKinds),
         Field("default", &To::default_conf, "Limits for requests to them."),
     };
   }
@@ -86,8 +92,9 @@ struct Spec {
     using model::Field;
     using model::Input;
     return std::tuple{
-        Field("targetRef", &Spec::target_ref, "The proxies that are configured. Absent: all of the mesh.",
-              policy::kTopKinds, Input{}),
+        Field("targetRef", &Spec::target_ref,
+              "The proxies that are configured. Absent: all of the mesh.", policy::kTopKinds,
+              Input{}),
         Field("to", &Spec::to, "Limits of the proxies' outbounds.", Input{}),
         Field("rules", &Spec::rules, "Limits of the proxies' inbounds.", Input{}),
     };

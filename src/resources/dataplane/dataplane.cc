@@ -17,14 +17,16 @@ using model::Violations;
 
 constexpr std::string_view kLoopback = "127.0.0.1";
 
-void CheckIp(std::string_view address, const std::string& path, std::string_view what, Violations& out) {
+void CheckIp(std::string_view address, const std::string& path, std::string_view what,
+             Violations& out) {
   if (!address.empty() && !model::IsIpAddress(address))
     out.Add(path, base::Format("{} has to be valid IP address", what));
 }
 
 // Two listeners on these addresses would take each other's port.
 bool Overlap(std::string_view a, std::string_view b) {
-  return model::IsUnspecifiedAddress(a) || model::IsUnspecifiedAddress(b) || model::SameIpAddress(a, b);
+  return model::IsUnspecifiedAddress(a) || model::IsUnspecifiedAddress(b) ||
+         model::SameIpAddress(a, b);
 }
 
 void CheckAdmin(const Networking& networking, Violations& out) {
@@ -33,7 +35,8 @@ void CheckAdmin(const Networking& networking, Violations& out) {
   const auto taken_by_inbound = [&] {
     for (const Inbound& inbound : networking.inbound) {
       if (port == inbound.port && Overlap(kLoopback, AddressOf(networking, inbound))) return true;
-      if (port == inbound.EffectiveServicePort() && Overlap(kLoopback, ServiceAddressOf(networking, inbound)))
+      if (port == inbound.EffectiveServicePort() &&
+          Overlap(kLoopback, ServiceAddressOf(networking, inbound)))
         return true;
     }
     return false;
@@ -47,21 +50,25 @@ void CheckAdmin(const Networking& networking, Violations& out) {
   if (taken_by_outbound()) out.Add("networking.admin.port", "must differ from outbound");
 }
 
-void CheckPositive(const std::optional<model::Duration>& value, const std::string& path, Violations& out) {
+void CheckPositive(const std::optional<model::Duration>& value, const std::string& path,
+                   Violations& out) {
   if (value && value->value.count() <= 0) out.Add(path, "must have a positive value");
 }
 void CheckPositive(const std::optional<uint32_t>& value, const std::string& path, Violations& out) {
   if (value && *value == 0) out.Add(path, "must have a positive value");
 }
 
-void CheckInbound(const Networking& networking, const Inbound& inbound, const std::string& path, Violations& out) {
+void CheckInbound(const Networking& networking, const Inbound& inbound, const std::string& path,
+                  Violations& out) {
   CheckPort(inbound.port, JoinPath(path, "port"), out);
-  if (inbound.service_port != 0) CheckPort(inbound.service_port, JoinPath(path, "servicePort"), out);
+  if (inbound.service_port != 0)
+    CheckPort(inbound.service_port, JoinPath(path, "servicePort"), out);
   if (!inbound.service_address.empty()) {
     CheckIp(inbound.service_address, JoinPath(path, "serviceAddress"), "serviceAddress", out);
     if (model::SameIpAddress(inbound.service_address, AddressOf(networking, inbound)) &&
         inbound.EffectiveServicePort() == inbound.port)
-      out.Add(JoinPath(path, "serviceAddress"), "serviceAddress and servicePort has to differ from address and port",
+      out.Add(JoinPath(path, "serviceAddress"),
+              "serviceAddress and servicePort has to differ from address and port",
               "Envoy would send the traffic back to itself");
   }
   if (!inbound.address.empty()) {
@@ -73,8 +80,10 @@ void CheckInbound(const Networking& networking, const Inbound& inbound, const st
     const std::string probe = JoinPath(path, "serviceProbe");
     CheckPositive(inbound.service_probe->interval, JoinPath(probe, "interval"), out);
     CheckPositive(inbound.service_probe->timeout, JoinPath(probe, "timeout"), out);
-    CheckPositive(inbound.service_probe->unhealthy_threshold, JoinPath(probe, "unhealthyThreshold"), out);
-    CheckPositive(inbound.service_probe->healthy_threshold, JoinPath(probe, "healthyThreshold"), out);
+    CheckPositive(inbound.service_probe->unhealthy_threshold, JoinPath(probe, "unhealthyThreshold"),
+                  out);
+    CheckPositive(inbound.service_probe->healthy_threshold, JoinPath(probe, "healthyThreshold"),
+                  out);
   }
 }
 
@@ -87,18 +96,24 @@ void CheckOutbound(const Outbound& outbound, const std::string& path, Violations
     return;
   }
   const OutboundBackendRef& ref = *outbound.backend_ref;
-  CheckKind(ref.kind, {"MeshExternalService", "MeshMultiZoneService", "MeshService"}, JoinPath(ref_path, "kind"), out);
-  if (ref.name.empty() == ref.labels.empty()) out.Add(ref_path, "either 'name' or 'labels' should be specified");
-  if (ref.kind != "MeshExternalService" || ref.port != 0) CheckPort(ref.port, JoinPath(ref_path, "port"), out);
+  CheckKind(ref.kind, {"MeshExternalService", "MeshMultiZoneService", "MeshService"},
+            JoinPath(ref_path, "kind"), out);
+  if (ref.name.empty() == ref.labels.empty())
+    out.Add(ref_path, "either 'name' or 'labels' should be specified");
+  if (ref.kind != "MeshExternalService" || ref.port != 0)
+    CheckPort(ref.port, JoinPath(ref_path, "port"), out);
 }
 
 void CheckReachable(const ReachableBackendRef& ref, const std::string& path, Violations& out) {
-  CheckKind(ref.kind, {"MeshExternalService", "MeshMultiZoneService", "MeshService"}, JoinPath(path, "kind"), out);
+  CheckKind(ref.kind, {"MeshExternalService", "MeshMultiZoneService", "MeshService"},
+            JoinPath(path, "kind"), out);
   if (!ref.name.empty()) {
-    if (!ref.labels.empty()) out.Add(JoinPath(path, "labels"), "labels cannot be defined when name is specified");
+    if (!ref.labels.empty())
+      out.Add(JoinPath(path, "labels"), "labels cannot be defined when name is specified");
     if (!model::IsRfc1123Subdomain(ref.name))
       out.Add(JoinPath(path, "name"),
-              "invalid characters. A lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
+              "invalid characters. A lowercase RFC 1123 subdomain must consist of lower case "
+              "alphanumeric "
               "characters, '-' or '.', and must start and end with an alphanumeric character");
   } else if (!ref.ns.empty()) {
     out.Add(JoinPath(path, "name"), "name is required, when namespace is defined");
@@ -122,12 +137,14 @@ void CheckListeners(const Networking& networking, Violations& out) {
   for (size_t i = 0; i < networking.listeners.size(); ++i) {
     const Listener& listener = networking.listeners[i];
     const std::string path = IndexPath("networking.listeners", i);
-    if (listener.type == ListenerType::kUnspecified) out.Add(JoinPath(path, "type"), "must be defined");
+    if (listener.type == ListenerType::kUnspecified)
+      out.Add(JoinPath(path, "type"), "must be defined");
     CheckIp(listener.address, JoinPath(path, "address"), "address", out);
     CheckPort(listener.port, JoinPath(path, "port"), out);
     if (!listener.name.empty() && !names.insert(listener.name).second)
-      out.Add(JoinPath(path, "name"),
-              base::Format("name \"{}\" must be unique across inbounds and listeners", listener.name));
+      out.Add(
+          JoinPath(path, "name"),
+          base::Format("name \"{}\" must be unique across inbounds and listeners", listener.name));
   }
 }
 
@@ -140,7 +157,8 @@ void Validate(const model::Resource& resource, Violations& out) {
   const Networking& networking = *spec.networking;
   CheckAdmin(networking, out);
   if (networking.gateway) {
-    if (!networking.inbound.empty()) out.Add("networking", "inbound cannot be defined for delegated gateways");
+    if (!networking.inbound.empty())
+      out.Add("networking", "inbound cannot be defined for delegated gateways");
     CheckGateway(*networking.gateway, out);
   }
   CheckAddress(networking.address, "networking.address", out);
@@ -153,7 +171,8 @@ void Validate(const model::Resource& resource, Violations& out) {
     const auto& refs = networking.transparent_proxying->reachable_backends->refs;
     // The path is misspelled in Kuma; tools compare it.
     for (size_t i = 0; i < refs.size(); ++i)
-      CheckReachable(refs[i], IndexPath("networking.transparentProxing.reachableBackends.refs", i), out);
+      CheckReachable(refs[i], IndexPath("networking.transparentProxing.reachableBackends.refs", i),
+                     out);
   }
 }
 

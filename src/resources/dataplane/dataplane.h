@@ -69,12 +69,16 @@ struct Inbound {
     using model::Field;
     return std::tuple{
         Field("port", &Inbound::port, "Port that Envoy listens on for the workload."),
-        Field("servicePort", &Inbound::service_port, "Port of the workload. Default: the same as port."),
-        Field("serviceAddress", &Inbound::service_address, "Address of the workload. Default: the same as address."),
-        Field("address", &Inbound::address, "Address that Envoy listens on. Default: networking.address."),
+        Field("servicePort", &Inbound::service_port,
+              "Port of the workload. Default: the same as port."),
+        Field("serviceAddress", &Inbound::service_address,
+              "Address of the workload. Default: the same as address."),
+        Field("address", &Inbound::address,
+              "Address that Envoy listens on. Default: networking.address."),
         Field("health", &Inbound::health, "Health as seen by something outside. Absent: healthy."),
         Field("serviceProbe", &Inbound::service_probe, "Lets Envoy probe the workload."),
-        Field("state", &Inbound::state, "Ready, NotReady (no traffic) or Ignored (as if it were not there)."),
+        Field("state", &Inbound::state,
+              "Ready, NotReady (no traffic) or Ignored (as if it were not there)."),
         Field("name", &Inbound::name, "Name of the port, for MeshServices and sectionName."),
         Field("protocol", &Inbound::protocol, "tcp, http, http2, grpc. Default: tcp."),
     };
@@ -93,11 +97,13 @@ struct OutboundBackendRef {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("kind", &OutboundBackendRef::kind, "MeshService, MeshExternalService or MeshMultiZoneService."),
+        Field("kind", &OutboundBackendRef::kind,
+              "MeshService, MeshExternalService or MeshMultiZoneService."),
         Field("name", &OutboundBackendRef::name, "Name of the resource."),
         Field("port", &OutboundBackendRef::port, "Port of the resource."),
         Field("labels", &OutboundBackendRef::labels,
-              "Labels that select one resource; of several the oldest is taken, of none there is no outbound."),
+              "Labels that select one resource; of several the oldest is taken, of none there is "
+              "no outbound."),
     };
   }
 };
@@ -109,7 +115,8 @@ struct Outbound {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("address", &Outbound::address, "Address that the service is offered on. Default: 127.0.0.1."),
+        Field("address", &Outbound::address,
+              "Address that the service is offered on. Default: 127.0.0.1."),
         Field("port", &Outbound::port, "Port that the service is offered on."),
         Field("backendRef", &Outbound::backend_ref, "The service."),
     };
@@ -151,7 +158,8 @@ struct ReachableBackendRef {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("kind", &ReachableBackendRef::kind, "MeshService, MeshExternalService or MeshMultiZoneService."),
+        Field("kind", &ReachableBackendRef::kind,
+              "MeshService, MeshExternalService or MeshMultiZoneService."),
         Field("name", &ReachableBackendRef::name, "Name of the backend."),
         Field("namespace", &ReachableBackendRef::ns, "Namespace of the backend."),
         Field("port", &ReachableBackendRef::port, "Port of the backend; absent: all."),
@@ -237,14 +245,17 @@ struct Networking {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("address", &Networking::address,
-              "IP address or host name at which the control plane and other proxies reach this one."),
+        Field(
+            "address", &Networking::address,
+            "IP address or host name at which the control plane and other proxies reach this one."),
         Field("gateway", &Networking::gateway, "Makes the proxy that of a gateway."),
         Field("inbound", &Networking::inbound, "What the workload offers."),
         Field("outbound", &Networking::outbound, "What the workload calls."),
-        Field("transparentProxying", &Networking::transparent_proxying, "Set when traffic is redirected to Envoy."),
+        Field("transparentProxying", &Networking::transparent_proxying,
+              "Set when traffic is redirected to Envoy."),
         Field("admin", &Networking::admin, "Envoy's admin interface."),
-        Field("listeners", &Networking::listeners, "Zone ingress and zone egress listeners of this proxy."),
+        Field("listeners", &Networking::listeners,
+              "Zone ingress and zone egress listeners of this proxy."),
     };
   }
 };
@@ -252,8 +263,8 @@ struct Networking {
 struct Spec {
   std::optional<Networking> networking;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("networking", &Spec::networking, "What the proxy listens on and reaches.",
-                                   model::Input{})};
+    return std::tuple{model::Field("networking", &Spec::networking,
+                                   "What the proxy listens on and reaches.", model::Input{})};
   }
 };
 

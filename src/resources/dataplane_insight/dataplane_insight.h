@@ -1,6 +1,7 @@
 #pragma once
 
-// What was observed of a proxy: its connections, versions, certificate. Nothing of it is an input of configuration.
+// What was observed of a proxy: its connections, versions, certificate. Nothing of it is an input
+// of configuration.
 
 #include <cstdint>
 #include <map>
@@ -24,7 +25,8 @@ struct ServiceStats {
     using model::Field;
     return std::tuple{
         Field("responsesSent", &ServiceStats::responses_sent, "Responses sent."),
-        Field("responsesAcknowledged", &ServiceStats::responses_acknowledged, "Responses acknowledged."),
+        Field("responsesAcknowledged", &ServiceStats::responses_acknowledged,
+              "Responses acknowledged."),
         Field("responsesRejected", &ServiceStats::responses_rejected, "Responses rejected."),
     };
   }
@@ -61,7 +63,8 @@ struct KumaDpVersion {
         Field("gitTag", &KumaDpVersion::git_tag, "Git tag of kuma-dp."),
         Field("gitCommit", &KumaDpVersion::git_commit, "Git commit of kuma-dp."),
         Field("buildDate", &KumaDpVersion::build_date, "Build date of kuma-dp."),
-        Field("kumaCpCompatible", &KumaDpVersion::kuma_cp_compatible, "Whether it fits the control plane."),
+        Field("kumaCpCompatible", &KumaDpVersion::kuma_cp_compatible,
+              "Whether it fits the control plane."),
     };
   }
 };
@@ -87,7 +90,8 @@ struct Version {
     return std::tuple{
         Field("kumaDp", &Version::kuma_dp, "kuma-dp."),
         Field("envoy", &Version::envoy, "Envoy."),
-        Field("dependencies", &Version::dependencies, "Versions of other programs, such as CoreDNS."),
+        Field("dependencies", &Version::dependencies,
+              "Versions of other programs, such as CoreDNS."),
     };
   }
 };
@@ -103,12 +107,14 @@ struct Subscription {
     using model::Field;
     return std::tuple{
         Field("id", &Subscription::id, "Id of the connection."),
-        Field("controlPlaneInstanceId", &Subscription::control_plane_instance_id, "Who holds the connection."),
+        Field("controlPlaneInstanceId", &Subscription::control_plane_instance_id,
+              "Who holds the connection."),
         Field("connectTime", &Subscription::connect_time, "Time of the connection."),
         Field("disconnectTime", &Subscription::disconnect_time, "Time of its end."),
         Field("status", &Subscription::status, "What was sent and answered."),
         Field("version", &Subscription::version, "Versions at the other end."),
-        Field("generation", &Subscription::generation, "Raised from time to time while the connection is open."),
+        Field("generation", &Subscription::generation,
+              "Raised from time to time while the connection is open."),
     };
   }
 };
@@ -121,9 +127,12 @@ struct Mtls {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("certificateExpirationTime", &Mtls::certificate_expiration_time, "End of the current certificate."),
-        Field("lastCertificateRegeneration", &Mtls::last_certificate_regeneration, "Time of the last certificate."),
-        Field("certificateRegenerations", &Mtls::certificate_regenerations, "Number of certificates so far."),
+        Field("certificateExpirationTime", &Mtls::certificate_expiration_time,
+              "End of the current certificate."),
+        Field("lastCertificateRegeneration", &Mtls::last_certificate_regeneration,
+              "Time of the last certificate."),
+        Field("certificateRegenerations", &Mtls::certificate_regenerations,
+              "Number of certificates so far."),
         Field("issuedBackend", &Mtls::issued_backend, "Backend of the current certificate."),
         Field("supportedBackends", &Mtls::supported_backends, "Backends that the proxy trusts."),
     };
@@ -141,8 +150,10 @@ struct Signal {
     using model::Field;
     return std::tuple{
         Field("enabled", &Signal::enabled, "Whether the signal is exported."),
-        Field("envAllowed", &Signal::env_allowed, "Whether variables of the environment may set it."),
-        Field("envInputPresent", &Signal::env_input_present, "Whether the environment has such variables."),
+        Field("envAllowed", &Signal::env_allowed,
+              "Whether variables of the environment may set it."),
+        Field("envInputPresent", &Signal::env_input_present,
+              "Whether the environment has such variables."),
         Field("state", &Signal::state, "Outcome."),
         Field("overrideKinds", &Signal::override_kinds, "What was overridden."),
         Field("missingFields", &Signal::missing_fields, "What is missing."),
@@ -183,7 +194,8 @@ struct Spec {
         Field("subscriptions", &Spec::subscriptions, "Connections of the proxy, oldest first."),
         Field("mTLS", &Spec::mtls, "Certificate of the proxy."),
         Field("metadata", &Spec::metadata, "What the proxy told about itself."),
-        Field("openTelemetry", &Spec::open_telemetry, "OpenTelemetry backends as resolved for the proxy."),
+        Field("openTelemetry", &Spec::open_telemetry,
+              "OpenTelemetry backends as resolved for the proxy."),
     };
   }
 };

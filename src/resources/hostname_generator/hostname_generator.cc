@@ -32,7 +32,9 @@ base::Result<Action> ParseAction(std::string_view text) {
       at = end + 1;
     } else {
       size_t end = at;
-      while (end < text.size() && text[end] != ' ' && text[end] != '\t' && text[end] != '"' && text[end] != '`') ++end;
+      while (end < text.size() && text[end] != ' ' && text[end] != '\t' && text[end] != '"' &&
+             text[end] != '`')
+        ++end;
       action.words.emplace_back(text.substr(at, end - at));
       at = end;
     }
@@ -51,13 +53,15 @@ base::Result<std::string> Evaluate(const Action& action, const TemplateInput& in
     if (first == ".Mesh") return input.mesh;
     if (first[0] == '"' || first[0] == '`') return first.substr(1);
   }
-  if (first == "label" && action.words.size() == 2 && (action.words[1][0] == '"' || action.words[1][0] == '`')) {
+  if (first == "label" && action.words.size() == 2 &&
+      (action.words[1][0] == '"' || action.words[1][0] == '`')) {
     const std::string key = action.words[1].substr(1);
     const auto found = input.labels.find(key);
     if (found == input.labels.end()) return base::Invalid(base::Format("label {} not found", key));
     return found->second;
   }
-  if (first[0] == '.') return base::Invalid(base::Format("can't evaluate field {}", first.substr(1)));
+  if (first[0] == '.')
+    return base::Invalid(base::Format("can't evaluate field {}", first.substr(1)));
   return base::Invalid(base::Format("function \"{}\" not defined", first));
 }
 
@@ -78,8 +82,12 @@ base::Status Walk(std::string_view text, const Text& on_text, const Act& on_acti
 
 // A service on which every template works.
 TemplateInput SampleFor(std::string_view text) {
-  TemplateInput input{.name = "name", .display_name = "display-name", .ns = "namespace", .zone = "zone",
-                      .mesh = "mesh", .labels = {}};
+  TemplateInput input{.name = "name",
+                      .display_name = "display-name",
+                      .ns = "namespace",
+                      .zone = "zone",
+                      .mesh = "mesh",
+                      .labels = {}};
   const auto ignored = Walk(
       text, [](std::string_view) {},
       [&input](const Action& action) -> base::Status {
@@ -93,10 +101,12 @@ TemplateInput SampleFor(std::string_view text) {
 
 void Validate(const model::Resource& resource, model::Violations& out) {
   const Spec& spec = resource.Spec<Spec>();
-  const int selectors = (spec.selector.mesh_service ? 1 : 0) + (spec.selector.mesh_external_service ? 1 : 0) +
+  const int selectors = (spec.selector.mesh_service ? 1 : 0) +
+                        (spec.selector.mesh_external_service ? 1 : 0) +
                         (spec.selector.mesh_multi_zone_service ? 1 : 0);
   if (selectors != 1)
-    out.Add("spec.selector", "exact one selector (meshService, meshExternalService) must be defined");
+    out.Add("spec.selector",
+            "exact one selector (meshService, meshExternalService) must be defined");
   if (spec.template_text.empty()) {
     out.Add("spec.template", "must not be empty");
     return;
@@ -107,12 +117,15 @@ void Validate(const model::Resource& resource, model::Violations& out) {
     return;
   }
   for (const std::string& wrong : model::CheckRfc1123Subdomain(*host))
-    out.Add("spec.template", base::Format("template renders to \"{}\" which is not a valid DNS name: {}", *host, wrong));
+    out.Add(
+        "spec.template",
+        base::Format("template renders to \"{}\" which is not a valid DNS name: {}", *host, wrong));
 }
 
 }  // namespace
 
-base::Result<std::string> RenderHostname(std::string_view template_text, const TemplateInput& input) {
+base::Result<std::string> RenderHostname(std::string_view template_text,
+                                         const TemplateInput& input) {
   std::string host;
   TRY(Walk(
       template_text, [&host](std::string_view text) { host += text; },

@@ -17,7 +17,8 @@ namespace kuma::resources::hostname_generator {
 struct LabelSelector {
   std::map<std::string, std::string> match_labels;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("matchLabels", &LabelSelector::match_labels, "Labels, all of which must match.")};
+    return std::tuple{model::Field("matchLabels", &LabelSelector::match_labels,
+                                   "Labels, all of which must match.")};
   }
 };
 struct Selector {
@@ -28,8 +29,10 @@ struct Selector {
     using model::Field;
     return std::tuple{
         Field("meshService", &Selector::mesh_service, "Selects MeshServices."),
-        Field("meshExternalService", &Selector::mesh_external_service, "Selects MeshExternalServices."),
-        Field("meshMultiZoneService", &Selector::mesh_multi_zone_service, "Selects MeshMultiZoneServices."),
+        Field("meshExternalService", &Selector::mesh_external_service,
+              "Selects MeshExternalServices."),
+        Field("meshMultiZoneService", &Selector::mesh_multi_zone_service,
+              "Selects MeshMultiZoneServices."),
     };
   }
 };
@@ -54,7 +57,8 @@ struct Spec {
     return std::tuple{
         Field("selector", &Spec::selector, "The services that get a host name.", Input{}),
         Field("template", &Spec::template_text,
-              "Template of the host name: {{ .DisplayName }}, {{ .Name }}, {{ .Namespace }}, {{ .Zone }}, {{ .Mesh }}, "
+              "Template of the host name: {{ .DisplayName }}, {{ .Name }}, {{ .Namespace }}, {{ "
+              ".Zone }}, {{ .Mesh }}, "
               "{{ label \"key\" }}.",
               model::Required{}, Input{}),
         Field("extension", &Spec::extension, "A plugin that makes the host names.", Input{}),
@@ -73,7 +77,9 @@ struct TemplateInput {
   std::string mesh;
   std::map<std::string, std::string> labels;
 };
-// kInvalid: the template is no template, uses something unknown, or a label that the service does not have.
-base::Result<std::string> RenderHostname(std::string_view template_text, const TemplateInput& input);
+// kInvalid: the template is no template, uses something unknown, or a label that the service does
+// not have.
+base::Result<std::string> RenderHostname(std::string_view template_text,
+                                         const TemplateInput& input);
 
 }  // namespace kuma::resources::hostname_generator

@@ -16,7 +16,8 @@ struct Spec {
     using model::Field;
     return std::tuple{
         Field("skipCreatingInitialPolicies", &Spec::skip_creating_initial_policies,
-              "Policies not to create with the mesh: kinds such as MeshRetry, or * for all.", model::Input{}),
+              "Policies not to create with the mesh: kinds such as MeshRetry, or * for all.",
+              model::Input{}),
     };
   }
 };

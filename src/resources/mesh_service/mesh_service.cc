@@ -20,7 +20,8 @@ void Validate(const model::Resource& resource, model::Violations& out) {
   for (size_t i = 0; i < spec.ports.size(); ++i) {
     const Port& port = spec.ports[i];
     const std::string path = IndexPath("spec.ports", i);
-    if (port.port < 1 || port.port > 65535) out.Add(JoinPath(path, "port"), "port must be a valid (1-65535)");
+    if (port.port < 1 || port.port > 65535)
+      out.Add(JoinPath(path, "port"), "port must be a valid (1-65535)");
     if (!numbers.insert(port.port).second)
       out.Add(JoinPath(path, "port"), base::Format("port {} must be unique", port.port));
     if (!port.name.empty() && !names.insert(port.name).second)

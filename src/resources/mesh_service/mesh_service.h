@@ -34,8 +34,10 @@ struct Selector {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("dataplaneRef", &Selector::dataplane_ref, "One Dataplane by name.", model::Group{"selector"}),
-        Field("dataplaneLabels", &Selector::dataplane_labels, "Dataplanes by labels.", model::Group{"selector"}),
+        Field("dataplaneRef", &Selector::dataplane_ref, "One Dataplane by name.",
+              model::Group{"selector"}),
+        Field("dataplaneLabels", &Selector::dataplane_labels, "Dataplanes by labels.",
+              model::Group{"selector"}),
     };
   }
 };
@@ -43,14 +45,16 @@ struct Selector {
 struct Port {
   std::string name;
   int32_t port = 0;
-  std::optional<model::IntOrString> target_port;  // number, or the name of an inbound; absent: as `port`
+  std::optional<model::IntOrString>
+      target_port;  // number, or the name of an inbound; absent: as `port`
   std::string app_protocol = "tcp";
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
         Field("name", &Port::name, "Name of the port."),
         Field("port", &Port::port, "Port that clients use.", model::Required{}),
-        Field("targetPort", &Port::target_port, "Port or name of the inbound behind it. Default: the same as port."),
+        Field("targetPort", &Port::target_port,
+              "Port or name of the inbound behind it. Default: the same as port."),
         Field("appProtocol", &Port::app_protocol, "tcp, http, http2, grpc, kafka."),
     };
   }
@@ -76,7 +80,8 @@ struct Identity {
 
 enum class State { kUnavailable, kAvailable };
 constexpr auto EnumNames(State) {
-  return std::to_array<model::EnumName<State>>({{State::kAvailable, "Available"}, {State::kUnavailable, "Unavailable"}});
+  return std::to_array<model::EnumName<State>>(
+      {{State::kAvailable, "Available"}, {State::kUnavailable, "Unavailable"}});
 }
 
 struct Spec {
@@ -88,10 +93,12 @@ struct Spec {
     using model::Field;
     using model::Input;
     return std::tuple{
-        Field("state", &Spec::state, "Available while it has a healthy endpoint. Set by the control plane.", Input{}),
+        Field("state", &Spec::state,
+              "Available while it has a healthy endpoint. Set by the control plane.", Input{}),
         Field("selector", &Spec::selector, "The proxies behind the service.", Input{}),
         Field("ports", &Spec::ports, "Ports of the service.", Input{}),
-        Field("identities", &Spec::identities, "Identities of the proxies. Set by the control plane.", Input{}),
+        Field("identities", &Spec::identities,
+              "Identities of the proxies. Set by the control plane.", Input{}),
     };
   }
 };
@@ -99,8 +106,8 @@ struct Spec {
 struct HostnameGeneratorRef {
   std::string core_name;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("coreName", &HostnameGeneratorRef::core_name, "Name of the HostnameGenerator.",
-                                   model::Required{})};
+    return std::tuple{model::Field("coreName", &HostnameGeneratorRef::core_name,
+                                   "Name of the HostnameGenerator.", model::Required{})};
   }
 };
 struct Address {
@@ -112,23 +119,28 @@ struct Address {
     return std::tuple{
         Field("hostname", &Address::hostname, "Host name of the service."),
         Field("origin", &Address::origin, "What made the host name."),
-        Field("hostnameGeneratorRef", &Address::hostname_generator_ref, "The HostnameGenerator that made it."),
+        Field("hostnameGeneratorRef", &Address::hostname_generator_ref,
+              "The HostnameGenerator that made it."),
     };
   }
 };
 struct Vip {
   std::string ip;
-  static constexpr auto Fields() { return std::tuple{model::Field("ip", &Vip::ip, "Virtual IP address.")}; }
+  static constexpr auto Fields() {
+    return std::tuple{model::Field("ip", &Vip::ip, "Virtual IP address.")};
+  }
 };
 
 enum class TlsStatus { kNone, kReady, kNotReady };  // kNone: not known yet; not written
 constexpr auto EnumNames(TlsStatus) {
-  return std::to_array<model::EnumName<TlsStatus>>({{TlsStatus::kReady, "Ready"}, {TlsStatus::kNotReady, "NotReady"}});
+  return std::to_array<model::EnumName<TlsStatus>>(
+      {{TlsStatus::kReady, "Ready"}, {TlsStatus::kNotReady, "NotReady"}});
 }
 struct Tls {
   TlsStatus status = TlsStatus::kNone;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("status", &Tls::status, "Ready once every proxy of the service takes mTLS.")};
+    return std::tuple{
+        model::Field("status", &Tls::status, "Ready once every proxy of the service takes mTLS.")};
   }
 };
 
@@ -141,12 +153,14 @@ struct Condition {
     using model::Field;
     using model::Required;
     return std::tuple{
-        Field("type", &Condition::type, "What the condition says.", Required{}, model::MaxLength{316}),
+        Field("type", &Condition::type, "What the condition says.", Required{},
+              model::MaxLength{316}),
         Field("status", &Condition::status, "True, False or Unknown.", Required{},
               model::OneOf("True", "False", "Unknown")),
         Field("reason", &Condition::reason, "Why, in one word.", Required{}, model::MinLength{1},
               model::MaxLength{1024}),
-        Field("message", &Condition::message, "Why, for people.", Required{}, model::MaxLength{32768}),
+        Field("message", &Condition::message, "Why, for people.", Required{},
+              model::MaxLength{32768}),
     };
   }
 };
@@ -156,8 +170,8 @@ struct HostnameGeneratorStatus {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("hostnameGeneratorRef", &HostnameGeneratorStatus::hostname_generator_ref, "The HostnameGenerator.",
-              model::Required{}),
+        Field("hostnameGeneratorRef", &HostnameGeneratorStatus::hostname_generator_ref,
+              "The HostnameGenerator.", model::Required{}),
         Field("conditions", &HostnameGeneratorStatus::conditions, "How it went."),
     };
   }
@@ -170,8 +184,10 @@ struct DataplaneProxies {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("connected", &DataplaneProxies::connected, "Proxies connected to the control plane of the zone."),
-        Field("healthy", &DataplaneProxies::healthy, "Proxies whose inbounds behind the service are all healthy."),
+        Field("connected", &DataplaneProxies::connected,
+              "Proxies connected to the control plane of the zone."),
+        Field("healthy", &DataplaneProxies::healthy,
+              "Proxies whose inbounds behind the service are all healthy."),
         Field("total", &DataplaneProxies::total, "All proxies behind the service."),
     };
   }
@@ -190,8 +206,10 @@ struct Status {
         Field("addresses", &Status::addresses, "Host names of the service.", Input{}),
         Field("vips", &Status::vips, "Virtual IP addresses of the service.", Input{}),
         Field("tls", &Status::tls, "Whether clients may use mTLS.", Input{}),
-        Field("hostnameGenerators", &Status::hostname_generators, "What each HostnameGenerator did."),
-        Field("dataplaneProxies", &Status::dataplane_proxies, "Counts of the proxies behind the service."),
+        Field("hostnameGenerators", &Status::hostname_generators,
+              "What each HostnameGenerator did."),
+        Field("dataplaneProxies", &Status::dataplane_proxies,
+              "Counts of the proxies behind the service."),
     };
   }
 };

@@ -22,7 +22,8 @@ struct DataplaneProxies {
     using model::Field;
     using model::Required;
     return std::tuple{
-        Field("connected", &DataplaneProxies::connected, "Proxies connected to the control plane.", Required{}),
+        Field("connected", &DataplaneProxies::connected, "Proxies connected to the control plane.",
+              Required{}),
         Field("healthy", &DataplaneProxies::healthy, "Proxies that are healthy.", Required{}),
         Field("total", &DataplaneProxies::total, "All proxies of the workload.", Required{}),
     };
@@ -32,7 +33,8 @@ struct DataplaneProxies {
 struct Status {
   DataplaneProxies dataplane_proxies;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("dataplaneProxies", &Status::dataplane_proxies, "Counts of its proxies.")};
+    return std::tuple{
+        model::Field("dataplaneProxies", &Status::dataplane_proxies, "Counts of its proxies.")};
   }
 };
 

@@ -11,9 +11,10 @@ namespace kuma::resources::zone {
 struct Spec {
   std::optional<bool> enabled;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("enabled", &Spec::enabled,
-                                   "false takes the zone out of synchronisation and load balancing. Default: true.",
-                                   model::Input{})};
+    return std::tuple{model::Field(
+        "enabled", &Spec::enabled,
+        "false takes the zone out of synchronisation and load balancing. Default: true.",
+        model::Input{})};
   }
 };
 

@@ -37,6 +37,11 @@ bool InFlight::Removes(std::string_view name) const {
   return std::find(removed.begin(), removed.end(), name) != removed.end();
 }
 
+bool InFlight::Sends(const bundle::SealedResource& content) const {
+  return std::any_of(resources.begin(), resources.end(),
+                     [&](const SealedPtr& resource) { return bundle::SameContent(*resource, content); });
+}
+
 Held& TypeState::Touch(std::string_view name) {
   if (Held* held = FindOverlay(name)) return *held;
   Held& held = overlay[std::string(name)];

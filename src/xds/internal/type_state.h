@@ -61,13 +61,14 @@ struct InFlight {
   std::vector<std::string> removed;
 
   bool Removes(std::string_view name) const;
+  bool Sends(const bundle::SealedResource& content) const;
 };
 
 // Endpoints that must be acknowledged before a listener may use their cluster.
 struct Awaited {
   Time since;
   bool sent = false;
-  bool owed = false;  // their cluster was acknowledged since they were sent last
+  bool owed = false;  // their cluster was sent after they were
 };
 
 struct Doubt {

@@ -1,0 +1,891 @@
+#include "tests/sim/world.h"
+
+#include <envoy/config/cluster/v3/cluster.pb.h>
+#include <envoy/service/discovery/v3/discovery.pb.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/format.h"
+#include "base/strings.h"
+#include "insight/proxy_insights.h"
+#include "policies/all.h"
+#include "policies/default_policies.h"
+#include "policies/mesh_timeout/mesh_timeout.h"
+#include "resources/dataplane_insight/dataplane_insight.h"
+#include "resources/mesh_service/mesh_service.h"
+#include "xds/ads_service.h"
+#include "xds/hub.h"
+
+namespace kuma::sim {
+namespace {
+
+namespace insights = resources::dataplane_insight;
+using base::Format;
+using base::ProxyKey;
+using base::Revision;
+using bundle::SealedPtr;
+using bundle::XdsType;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::string_view kAdsPath = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+constexpr std::string_view kMesh = "default";
+constexpr std::string_view kBrokenTimeout = "13s";  // no cluster can be built with it
+constexpr uint64_t kServices = 4;
+constexpr uint64_t kPeers = 6;
+
+// All policies, and one more row that cannot be applied to some clusters.
+policy::PolicyTable Policies(bool broken) {
+  policy::PolicyTable table = policies::AllPolicies();
+  if (!broken) return table;
+  const policy::PolicyType* timeout = policy::FindPolicy(table, "MeshTimeout");
+  policy::PolicyType faulty = *timeout;
+  faulty.hooks = {};
+  faulty.hooks.cluster = [](const policy::ClusterContext& context, envoy::ClusterDraft&) -> base::Status {
+    const auto* conf = context.Conf<policies::mesh_timeout::Conf>();
+    if (conf != nullptr && conf->connection_timeout && conf->connection_timeout->value == seconds(13))
+      return base::Invalid("MeshTimeout: 13s cannot be applied");
+    return base::Ok{};
+  };
+  table.push_back(faulty);
+  return table;
+}
+
+bool HasEndpoints(const bundle::SealedResource& resource) {
+  static std::map<std::pair<std::string, std::string>, bool> known;
+  const auto [at, is_new] = known.try_emplace({resource.name, resource.VersionText()}, true);
+  if (!is_new) return at->second;
+  ::envoy::service::discovery::v3::DeltaDiscoveryResponse response;
+  ::envoy::config::cluster::v3::Cluster cluster;
+  if (response.ParseFromString(*resource.bytes) && response.resources(0).resource().UnpackTo(&cluster))
+    at->second = cluster.type() == ::envoy::config::cluster::v3::Cluster::EDS;
+  return at->second;
+}
+
+uint64_t GenerationsOf(const control::Counters& counters) {
+  uint64_t sum = 0;
+  for (const auto& number : counters.generations) sum += number;
+  return sum;
+}
+
+}  // namespace
+
+// The store as the control plane sees it: commits take time, and fail for a while. Users write past it.
+class World::FaultyStore final : public store::Store {
+ public:
+  FaultyStore(store::Store& inner, World& world) : inner_(inner), world_(world) {}
+
+  base::Result<store::ResourcePtr> Get(const store::ResourceKey& key) override { return inner_.Get(key); }
+  base::Result<store::Page> List(const store::ListQuery& query) override { return inner_.List(query); }
+  void CommitAsync(store::Transaction transaction, std::function<void(base::Result<store::Committed>)> done) override {
+    const runtime::Time now = world_.simulation_.clock().Now();
+    // In the order of the calls.
+    last_ = std::max(last_, now + milliseconds(world_.random_.Below(world_.random_.OneIn(10) ? 300 : 5)));
+    timers_.push_back(world_.storage_.PostAfter(
+        last_ - now, [this, transaction = std::move(transaction), done = std::move(done)]() mutable {
+          if (world_.simulation_.clock().Now() < unavailable_until_) {
+            ++world_.counts_["store unavailable"];
+            done(base::Unavailable("the disk is full"));
+            return;
+          }
+          inner_.CommitAsync(std::move(transaction), [&](base::Result<store::Committed> result) {
+            if (!result.has_value()) ++world_.counts_["store " + std::string(ToString(result.error().code()))];
+            done(std::move(result));
+          });
+        }));
+    while (timers_.size() > 100) timers_.pop_front();
+  }
+  base::Result<store::WatchHandle> Watch(store::WatchSink& sink) override { return inner_.Watch(sink); }
+  base::Status Ping() override { return inner_.Ping(); }
+  Revision revision() const override { return inner_.revision(); }
+
+  void FailUntil(runtime::Time until) { unavailable_until_ = until; }
+
+ private:
+  store::Store& inner_;
+  World& world_;
+  runtime::Time last_;
+  runtime::Time unavailable_until_;
+  std::deque<runtime::Timer> timers_;
+};
+
+// A transport between one model Envoy and the ADS service.
+class World::Wire final : public net::GrpcStream {
+ public:
+  Wire(World& world, Peer& peer, runtime::SerialExecutor& loop) : world_(world), peer_(peer), loop_(loop) {}
+  void Attach(const std::shared_ptr<Stream>& stream) { stream_ = stream; }
+
+  runtime::SerialExecutor& loop() override { return loop_; }
+  bool Send(std::string head, std::vector<net::Slice> slices) override;
+  void Finish(net::GrpcStatus status, net::Headers trailers) override;
+  size_t queued_bytes() const override { return 0; }
+
+ private:
+  World& world_;
+  Peer& peer_;
+  runtime::SerialExecutor& loop_;
+  std::weak_ptr<Stream> stream_;
+};
+
+struct World::Stream {
+  uint64_t number = 0;
+  std::unique_ptr<Wire> wire;
+  std::unique_ptr<net::GrpcStreamHandler> handler;  // null: closed at the server
+  bool open = true;                                 // at the client
+  bool finished = false;                            // by the server
+  runtime::Time last_to_server, last_to_client;
+  std::deque<runtime::Timer> timers;
+};
+
+// A machine with an Envoy and a workload.
+struct World::Peer {
+  ProxyKey key;
+  bool owned = false;
+  bool alive = false;
+  bool slow = false;
+  bool refuses = false;
+  kit::DataplaneOptions dataplane;
+  model::ResourcePtr brought;  // what it registered at its start
+  std::unique_ptr<kit::ModelEnvoy> envoy;
+  std::shared_ptr<Stream> stream;  // the newest
+  runtime::Timer client_timer, connect_timer;
+};
+
+struct World::ControlPlane : std::enable_shared_from_this<World::ControlPlane> {
+  std::unique_ptr<xds::Hub> hub;
+  std::unique_ptr<xds::AdsService> ads;
+  std::unique_ptr<control::ControlLoop> loop;
+  std::unique_ptr<insight::ProxyInsights> insights;
+  insight::Rollouts rollouts;
+  World* world = nullptr;
+  std::set<std::shared_ptr<Stream>> streams;
+
+  void OnEvent(const xds::ProxyEvent& event);
+};
+
+bool World::Wire::Send(std::string head, std::vector<net::Slice> slices) {
+  const auto stream = stream_.lock();
+  if (stream == nullptr || stream->finished) return false;
+  for (const net::Slice& slice : slices) head += *slice;
+  const runtime::Duration late = peer_.slow ? std::chrono::seconds(20) : world_.late_;
+  world_.Deliver(*stream, false, late, [this, weak = stream_, bytes = std::move(head)] {
+    if (const auto open = weak.lock()) world_.OnResponse(peer_, open, bytes);
+  });
+  return true;
+}
+
+void World::Wire::Finish(net::GrpcStatus status, net::Headers) {
+  const auto stream = stream_.lock();
+  if (stream == nullptr || std::exchange(stream->finished, true)) return;
+  loop_.Post([world = &world_, weak = stream_] {
+    if (const auto open = weak.lock()) world->CloseServerSide(open, false);
+  });
+  world_.Deliver(*stream, false, world_.late_, [this, weak = stream_] {
+    const auto open = weak.lock();
+    if (open == nullptr || peer_.stream != open) return;
+    world_.Cut(peer_, seconds(0), false);
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Life and death
+
+World::World(WorldOptions options)
+    : options_(options),
+      simulation_(options.seed),
+      random_(simulation_.random()),
+      writer_(simulation_.AddExecutor("writer")),
+      insight_(simulation_.AddExecutor("insight")),
+      storage_(simulation_.AddExecutor("storage")),
+      clients_(simulation_.AddExecutor("clients")),
+      loops_{&simulation_.AddExecutor("loop0"), &simulation_.AddExecutor("loop1")},
+      refusals_(random_.OneIn(4)),
+      broken_policy_(random_.OneIn(3)),
+      transparent_(false),
+      late_(random_.OneIn(3) ? milliseconds(1500) : milliseconds(20)),
+      memory_(store::NewMemoryStore(simulation_.clock(), true)),
+      store_(std::make_unique<FaultyStore>(*memory_, *this)),
+      generator_(std::make_unique<generate::Generator>(Policies(broken_policy_), generate::Settings{})) {
+  settings_.oracle_every = random_.OneIn(4) ? 1 : 0;
+  settings_.round_limit = 1 + random_.Below(8);
+  settings_.guard_minimum = random_.OneIn(3) ? 1 : 100;
+}
+
+World::~World() {
+  for (auto& [name, peer] : peers_) {
+    peer->stream = nullptr;
+    peer->client_timer.Cancel();
+    peer->connect_timer.Cancel();
+  }
+  control_plane_ = nullptr;
+}
+
+void World::StartControlPlane() {
+  Note("the control plane starts");
+  auto started = std::make_shared<ControlPlane>();
+  ControlPlane& here = *started;
+  here.world = this;
+  std::weak_ptr<ControlPlane> weak = started;
+  xds::SessionOptions session;
+  session.retry_after = runtime::Duration::zero();
+  here.hub = std::make_unique<xds::Hub>(
+      xds::HubOptions{.loops = loops_,
+                      .clock = &simulation_.clock(),
+                      .session = session,
+                      .subscribers = {{&insight_, [weak](const xds::ProxyEvent& event) {
+                                         if (const auto self = weak.lock()) self->OnEvent(event);
+                                       }}}});
+  here.ads = std::make_unique<xds::AdsService>(
+      *here.hub, xds::AdsServiceOptions{.authenticate = [this](const xds::NodeDescription&, const net::Headers&,
+                                                                std::function<void(base::Status)> done) {
+        simulation_.pool().Post([done = std::move(done)] { done(base::Ok{}); });
+      }});
+  here.insights = std::make_unique<insight::ProxyInsights>(
+      insight::Settings{.instance_id = Format("instance-{}", next_stream_)}, *store_, simulation_.clock(), insight_);
+  derive::Settings derive;
+  derive.default_policies = [](const std::string& mesh) { return policies::DefaultPolicies(mesh); };
+  here.loop = std::make_unique<control::ControlLoop>(
+      settings_, std::move(derive),
+      control::ControlLoop::Surroundings{
+          .store = *store_,
+          .generator = *generator_,
+          .clock = simulation_.clock(),
+          .writer = writer_,
+          .pool = simulation_.pool(),
+          .publish =
+              [this, weak](std::vector<std::pair<ProxyKey, bundle::BundlePtr>> bundles) {
+                const auto self = weak.lock();
+                if (self == nullptr) return;
+                for (const auto& [proxy, bundle] : bundles) {
+                  Note(Format("publish {} revision {}", proxy.ToString(), bundle->revision.value));
+                  for (const XdsType type : bundle::kAllXdsTypes) {
+                    for (const SealedPtr& resource : bundle->Of(type))
+                      sealed_.insert_or_assign({type, resource->name, resource->VersionText()}, resource);
+                  }
+                }
+                self->hub->PublishAll(std::move(bundles));
+              },
+          .forget =
+              [this, weak](const ProxyKey& proxy) {
+                ++counts_["forgotten"];
+                if (const auto self = weak.lock()) self->hub->Forget(proxy);
+              },
+          .on_round =
+              [this, weak](const control::RoundReport& report) {
+                insight_.Post([weak, report] {
+                  const auto self = weak.lock();
+                  if (self == nullptr) return;
+                  for (const ProxyKey& proxy : report.left) self->rollouts.OnGone(proxy);
+                  for (const control::Published& published : report.published)
+                    self->rollouts.OnPublished(published.proxy, published.revision, published.causes);
+                  self->rollouts.OnSettled(report.settled);
+                });
+              }});
+  control_plane_ = std::move(started);
+  rollouts_.clear();
+  insight_.Post([weak] {
+    if (const auto self = weak.lock()) self->insights->Start();
+  });
+  const base::Status watching = here.loop->Start();
+  if (!watching.has_value()) Fail("no watch: " + watching.error().message());
+}
+
+void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
+  const ProxyKey& proxy = event.proxy;
+  const auto service = [](XdsType type) {
+    switch (type) {
+      case XdsType::kCluster: return insight::Service::kCds;
+      case XdsType::kEndpoints: return insight::Service::kEds;
+      case XdsType::kListener: return insight::Service::kLds;
+      case XdsType::kRoute: return insight::Service::kRds;
+      default: return insight::Service::kOther;
+    }
+  };
+  if (std::holds_alternative<xds::ConnectedEvent>(event.what)) {
+    rollouts.OnGone(proxy);
+    control::Arrival arrival{.proxy = proxy, .stream = {event.stream}, .node = {}, .dataplane = nullptr};
+    const auto peer = world->peers_.find(proxy.name);
+    if (peer != world->peers_.end()) arrival.dataplane = peer->second->brought;
+    insights->OnConnected(proxy, event.stream, Format("{}-{}", world->next_stream_, event.stream), model::Value(), {});
+    loop->Connected(std::move(arrival));
+  } else if (const auto* gone = std::get_if<xds::DisconnectedEvent>(&event.what)) {
+    rollouts.OnGone(proxy);
+    if (gone->stopping) return;
+    insights->OnDisconnected(proxy, event.stream);
+    loop->Disconnected(proxy, {event.stream}, gone->reason == "closed by the proxy");
+  } else if (const auto* ack = std::get_if<xds::AckEvent>(&event.what)) {
+    insights->OnSent(proxy, event.stream, service(ack->type));
+    insights->OnAcknowledged(proxy, event.stream, service(ack->type));
+  } else if (const auto* nack = std::get_if<xds::NackEvent>(&event.what)) {
+    ++world->counts_["nacks"];
+    insights->OnRejected(proxy, event.stream, service(nack->type));
+    insight::Rejection rejection{.proxy = proxy, .resources = {}, .origins = {}, .detail = nack->detail};
+    for (const SealedPtr& resource : nack->rejected) rejection.resources.push_back(resource->name);
+    rollouts.OnRejected(nack->revision, std::move(rejection));
+  } else if (const auto* in_step = std::get_if<xds::InStepEvent>(&event.what)) {
+    rollouts.OnInStep(proxy, in_step->revision);
+  }
+}
+
+// Nothing of the process is left; the machines see their connections break.
+void World::Crash() {
+  Note("the control plane crashes");
+  ++counts_["crashes"];
+  const auto gone = std::exchange(control_plane_, nullptr);
+  const auto streams = std::exchange(gone->streams, {});
+  for (const auto& stream : streams) {
+    stream->finished = true;
+    if (auto handler = std::exchange(stream->handler, nullptr)) handler->OnClosed({net::GrpcCode::kUnavailable, ""}, {});
+  }
+  for (auto& [name, peer] : peers_) {
+    if (peer->stream != nullptr && peer->stream->open) Cut(*peer, seconds(0), false);
+  }
+  timers_.push_back(writer_.PostAfter(milliseconds(random_.Below(3000)), [this] { StartControlPlane(); }));
+}
+
+void World::StopGracefully() {
+  Note("the control plane stops");
+  ++counts_["stops"];
+  const std::shared_ptr<ControlPlane> here = control_plane_;
+  const auto streams = here->streams;
+  for (const auto& stream : streams) {
+    if (stream->handler != nullptr) stream->handler->OnDrain();
+  }
+  simulation_.RunUntilIdle();
+  here->loop->Stop(nullptr);
+  insight_.Post([here] { here->insights->Stop(nullptr); });
+  simulation_.Advance(seconds(1));
+  for (const auto& stream : here->streams) {
+    if (auto handler = std::exchange(stream->handler, nullptr)) handler->OnClosed({net::GrpcCode::kUnavailable, ""}, {});
+  }
+  here->streams.clear();
+  control_plane_ = nullptr;
+  StartControlPlane();
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Proxies
+
+void World::AddPeer(const std::string& name) {
+  auto added = std::make_unique<Peer>();
+  Peer& peer = *added;
+  peer.key = {std::string(kMesh), name};
+  peer.owned = random_.OneIn(2);
+  peer.slow = random_.OneIn(12);
+  peer.refuses = refusals_ && random_.OneIn(2);
+  peer.dataplane.address = Format("10.0.0.{}", 1 + peers_.size());
+  peer.dataplane.labels = {{"app", SomeService()}};
+  if (random_.OneIn(2)) peer.dataplane.labels["kuma.io/workload"] = peer.dataplane.labels["app"] + "-w";
+  peers_[name] = std::move(added);
+  Register(peer);
+}
+
+// What kuma-dp does at its start: bootstrap, then Envoy.
+void World::Register(Peer& peer) {
+  peer.alive = true;
+  peer.dataplane.owned_by_proxy = peer.owned;
+  peer.dataplane.ready = true;
+  peer.dataplane.outbounds.clear();
+  for (uint64_t i = 0; i < kServices; ++i) {
+    if (random_.OneIn(2)) peer.dataplane.outbounds.push_back({Format("s{}", i), 80, static_cast<uint32_t>(10000 + i)});
+  }
+  if (random_.OneIn(3)) peer.dataplane.outbounds.push_back({"s0-w", 8080, 10100});
+  const model::ResourcePtr dataplane = DataplaneOf(peer);
+  peer.brought = peer.owned ? dataplane : nullptr;
+  Commit("register " + peer.key.ToString(), {kit::Put(dataplane)});
+
+  kit::ModelEnvoyOptions options;
+  options.subscribes_before_ack = !random_.OneIn(3);
+  options.has_endpoints = HasEndpoints;
+  options.refuses = [this, &peer](const bundle::SealedResource& resource) { return Refuses(peer, resource); };
+  // Refused and forgotten endpoints leave clusters warming until the fetch time-out.
+  options.expects_warm_clusters = false;
+  peer.envoy = std::make_unique<kit::ModelEnvoy>(options, random_);
+  ConnectSoon(peer, milliseconds(random_.Below(500)));
+}
+
+std::optional<kit::Refusal> World::Refuses(const Peer& peer, const bundle::SealedResource& resource) const {
+  if (!peer.refuses || resource.version.low % 7 != 0) return std::nullopt;
+  return kit::Refusal{"no reason", resource.version.high % 2 == 0};
+}
+
+void World::ConnectSoon(Peer& peer, runtime::Duration after) {
+  peer.connect_timer = clients_.PostAfter(after, [this, &peer] { Connect(peer); });
+}
+
+void World::Connect(Peer& peer) {
+  if (!peer.alive) return;
+  if (control_plane_ == nullptr || !control_plane_->loop->ready()) {
+    ConnectSoon(peer, milliseconds(200 + random_.Below(800)));
+    return;
+  }
+  auto stream = std::make_shared<Stream>();
+  stream->number = next_stream_++;
+  runtime::SerialExecutor& loop = *loops_[random_.Below(loops_.size())];
+  stream->wire = std::make_unique<Wire>(*this, peer, loop);
+  stream->wire->Attach(stream);
+  net::GrpcRequest request;
+  request.path = kAdsPath;
+  auto answer = control_plane_->ads->Serve(request);
+  stream->handler = std::move(answer->handler);
+  control_plane_->streams.insert(stream);
+  peer.stream = stream;
+  ++counts_["streams"];
+  loop.Post([weak = std::weak_ptr<Stream>(stream)] {
+    if (const auto open = weak.lock(); open != nullptr && open->handler != nullptr) open->handler->OnStart(*open->wire);
+  });
+  SendRequests(peer, peer.envoy->Connect(simulation_.clock().Now()));
+  ArmClient(peer);
+}
+
+void World::Deliver(Stream& stream, bool to_server, runtime::Duration late, runtime::Task task) {
+  const runtime::Time now = simulation_.clock().Now();
+  runtime::Time& last = to_server ? stream.last_to_server : stream.last_to_client;
+  last = std::max(last, now + runtime::Duration(static_cast<int64_t>(
+                                  random_.Below(static_cast<uint64_t>(late.count()) + 1))));
+  while (stream.timers.size() > 64) stream.timers.pop_front();
+  runtime::SerialExecutor& to = to_server ? stream.wire->loop() : clients_;
+  stream.timers.push_back(to.PostAfter(last - now, std::move(task)));
+}
+
+void World::SendRequests(Peer& peer, std::vector<xds::DeltaRequest> requests) {
+  for (const xds::DeltaRequest& request : requests) {
+    std::string bytes = kit::EncodeRequest(request, peer.key.NodeId());
+    Deliver(*peer.stream, true, late_, [weak = std::weak_ptr<Stream>(peer.stream), bytes = std::move(bytes)] {
+      const auto open = weak.lock();
+      if (open == nullptr || open->handler == nullptr || open->finished) return;
+      open->handler->OnMessage(bytes);
+    });
+  }
+}
+
+void World::OnResponse(Peer& peer, const std::shared_ptr<Stream>& stream, std::string bytes) {
+  if (!stream->open || peer.stream != stream) return;
+  const auto response =
+      kit::DecodeResponse(bytes, [this](XdsType type, std::string_view name, std::string_view version) -> SealedPtr {
+        const auto found = sealed_.find({type, std::string(name), std::string(version)});
+        return found == sealed_.end() ? nullptr : found->second;
+      });
+  if (!response) return Fail("a response that cannot be decoded");
+  ++counts_["responses"];
+  counts_["resources"] += response->resources.size();
+  Note(Format("-> {} {} revision {} {} resources {} removed", peer.key.name, response->type_url(),
+              response->revision.value, response->resources.size(), response->removed.size()));
+  // A user may cut the stream while Envoy works.
+  SendRequests(peer, peer.envoy->OnResponse(simulation_.clock().Now(), *response));
+  ArmClient(peer);
+}
+
+void World::ArmClient(Peer& peer) {
+  const std::optional<runtime::Time> next = peer.envoy->NextTimer();
+  if (!next) return;
+  peer.client_timer = clients_.PostAfter(*next - simulation_.clock().Now(), [this, &peer] {
+    std::vector<xds::DeltaRequest> requests = peer.envoy->OnTimer(simulation_.clock().Now());
+    if (peer.stream != nullptr && peer.stream->open) SendRequests(peer, std::move(requests));
+    ArmClient(peer);
+  });
+}
+
+void World::CloseServerSide(const std::shared_ptr<Stream>& stream, bool graceful) {
+  const auto handler = std::exchange(stream->handler, nullptr);
+  if (handler == nullptr) return;
+  if (graceful && !stream->finished) handler->OnHalfClose();
+  handler->OnClosed(graceful ? net::GrpcStatus{} : net::GrpcStatus{net::GrpcCode::kUnavailable, "connection lost"}, {});
+  stream->finished = true;
+  if (control_plane_ != nullptr) control_plane_->streams.erase(stream);
+}
+
+// The connection of a proxy breaks; the server notices after a while.
+void World::Cut(Peer& peer, runtime::Duration until_noticed, bool graceful) {
+  const std::shared_ptr<Stream> stream = peer.stream;
+  if (stream == nullptr || !stream->open) return;
+  stream->open = false;
+  stream->timers.clear();
+  peer.envoy->Disconnect();
+  timers_.push_back(stream->wire->loop().PostAfter(until_noticed, [this, stream, graceful] {
+    CloseServerSide(stream, graceful);
+  }));
+  if (!peer.alive) return;
+  const bool long_gone = random_.OneIn(6);
+  ConnectSoon(peer, milliseconds(random_.Below(long_gone ? 40'000 : 900)));
+}
+
+void World::Kill(Peer& peer, bool graceful) {
+  Note(Format("{} {}", graceful ? "goodbye" : "kill", peer.key.ToString()));
+  ++counts_[graceful ? "goodbyes" : "kills"];
+  peer.alive = false;
+  peer.connect_timer.Cancel();
+  Cut(peer, milliseconds(graceful ? 0 : random_.Below(20)), graceful);
+  peer.client_timer.Cancel();
+}
+
+World::Peer* World::SomePeer(bool alive) {
+  std::vector<Peer*> found;
+  for (auto& [name, peer] : peers_) {
+    if (peer->alive == alive) found.push_back(peer.get());
+  }
+  return found.empty() ? nullptr : found[random_.Below(found.size())];
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Users
+
+std::string World::SomeService() { return Format("s{}", random_.Below(kServices)); }
+std::string World::SomeApp() { return random_.OneIn(3) ? std::string() : SomeService(); }
+
+void World::Commit(std::string what, std::vector<store::Write> writes) {
+  const base::Result<store::Committed> done = memory_->Commit({.writes = std::move(writes), .cause = {}});
+  ++edits_;
+  ++counts_["edits"];
+  Note(done.has_value() ? Format("{} at {}", what, done->revision.value) : what + ": " + done.error().message());
+}
+
+model::ResourcePtr World::DataplaneOf(const Peer& peer) { return kit::Dataplane(peer.key.name, peer.dataplane); }
+
+void World::Edit() {
+  switch (random_.Below(4)) {
+    case 0:
+    case 1: EditProxy(); break;
+    case 2: EditPolicy(); break;
+    default: EditService(); break;
+  }
+}
+
+void World::EditProxy() {
+  Peer* peer = SomePeer(!random_.OneIn(8));
+  if (peer == nullptr) return;
+  switch (random_.Below(5)) {
+    case 0:
+    case 1: peer->dataplane.ready = !peer->dataplane.ready; break;
+    case 2: peer->dataplane.address = Format("10.0.{}.{}", 1 + random_.Below(250), 1 + random_.Below(250)); break;
+    case 3: peer->dataplane.labels["app"] = SomeService(); break;
+    default:
+      if (peer->dataplane.outbounds.empty() || random_.OneIn(2)) {
+        const uint64_t service = random_.Below(kServices);
+        std::erase_if(peer->dataplane.outbounds, [&](const kit::Outbound& outbound) {
+          return outbound.service == Format("s{}", service);
+        });
+        peer->dataplane.outbounds.push_back({Format("s{}", service), 80, static_cast<uint32_t>(10000 + service)});
+      } else {
+        peer->dataplane.outbounds.pop_back();
+      }
+      break;
+  }
+  if (random_.OneIn(25) && !peer->owned) {
+    Commit("delete " + peer->key.ToString(), {kit::Delete({"Dataplane", peer->key.mesh, peer->key.name})});
+  } else {
+    Commit("edit " + peer->key.ToString(), {kit::Put(DataplaneOf(*peer))});
+  }
+}
+
+void World::EditPolicy() {
+  const std::string name = Format("p{}", random_.Below(5));
+  const std::string mesh(kMesh);
+  if (random_.OneIn(4)) {
+    static constexpr std::array<std::string_view, 4> kKinds = {"MeshTimeout", "MeshHTTPRoute", "MeshRetry",
+                                                               "MeshCircuitBreaker"};
+    const std::string kind(kKinds[random_.Below(kKinds.size())]);
+    Commit(Format("delete {} {}", kind, name), {kit::Delete({kind, mesh, name})});
+    return;
+  }
+  const std::string app = SomeApp();
+  const std::string top = app.empty() ? "{kind: Mesh}" : Format("{{kind: Dataplane, labels: {{app: {}}}}}", app);
+  const std::string to = Format("{{kind: MeshService, labels: {{kuma.io/display-name: {}}}}}", SomeService());
+  switch (random_.Below(5)) {
+    case 0:
+    case 1: {
+      const bool broken = broken_policy_ && random_.OneIn(3);
+      const std::string timeout = broken ? std::string(kBrokenTimeout) : Format("{}s", 1 + random_.Below(9));
+      Commit(Format("put MeshTimeout {} {}", name, timeout),
+             {kit::Put(kit::MeshTimeout(name, app, random_.OneIn(2) ? "" : SomeService(), timeout))});
+      break;
+    }
+    case 2: {
+      const uint64_t weight = random_.Below(100);
+      Commit("put MeshHTTPRoute " + name,
+             {kit::Put(kit::FromYaml(Format(R"(
+type: MeshHTTPRoute
+mesh: {}
+name: {}
+spec:
+  targetRef: {}
+  to:
+  - targetRef: {}
+    rules:
+    - matches: [{{path: {{type: PathPrefix, value: /{}}}}}]
+      default:
+        backendRefs:
+        - {{kind: MeshService, labels: {{kuma.io/display-name: {}}}, port: 80, weight: {}}}
+        - {{kind: MeshService, labels: {{kuma.io/display-name: {}}}, port: 80, weight: {}}}
+)",
+                                            mesh, name, top, to, random_.OneIn(2) ? "" : "x", SomeService(), weight,
+                                            SomeService(), 100 - weight)))});
+      break;
+    }
+    case 3:
+      Commit("put MeshRetry " + name, {kit::Put(kit::FromYaml(Format(R"(
+type: MeshRetry
+mesh: {}
+name: {}
+spec:
+  targetRef: {}
+  to:
+  - targetRef: {}
+    default:
+      http: {{numRetries: {}}}
+)",
+                                                                     mesh, name, top, to, 1 + random_.Below(5))))});
+      break;
+    default:
+      Commit("put MeshCircuitBreaker " + name, {kit::Put(kit::FromYaml(Format(R"(
+type: MeshCircuitBreaker
+mesh: {}
+name: {}
+spec:
+  targetRef: {}
+  to:
+  - targetRef: {}
+    default:
+      connectionLimits: {{maxConnections: {}}}
+)",
+                                                                              mesh, name, top, to,
+                                                                              1 + random_.Below(50))))});
+      break;
+  }
+}
+
+void World::EditService() {
+  const std::string name = SomeService();
+  if (random_.OneIn(12)) {
+    Commit("edit the mesh", {kit::Put(kit::WithLabels(*kit::Mesh(kMesh), {{"edit", Format("{}", edits_)}}))});
+  } else if (random_.OneIn(3)) {
+    Commit("delete MeshService " + name, {kit::Delete({"MeshService", std::string(kMesh), name})});
+  } else {
+    Commit("put MeshService " + name, {kit::Put(kit::MeshService(name, kMesh, random_.OneIn(3) ? "tcp" : "http"))});
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// The run
+
+void World::Disturb() {
+  const uint64_t choice = random_.Below(40);
+  if (choice < 24) {
+    const uint64_t burst = random_.OneIn(6) ? 8 : 1 + random_.Below(2);
+    for (uint64_t i = 0; i < burst; ++i) Edit();
+  } else if (choice < 31) {
+    if (Peer* peer = SomePeer(true)) {
+      ++counts_["cuts"];
+      Note("cut " + peer->key.ToString());
+      Cut(*peer, milliseconds(random_.OneIn(4) ? random_.Below(5000) : random_.Below(20)), false);
+    }
+  } else if (choice < 34) {
+    if (Peer* peer = SomePeer(true)) Kill(*peer, random_.OneIn(3));
+  } else if (choice < 36) {
+    if (Peer* peer = SomePeer(false)) Register(*peer);
+  } else if (choice < 37) {
+    if (peers_.size() < 2 * kPeers) AddPeer(Format("dp-{}", peers_.size()));
+  } else if (choice < 38) {
+    Note("the store fails");
+    store_->FailUntil(simulation_.clock().Now() + milliseconds(random_.Below(8000)));
+  } else if (control_plane_ != nullptr && random_.OneIn(2)) {
+    Crash();
+  } else if (control_plane_ != nullptr && random_.OneIn(2)) {
+    StopGracefully();
+  }
+}
+
+void World::Run() {
+  StartControlPlane();
+  simulation_.Advance(seconds(1));
+  for (uint64_t i = 0; i < kServices; ++i) {
+    if (!random_.OneIn(4)) Commit("first services", {kit::Put(kit::MeshService(Format("s{}", i)))});
+  }
+  for (uint64_t i = 0; i < kPeers; ++i) AddPeer(Format("dp-{}", i));
+  simulation_.Advance(seconds(3));
+  for (size_t round = 0; round < options_.rounds && failures_.empty(); ++round) {
+    Disturb();
+    simulation_.Advance(random_.OneIn(8)   ? runtime::Duration(seconds(random_.Below(40)))
+                        : random_.OneIn(2) ? runtime::Duration(milliseconds(random_.Below(30)))
+                                           : runtime::Duration(milliseconds(random_.Below(2500))));
+    CheckAlways();
+    if (random_.OneIn(15)) CheckQuiet();
+  }
+  CheckQuiet();
+  if (failures_.empty()) CheckStatusWritesCostNothing();
+  if (failures_.empty()) CheckRestartChangesNothing();
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Checks
+
+void World::CheckAlways() {
+  for (const auto& [name, peer] : peers_) {
+    for (const std::string& fault : peer->envoy->faults()) Fail(name + ": " + fault);
+  }
+  if (control_plane_ == nullptr) return;
+  const control::Counters& counters = control_plane_->loop->counters();
+  if (counters.oracle_differences != 0) Fail("the sampled oracle found a difference");
+  CheckRollouts();
+}
+
+// No rollout goes back.
+void World::CheckRollouts() {
+  const Revision newest = memory_->revision();
+  for (uint64_t revision = newest.value > 200 ? newest.value - 200 : 1; revision <= newest.value; ++revision) {
+    const insight::Rollouts::Answer answer = control_plane_->rollouts.Find({revision}, newest);
+    const auto* now = std::get_if<insight::Rollout>(&answer);
+    if (now == nullptr) continue;
+    insight::Rollout& before = rollouts_[revision];
+    if (now->acknowledged < before.acknowledged || now->affected() < before.affected())
+      Fail(Format("rollout {} went back", revision));
+    if (before.complete() && !now->complete()) Fail(Format("rollout {} is not complete any more", revision));
+    before = *now;
+  }
+}
+
+// Waits until nothing can happen any more.
+void World::CheckQuiet() {
+  ++counts_["quiet points"];
+  store_->FailUntil({});
+  simulation_.Advance(minutes(6));
+  Note("quiet");
+  CheckAlways();
+  if (control_plane_ == nullptr) return Fail("the control plane did not start");
+  if (!control_plane_->loop->IdleForTest()) Fail("the writer is not idle");
+  const control::Counters& counters = control_plane_->loop->counters();
+  if (counters.waiting_cells != 0 || counters.waiting_proxies != 0 || counters.waiting_events != 0)
+    Fail("something waits although nothing happens");
+  for (const std::string& difference : control_plane_->loop->CheckAllForTest()) Fail("oracle: " + difference);
+  for (auto& [name, peer] : peers_) {
+    if (peer->alive) CheckPeer(*peer);
+  }
+  for (const auto& [revision, rollout] : rollouts_) {
+    if (!rollout.complete())
+      Fail(Format("rollout {} is not complete: settled {} pending {}", revision, rollout.settled, rollout.pending));
+  }
+  CheckStore();
+}
+
+// Runs what a generation from scratch gives.
+void World::CheckPeer(Peer& peer) {
+  const std::string& name = peer.key.name;
+  if (peer.stream == nullptr || !peer.stream->open) return Fail(name + " is not connected");
+  const mesh::SnapshotPtr snapshot = control_plane_->loop->snapshots().Load();
+  const mesh::MeshSnapshot* mesh = snapshot->Mesh(kMesh);
+  if (mesh == nullptr || mesh->Find("Dataplane", name) == nullptr) {
+    ++counts_["proxies without Dataplane"];
+    if (peer.owned) Fail(name + " is connected, and its Dataplane is gone");
+    return;
+  }
+  const auto wanted = generator_->BuildAll(*snapshot, peer.key, generate::ParseProxyNode("{}").value());
+  if (!wanted.has_value()) {
+    ++counts_["degraded proxies"];
+    return;  // the last good
+  }
+  if (peer.refuses) return;  // quarantine is the session's business: tested there
+  ++counts_["compared proxies"];
+  for (const XdsType type : bundle::kAllXdsTypes) {
+    for (const SealedPtr& resource : wanted->Of(type)) {
+      const SealedPtr running = peer.envoy->Running(type, resource->name);
+      if (running == nullptr || !SameContent(*running, *resource))
+        Fail(Format("{}: {} {} is {}", name, TypeUrl(type), resource->name, running == nullptr ? "missing" : "old"));
+    }
+    for (const std::string& held : peer.envoy->Names(type)) {
+      if (bundle::Find(wanted->Of(type), held) == nullptr)
+        Fail(Format("{}: {} {} is still there", name, TypeUrl(type), held));
+    }
+  }
+}
+
+// What is stored about proxies is true.
+void World::CheckStore() {
+  std::vector<ProxyKey> held;
+  control_plane_->loop->ListHeld([&](std::vector<ProxyKey> proxies) { held = std::move(proxies); });
+  simulation_.RunUntilIdle();
+  for (const auto& [name, peer] : peers_) {
+    const auto dataplane = memory_->Get({"Dataplane", peer->key.mesh, name});
+    if (!peer->alive && peer->owned && dataplane.has_value() &&
+        std::find(held.begin(), held.end(), peer->key) == held.end()) {
+      Fail(name + " is gone, and its Dataplane is still there");
+    }
+    const auto insight = memory_->Get({"DataplaneInsight", peer->key.mesh, name});
+    if (dataplane.has_value() && peer->alive != (insight.has_value() &&
+                                                 insights::IsOnline((*insight)->Spec<insights::Spec>()))) {
+      Fail(Format("{} is {}, and its insight says otherwise", name, peer->alive ? "online" : "offline"));
+    }
+    if (!dataplane.has_value() && insight.has_value()) Fail(name + " has an insight without a Dataplane");
+  }
+  if (!held.empty()) {
+    ++counts_["held"];
+    control_plane_->loop->ReleaseHeld(std::string(kMesh));
+    simulation_.Advance(seconds(5));
+    for (const ProxyKey& proxy : held) {
+      if (memory_->Get({"Dataplane", proxy.mesh, proxy.name}).has_value()) Fail(proxy.name + " was not released");
+    }
+  }
+}
+
+void World::CheckStatusWritesCostNothing() {
+  const control::Counters& counters = control_plane_->loop->counters();
+  const uint64_t built = GenerationsOf(counters);
+  const uint64_t checks = counters.checks;
+  const uint64_t publishes = counters.publishes;
+  const auto page = memory_->List({.kind = "MeshService", .mesh = {}, .name_contains = {}, .labels = {}});
+  std::vector<store::Write> writes;
+  for (const model::ResourcePtr& service : page->items) {
+    const auto* status = service->Status<resources::mesh_service::Status>();
+    auto changed = std::make_shared<resources::mesh_service::Status>();
+    if (status != nullptr) *changed = *status;
+    changed->dataplane_proxies.total += 1000;
+    writes.push_back({.kind = store::Write::Kind::kPut,
+                      .resource = std::make_shared<const model::Resource>(service->type(), service->meta(),
+                                                                          service->spec(), changed),
+                      .key = service->key(),
+                      .expected = {},
+                      .status_only = true});
+  }
+  if (writes.empty()) return;
+  Commit("statuses only", std::move(writes));
+  simulation_.Advance(minutes(1));
+  if (GenerationsOf(counters) != built || counters.checks != checks || counters.publishes != publishes)
+    Fail(Format("statuses cost {} checks and {} generations", counters.checks - checks,
+                GenerationsOf(counters) - built));
+  CheckQuiet();
+}
+
+void World::CheckRestartChangesNothing() {
+  const control::Counters& before = control_plane_->loop->counters();
+  if (before.degraded_cells != 0) return;  // what was last good is not remembered
+  const uint64_t cells = before.cells;
+  const uint64_t bytes = before.cell_bytes;
+  const uint64_t resources = counts_["resources"];
+  const bool all_present = std::none_of(peers_.begin(), peers_.end(), [&](const auto& entry) {
+    const Peer& peer = *entry.second;
+    return peer.alive && (peer.refuses || !memory_->Get({"Dataplane", peer.key.mesh, peer.key.name}).has_value());
+  });
+  StopGracefully();
+  CheckQuiet();
+  const control::Counters& after = control_plane_->loop->counters();
+  if (after.cells != cells || after.cell_bytes != bytes)
+    Fail(Format("{} cells with {} bytes before a restart, {} with {} after it", cells, bytes, after.cells.load(),
+                after.cell_bytes.load()));
+  if (all_present && counts_["resources"] != resources)
+    Fail(Format("a restart sent {} resources to proxies that had them", counts_["resources"] - resources));
+}
+
+void World::Note(const std::string& what) {
+  simulation_.Trace(what);
+  if (!options_.verbose) return;
+  const auto elapsed = simulation_.clock().Now().time_since_epoch() - std::chrono::hours(1);
+  std::fprintf(stderr, "%9.3f %s\n", std::chrono::duration<double>(elapsed).count(), what.c_str());
+}
+
+void World::Fail(std::string what) {
+  Note("FAULT " + what);
+  if (failures_.size() < 8) failures_.push_back(std::move(what));
+}
+
+}  // namespace kuma::sim
