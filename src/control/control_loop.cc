@@ -112,7 +112,14 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   void OnDeparture(const ProxyKey& proxy, StreamId stream, bool graceful) {
     if (!rounds_->Disconnected(proxy, stream)) return;
     const model::ResourcePtr dataplane = state_.Find({"Dataplane", proxy.mesh, proxy.name});
-    owned_.Disconnected(proxy, graceful || (dataplane != nullptr && IsDrained(*dataplane)), around_.clock.Now());
+    using Departure = internal::OwnedDataplanes::Departure;
+    Departure how = Departure::kAlone;
+    if (graceful || (dataplane != nullptr && IsDrained(*dataplane))) {
+      how = Departure::kGoodbye;
+    } else if (dataplane != nullptr && HasPeers(*dataplane)) {
+      how = Departure::kReplaceable;
+    }
+    owned_.Disconnected(proxy, how, around_.clock.Now());
     brought_.erase(proxy);
     if (dataplane == nullptr) {
       Forget(proxy);
@@ -122,6 +129,18 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     }
     connections_[proxy] = false;
     WantStep();
+  }
+  // Each service that it offers is offered by another connected proxy, too.
+  bool HasPeers(const model::Resource& dataplane) const {
+    const mesh::MeshSnapshot* mesh = state_.current().Mesh(dataplane.mesh());
+    const std::vector<std::string> services = state_.ServicesOf(dataplane);
+    return mesh != nullptr && !services.empty() &&
+           std::all_of(services.begin(), services.end(), [&](const std::string& service) {
+             const mesh::MembersPtr members = mesh->MembersOf(service);
+             return std::any_of(members->begin(), members->end(), [&](const model::ResourcePtr& member) {
+               return member->name() != dataplane.name() && owned_.IsConnected({member->mesh(), member->name()});
+             });
+           });
   }
   void Release(const std::string& mesh) {
     owned_.Release(mesh, around_.clock.Now());

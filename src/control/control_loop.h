@@ -26,7 +26,8 @@
 namespace kuma::control {
 
 struct Settings {
-  // An owned Dataplane is removed when its proxy's stream has been gone for this long. Envoy opens a broken stream again
+  // An owned Dataplane whose services nobody else offers is removed when its proxy's stream has been gone for this long;
+  // where others are connected, at once. Envoy opens a broken stream again
   // within its first retry interval (500 ms, jittered): a broken connection alone takes no endpoint away, a killed proxy
   // does so within a second.
   runtime::Duration leave_grace = std::chrono::seconds(1);

@@ -15,6 +15,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
+using Departure = OwnedDataplanes::Departure;
+
 const ProxyKey kWeb{"default", "web"};
 
 class OwnedDataplanesTest : public testing::Test {
@@ -39,7 +41,7 @@ class OwnedDataplanesTest : public testing::Test {
 TEST_F(OwnedDataplanesTest, AKilledProxyIsRemovedAfterTheGrace) {
   AddConnected(1);
   EXPECT_EQ(owned_.next(), std::nullopt);
-  owned_.Disconnected(Proxy(0), false, now_);
+  owned_.Disconnected(Proxy(0), Departure::kAlone, now_);
   EXPECT_THAT(After(milliseconds(999)), IsEmpty());
   EXPECT_THAT(After(milliseconds(1)), ElementsAre(Proxy(0)));
   EXPECT_EQ(owned_.next(), std::nullopt);
@@ -47,22 +49,31 @@ TEST_F(OwnedDataplanesTest, AKilledProxyIsRemovedAfterTheGrace) {
 
 TEST_F(OwnedDataplanesTest, AProxyThatComesBackWithinTheGraceStays) {
   AddConnected(1);
-  owned_.Disconnected(Proxy(0), false, now_);
+  owned_.Disconnected(Proxy(0), Departure::kAlone, now_);
   now_ += milliseconds(500);
   owned_.Connected(Proxy(0));
   EXPECT_THAT(After(seconds(100)), IsEmpty());
 }
 
+TEST_F(OwnedDataplanesTest, AProxyThatOthersReplaceIsRemovedAtOnceButGuarded) {
+  AddConnected(100);
+  for (int i = 0; i < 30; ++i) owned_.Disconnected(Proxy(i), Departure::kReplaceable, now_);
+  EXPECT_THAT(owned_.TakeDue(now_), IsEmpty());
+  EXPECT_THAT(owned_.held(), SizeIs(30));
+  owned_.Disconnected(Proxy(30), Departure::kReplaceable, now_ + seconds(60));
+  EXPECT_THAT(owned_.TakeDue(now_ + seconds(60)), ElementsAre(Proxy(30)));
+}
+
 TEST_F(OwnedDataplanesTest, AGoodbyeNeedsNoGraceAndNoGuard) {
   AddConnected(100);
-  for (int i = 0; i < 100; ++i) owned_.Disconnected(Proxy(i), true, now_);
+  for (int i = 0; i < 100; ++i) owned_.Disconnected(Proxy(i), Departure::kGoodbye, now_);
   EXPECT_THAT(After(seconds(0)), SizeIs(100));
 }
 
 TEST_F(OwnedDataplanesTest, WhatAUserAppliedStays) {
   owned_.Put(kWeb, false, now_);
   owned_.Connected(kWeb);
-  owned_.Disconnected(kWeb, false, now_);
+  owned_.Disconnected(kWeb, Departure::kAlone, now_);
   EXPECT_THAT(After(seconds(1000)), IsEmpty());
 }
 
@@ -80,7 +91,7 @@ TEST_F(OwnedDataplanesTest, AConnectionMayBeThereBeforeItsDataplane) {
 
 TEST_F(OwnedDataplanesTest, HoldsAMassRemovalUntilItIsReleased) {
   AddConnected(100);
-  for (int i = 0; i < 30; ++i) owned_.Disconnected(Proxy(i), false, now_);
+  for (int i = 0; i < 30; ++i) owned_.Disconnected(Proxy(i), Departure::kAlone, now_);
   EXPECT_THAT(After(seconds(1)), IsEmpty());
   EXPECT_THAT(owned_.held(), SizeIs(30));
   EXPECT_EQ(owned_.held_count(), 30u);
@@ -102,7 +113,7 @@ TEST_F(OwnedDataplanesTest, AMassRemovalThatComesBitByBitIsHeldToo) {
     for (const ProxyKey& proxy : due) owned_.Erase(proxy);
   };
   for (int i = 0; i < 50; ++i) {
-    owned_.Disconnected(Proxy(i), false, now_);
+    owned_.Disconnected(Proxy(i), Departure::kAlone, now_);
     remove(After(milliseconds(100)));
   }
   remove(After(seconds(1)));
@@ -113,7 +124,7 @@ TEST_F(OwnedDataplanesTest, AMassRemovalThatComesBitByBitIsHeldToo) {
 TEST_F(OwnedDataplanesTest, OrdinaryLeavesPassTheGuard) {
   AddConnected(100);
   for (int i = 0; i < 100; ++i) {
-    owned_.Disconnected(Proxy(i), false, now_);
+    owned_.Disconnected(Proxy(i), Departure::kAlone, now_);
     EXPECT_THAT(After(seconds(5)), SizeIs(1));
     owned_.Erase(Proxy(i));
   }
@@ -125,13 +136,13 @@ TEST_F(OwnedDataplanesTest, OtherInstancesKeepTheirs) {
   owned.Put(kWeb, true, now_);
   EXPECT_EQ(owned.next(), std::nullopt);
   owned.Connected(kWeb);
-  owned.Disconnected(kWeb, false, now_);
+  owned.Disconnected(kWeb, Departure::kAlone, now_);
   EXPECT_NE(owned.next(), std::nullopt);
 }
 
 TEST_F(OwnedDataplanesTest, AFailedRemovalIsTriedAgain) {
   AddConnected(1);
-  owned_.Disconnected(Proxy(0), false, now_);
+  owned_.Disconnected(Proxy(0), Departure::kAlone, now_);
   EXPECT_THAT(After(seconds(1)), SizeIs(1));
   owned_.Retry(Proxy(0), now_ + seconds(1));
   EXPECT_THAT(After(seconds(1)), SizeIs(1));

@@ -1,5 +1,6 @@
-// What Kuma made of recorded meshes: their resources go in, the lists of MeshServices and Workloads must come out.
-// Where the recordings lie: KUMA_CONFORMANCE_DIR, else ../shared/conformance beside the source folder.
+// What Kuma made of recorded meshes: their resources go in, the lists of MeshServices and Workloads
+// must come out. Where the recordings lie: KUMA_CONFORMANCE_DIR, else ../shared/conformance beside
+// the source folder.
 
 #include <gtest/gtest.h>
 
@@ -23,7 +24,8 @@ namespace fs = std::filesystem;
 using model::Value;
 
 fs::path Folder() {
-  if (const char* folder = std::getenv("KUMA_CONFORMANCE_DIR")) return fs::path(folder) / "scenarios";
+  if (const char* folder = std::getenv("KUMA_CONFORMANCE_DIR"))
+    return fs::path(folder) / "scenarios";
   const char* source = std::getenv("KUMA_SOURCE_DIR");
   return fs::path(source == nullptr ? "." : source) / ".." / "shared" / "conformance" / "scenarios";
 }
@@ -35,7 +37,8 @@ std::string Read(const fs::path& path) {
   return text.str();
 }
 
-// As a write over REST does: labels are computed, and what has a service probe is not ready before the first report.
+// As a write over REST does: labels are computed, and what has a service probe is not ready before
+// the first report.
 ResourcePtr AsWritten(const ResourcePtr& given) {
   model::Metadata meta = given->meta();
   meta.labels = model::ComputeLabels(given->type(), meta, model::ControlPlane{});
@@ -54,7 +57,8 @@ Value Comparable(Value item) {
   object.Erase("creationTime");
   object.Erase("modificationTime");
   if (Value* status = object.Find("status")) {
-    if (Value* vips = status->if_object()->Find("vips")) *vips = Value(static_cast<int64_t>(vips->if_array()->size()));
+    if (Value* vips = status->if_object()->Find("vips"))
+      *vips = Value(static_cast<int64_t>(vips->if_array()->size()));
   }
   return item;
 }
@@ -82,7 +86,8 @@ TEST_P(ScenarioTest, ListsAreAsRecorded) {
   for (const std::string& proxy : proxies) world.Connect(mesh, proxy, true);
   EXPECT_TRUE(world.RunFromScratch().empty());
 
-  for (const auto& [kind, file] : {std::pair("MeshService", "meshservices.json"), std::pair("Workload", "workloads.json")}) {
+  for (const auto& [kind, file] :
+       {std::pair("MeshService", "meshservices.json"), std::pair("Workload", "workloads.json")}) {
     const fs::path path = folder / "capture" / "lists" / file;
     std::map<std::string, Value> expected;
     if (fs::exists(path)) {
@@ -92,13 +97,15 @@ TEST_P(ScenarioTest, ListsAreAsRecorded) {
         expected[*item.Find("name")->if_string()] = Comparable(item);
     }
     std::map<std::string, Value> derived;
-    world.state().current().Mesh(mesh)->Of(kind).ForEach([&](const std::string& name, const ResourcePtr& resource) {
-      derived[name] = Comparable(model::EncodeResource(*resource));
-    });
+    world.state().current().Mesh(mesh)->Of(kind).ForEach(
+        [&](const std::string& name, const ResourcePtr& resource) {
+          derived[name] = Comparable(model::EncodeResource(*resource));
+        });
     for (const auto& [name, value] : expected) {
       ASSERT_TRUE(derived.contains(name)) << kind << " " << name << " is missing";
-      EXPECT_TRUE(derived[name] == value) << kind << " " << name << "\nrecorded " << model::ToJson(value, 1)
-                                          << "\nderived " << model::ToJson(derived[name], 1);
+      EXPECT_TRUE(derived[name] == value)
+          << kind << " " << name << "\nrecorded " << model::ToJson(value, 1) << "\nderived "
+          << model::ToJson(derived[name], 1);
     }
     EXPECT_EQ(derived.size(), expected.size()) << kind;
   }
@@ -115,7 +122,8 @@ std::vector<fs::path> Scenarios() {
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (!fs::exists(entry.path() / "resources.yaml")) continue;
     // Identities come from the status of a MeshIdentity, which this room does not make.
-    if (Read(entry.path() / "resources.yaml").find("type: MeshIdentity") != std::string::npos) continue;
+    if (Read(entry.path() / "resources.yaml").find("type: MeshIdentity") != std::string::npos)
+      continue;
     names.push_back(entry.path().filename());
   }
   std::sort(names.begin(), names.end());
@@ -123,11 +131,12 @@ std::vector<fs::path> Scenarios() {
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ScenarioTest);
-INSTANTIATE_TEST_SUITE_P(Recorded, ScenarioTest, testing::ValuesIn(Scenarios()), [](const auto& test) {
-  std::string name = test.param.string();
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Recorded, ScenarioTest, testing::ValuesIn(Scenarios()),
+                         [](const auto& test) {
+                           std::string name = test.param.string();
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace kuma::derive

@@ -185,7 +185,8 @@ MeshState::~MeshState() = default;
 
 ChangeSet MeshState::Apply(std::span<const Change> changes) {
   ChangeSet set;
-  // Only the last change of a key counts. Sorted: Dataplanes come before the MeshServices that select them.
+  // Only the last change of a key counts. Sorted: Dataplanes come before the MeshServices that
+  // select them.
   std::vector<const Change*> order;
   order.reserve(changes.size());
   for (const Change& change : changes) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the meshes are: MeshState (mutable, one owner) and Snapshot (immutable) with the indexes that generation needs.
+// What the meshes are: MeshState (mutable, one owner) and Snapshot (immutable) with the indexes
+// that generation needs.
 
 #include <map>
 #include <memory>
@@ -27,18 +28,19 @@ struct Change {
   ResourcePtr before;
   ResourcePtr after;
   Revision revision;
-  // Set by MeshState::Apply: something that configuration may read changed: existence, labels, a field of spec or
-  // status marked Input{}. Not: times, revision, owner, counters. Never for insights.
+  // Set by MeshState::Apply: something that configuration may read changed: existence, labels, a
+  // field of spec or status marked Input{}. Not: times, revision, owner, counters. Never for
+  // insights.
   bool inputs_changed = false;
 };
 
 // What a step changed.
 struct ChangeSet {
-  // Sorted by key, one for each key: the first `before`, the last `after`. Where the two differ in nothing but times
-  // and revision there is no Change (the newer resource is held all the same).
+  // Sorted by key, one for each key: the first `before`, the last `after`. Where the two differ in
+  // nothing but times and revision there is no Change (the newer resource is held all the same).
   std::vector<Change> changes;
-  // (mesh, name), sorted, unique: MeshServices that exist and have other members than before the step, or a member
-  // with changed inputs.
+  // (mesh, name), sorted, unique: MeshServices that exist and have other members than before the
+  // step, or a member with changed inputs.
   std::vector<std::pair<std::string, std::string>> services_with_changed_members;
 
   bool empty() const { return changes.empty(); }
@@ -76,7 +78,8 @@ using MeshSnapshotPtr = std::shared_ptr<const MeshSnapshot>;
 struct Snapshot {
   Revision revision;
   std::map<std::string, MeshSnapshotPtr, std::less<>> meshes;
-  std::map<std::string, Table<ResourcePtr>, std::less<>> globals;  // by kind, then name; Mesh is here too
+  std::map<std::string, Table<ResourcePtr>, std::less<>>
+      globals;  // by kind, then name; Mesh is here too
 
   const MeshSnapshot* Mesh(std::string_view name) const;  // null if absent
   const Table<ResourcePtr>& GlobalsOf(std::string_view kind) const;
@@ -85,18 +88,21 @@ struct Snapshot {
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
-// Confined to the mesh writer. Cost of Apply + Freeze is in proportion to the changes, not to what is stored: a
-// Dataplane costs the services whose selector could match it, a MeshService the Dataplanes that it could select.
+// Confined to the mesh writer. Cost of Apply + Freeze is in proportion to the changes, not to what
+// is stored: a Dataplane costs the services whose selector could match it, a MeshService the
+// Dataplanes that it could select.
 class MeshState {
  public:
   MeshState();
   ~MeshState();
 
-  // Applies changes in order. `before` and `inputs_changed` of the input are ignored: what is held counts, so that an
-  // event that was applied already (a derived write coming back from the store) changes nothing but times and revision.
+  // Applies changes in order. `before` and `inputs_changed` of the input are ignored: what is held
+  // counts, so that an event that was applied already (a derived write coming back from the store)
+  // changes nothing but times and revision.
   ChangeSet Apply(std::span<const Change> changes);
 
-  // Of what is held now. Shares structure with earlier snapshots. `revision`: the newest one that was applied.
+  // Of what is held now. Shares structure with earlier snapshots. `revision`: the newest one that
+  // was applied.
   SnapshotPtr Freeze();
 
   ResourcePtr Find(const ResourceKey& key) const;
@@ -111,8 +117,8 @@ class MeshState {
   std::unique_ptr<State> state_;
 };
 
-// Does the MeshService's selector (dataplaneRef, else dataplaneLabels) match the Dataplane? A Dataplane without
-// inbounds is matched by none.
+// Does the MeshService's selector (dataplaneRef, else dataplaneLabels) match the Dataplane? A
+// Dataplane without inbounds is matched by none.
 bool SelectorMatches(const model::Resource& mesh_service, const model::Resource& dataplane);
 
 // Equal in everything but times and revision.

@@ -35,7 +35,8 @@ ResourcePtr Dataplane(const std::string& name, Labels labels, uint32_t port = 80
   dataplane::Spec spec;
   spec.networking.emplace().address = "10.0.0.1";
   if (port != 0) spec.networking->inbound.emplace_back().port = port;
-  return model::MakeResource(dataplane::Type(), Meta(mesh, name, std::move(labels)), std::move(spec));
+  return model::MakeResource(dataplane::Type(), Meta(mesh, name, std::move(labels)),
+                             std::move(spec));
 }
 
 ResourcePtr Service(const std::string& name, Labels match, const std::string& mesh = "default") {
@@ -143,8 +144,9 @@ TEST_F(MeshStateTest, InputsAreToldFromCounters) {
   EXPECT_TRUE(with([](auto&) {}, {{"a", "b"}}));
 
   // Of insights nothing is an input, not even that they exist.
-  const ResourcePtr insight = model::MakeResource(resources::dataplane_insight::Type(),
-                                                  Meta("default", "a"), resources::dataplane_insight::Spec{});
+  const ResourcePtr insight =
+      model::MakeResource(resources::dataplane_insight::Type(), Meta("default", "a"),
+                          resources::dataplane_insight::Spec{});
   const ChangeSet set = Apply({Put(insight)});
   ASSERT_EQ(set.changes.size(), 1u);
   EXPECT_FALSE(set.changes[0].inputs_changed);
@@ -169,8 +171,9 @@ TEST_F(MeshStateTest, MembersFollowLabelsNamesAndSelectors) {
 
   // A label edit moves it; only the services concerned are named.
   const ChangeSet moved = Apply({Put(Dataplane("web-1", {{"app", "web"}, {"version", "2"}}))});
-  EXPECT_EQ(moved.services_with_changed_members,
-            (Services{{"default", "all"}, {"default", "one"}, {"default", "v2"}, {"default", "web"}}));
+  EXPECT_EQ(
+      moved.services_with_changed_members,
+      (Services{{"default", "all"}, {"default", "one"}, {"default", "v2"}, {"default", "web"}}));
   EXPECT_EQ(MembersOf("v2"), (Texts{"web-1", "web-2"}));
   EXPECT_EQ(Apply({Put(Dataplane("other", {{"app", "x"}}, 81))}).services_with_changed_members,
             (Services{{"default", "all"}}));
@@ -216,7 +219,8 @@ TEST_F(MeshStateTest, MeshLivesWhileItOrItsContentsExist) {
 
 TEST_F(MeshStateTest, SnapshotsStayAsTheyWereAndShareStructure) {
   std::vector<Change> changes;
-  for (int i = 0; i < 3000; ++i) changes.push_back(Put(Dataplane(base::Format("d{:04}", i), {{"app", "web"}})));
+  for (int i = 0; i < 3000; ++i)
+    changes.push_back(Put(Dataplane(base::Format("d{:04}", i), {{"app", "web"}})));
   changes.push_back(Put(Service("web", {{"app", "web"}})));
   changes.push_back(Put(Dataplane("elsewhere", {}, 80, "other")));
   Apply(changes);
@@ -245,7 +249,8 @@ TEST_F(MeshStateTest, IncrementalEqualsFromScratch) {
     const auto labels = [&](uint64_t most) {
       Labels result;
       for (uint64_t i = below(most + 1); i > 0; --i)
-        result[base::Format("k{}", below(4))] = base::Format("v{}", below(3));
+        result[below(5) == 0 ? "kuma.io/zone" : base::Format("k{}", below(4))] =
+            base::Format("v{}", below(3));
       return result;
     };
     MeshState state;
@@ -262,12 +267,17 @@ TEST_F(MeshStateTest, IncrementalEqualsFromScratch) {
         ResourcePtr resource;
         switch (below(5)) {
           case 0: resource = Service(base::Format("s{}", below(8)), labels(2), mesh); break;
-          case 1: resource = ServiceOfOne(base::Format("s{}", below(8)), base::Format("d{}", below(12)), mesh); break;
+          case 1:
+            resource =
+                ServiceOfOne(base::Format("s{}", below(8)), base::Format("d{}", below(12)), mesh);
+            break;
           case 2: resource = Mesh(mesh); break;
           default:
-            resource = Dataplane(base::Format("d{}", below(12)), labels(4), static_cast<uint32_t>(below(3)), mesh);
+            resource = Dataplane(base::Format("d{}", below(12)), labels(4),
+                                 static_cast<uint32_t>(below(3)), mesh);
         }
-        if (resource->key().kind == "MeshService") selectors_changed.insert(mesh + "/" + resource->name());
+        if (resource->key().kind == "MeshService")
+          selectors_changed.insert(mesh + "/" + resource->name());
         if (below(4) == 0) {
           model.erase(resource->key());
           changes.push_back(Delete(resource));
@@ -319,21 +329,24 @@ TEST_F(MeshStateTest, IncrementalEqualsFromScratch) {
         if (!before.contains(key)) differs = !members.empty();
         if (const auto old_service = before.find(key); old_service != before.end()) {
           for (const auto& [other_key, other] : before) {
-            if (other_key.kind != "Dataplane" || !SelectorMatches(*old_service->second, *other)) continue;
+            if (other_key.kind != "Dataplane" || !SelectorMatches(*old_service->second, *other))
+              continue;
             const auto found = model.find(other_key);
             if (found == model.end() || !SelectorMatches(*service, *found->second)) differs = true;
           }
         }
-        ASSERT_EQ(*now.Mesh(key.mesh)->MembersOf(key.name), members) << key.ToString() << " at step " << step;
+        ASSERT_EQ(*now.Mesh(key.mesh)->MembersOf(key.name), members)
+            << key.ToString() << " at step " << step;
         if (differs) changed.emplace(key.mesh, key.name);
         for (const ResourcePtr& member : members) {
           const auto of = state.ServicesOf(*member);
           ASSERT_TRUE(std::find(of.begin(), of.end(), key.name) != of.end());
         }
       }
-      const std::set<std::pair<std::string, std::string>> named(set.services_with_changed_members.begin(),
-                                                                set.services_with_changed_members.end());
-      for (const auto& service : changed) ASSERT_TRUE(named.contains(service)) << service.second << " at step " << step;
+      const std::set<std::pair<std::string, std::string>> named(
+          set.services_with_changed_members.begin(), set.services_with_changed_members.end());
+      for (const auto& service : changed)
+        ASSERT_TRUE(named.contains(service)) << service.second << " at step " << step;
       for (const auto& service : named) {
         if (selectors_changed.contains(service.first + "/" + service.second)) continue;
         ASSERT_TRUE(changed.contains(service)) << service.second << " at step " << step;
@@ -353,7 +366,8 @@ TEST_F(MeshStateTest, IncrementalEqualsFromScratch) {
         if (key.kind != "MeshService") continue;
         Members members;
         for (const auto& [other_key, other] : contents)
-          if (other_key.kind == "Dataplane" && SelectorMatches(*resource, *other)) members.push_back(other);
+          if (other_key.kind == "Dataplane" && SelectorMatches(*resource, *other))
+            members.push_back(other);
         ASSERT_EQ(*snapshot->Mesh(key.mesh)->MembersOf(key.name), members);
       }
     }
@@ -373,16 +387,17 @@ TEST_F(MeshStateTest, OneChangeAmongFiftyThousandIsCheap) {
                                      {"kuma.io/env", "universal"}})));
   }
   for (int i = 0; i < 1000; ++i)
-    changes.push_back(Put(Service(base::Format("service-{:04}", i), {{"app", base::Format("service-{:04}", i)}})));
+    changes.push_back(Put(
+        Service(base::Format("service-{:04}", i), {{"app", base::Format("service-{:04}", i)}})));
   const auto start = std::chrono::steady_clock::now();
   Apply(changes);
   const auto loaded = std::chrono::steady_clock::now() - start;
   SnapshotPtr held = state_.Freeze();
   auto best = std::chrono::steady_clock::duration::max();
   for (int i = 0; i < 300; ++i) {
-    const std::vector<Change> one = {Put(Dataplane(base::Format("dataplane-{:05}", i * 7919 % 50000),
-                                                   {{"app", base::Format("service-{:04}", i)}},
-                                                   static_cast<uint32_t>(1000 + i)))};
+    const std::vector<Change> one = {Put(
+        Dataplane(base::Format("dataplane-{:05}", i * 7919 % 50000),
+                  {{"app", base::Format("service-{:04}", i)}}, static_cast<uint32_t>(1000 + i)))};
     const auto begin = std::chrono::steady_clock::now();
     ASSERT_EQ(state_.Apply(one).changes.size(), 1u);
     SnapshotPtr next = state_.Freeze();
@@ -391,7 +406,8 @@ TEST_F(MeshStateTest, OneChangeAmongFiftyThousandIsCheap) {
   }
   using std::chrono::duration_cast;
   using std::chrono::microseconds;
-  RecordProperty("load_ms", static_cast<int>(duration_cast<std::chrono::milliseconds>(loaded).count()));
+  RecordProperty("load_ms",
+                 static_cast<int>(duration_cast<std::chrono::milliseconds>(loaded).count()));
   RecordProperty("change_us", static_cast<int>(duration_cast<microseconds>(best).count()));
   EXPECT_LE(duration_cast<microseconds>(best).count(), 50);
 }

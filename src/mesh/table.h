@@ -1,10 +1,11 @@
 #pragma once
 
-// A persistent sorted map from a string to a shared value: copies share structure. Sorted chunks of at most 256
-// entries under one spine; a change copies one chunk and the spine if they are shared, nothing else.
+// A persistent sorted map from a string to a shared value: copies share structure. Sorted chunks of
+// at most 256 entries under one spine; a change copies one chunk and the spine if they are shared,
+// nothing else.
 //
-// Two threads may read and drop copies of one table at the same time. A table that is being changed belongs to one
-// thread; copies of it that other threads hold stay as they were.
+// Two threads may read and drop copies of one table at the same time. A table that is being changed
+// belongs to one thread; copies of it that other threads hold stay as they were.
 
 #include <algorithm>
 #include <cstddef>
@@ -109,16 +110,19 @@ class Table {
                             [](const Entry& entry, std::string_view k) { return entry.first < k; });
   }
   size_t SpineSize() const { return spine_ == nullptr ? 0 : spine_->size(); }
-  // The first chunk whose last key is not below `key`; spine size if there is none. No chunk is empty.
+  // The first chunk whose last key is not below `key`; spine size if there is none. No chunk is
+  // empty.
   size_t ChunkOf(std::string_view key) const {
     if (spine_ == nullptr) return 0;
-    const auto at = std::lower_bound(
-        spine_->begin(), spine_->end(), key,
-        [](const std::shared_ptr<Chunk>& chunk, std::string_view k) { return chunk->back().first < k; });
+    const auto at = std::lower_bound(spine_->begin(), spine_->end(), key,
+                                     [](const std::shared_ptr<Chunk>& chunk, std::string_view k) {
+                                       return chunk->back().first < k;
+                                     });
     return static_cast<size_t>(at - spine_->begin());
   }
-  // Does somebody else hold this too? Taking a reference first (an acquiring read-modify-write of the count) orders
-  // our later writes behind the reads of a thread that has just dropped its copy; use_count() alone is relaxed.
+  // Does somebody else hold this too? Taking a reference first (an acquiring read-modify-write of
+  // the count) orders our later writes behind the reads of a thread that has just dropped its copy;
+  // use_count() alone is relaxed.
   template <class T>
   static bool IsShared(const std::shared_ptr<T>& pointer) {
     const std::shared_ptr<T> held = pointer;

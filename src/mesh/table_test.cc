@@ -62,12 +62,12 @@ TEST(TableTest, InOrderInsertionFillsChunks) {
 
 TEST(TableTest, ChunksDoNotStayTinyAfterErasing) {
   Table<Value> table;
-  for (int i = 0; i < 50000; ++i) table.Put(base::Format("{:06}", i), nullptr);
-  for (int i = 0; i < 50000; ++i) {
+  for (int i = 0; i < 20000; ++i) table.Put(base::Format("{:06}", i), nullptr);
+  for (int i = 0; i < 20000; ++i) {
     if (i % 100 != 0) table.Erase(base::Format("{:06}", i));
   }
-  EXPECT_EQ(table.size(), 500u);
-  EXPECT_LE(table.ChunksForTest(), 20u);
+  EXPECT_EQ(table.size(), 200u);
+  EXPECT_LE(table.ChunksForTest(), 10u);
 }
 
 // A random walk against std::map, with copies kept on the way that must not move.
@@ -103,7 +103,8 @@ TEST(TableTest, BehavesAsStdMap) {
   }
 }
 
-// Readers of copies in other threads see what they were given (meant for the thread sanitizer, too).
+// Readers of copies in other threads see what they were given (meant for the thread sanitizer,
+// too).
 TEST(TableTest, CopiesAreReadByOtherThreads) {
   Table<Value> table;
   for (int i = 0; i < 1000; ++i) table.Put(base::Format("{:04}", i), std::make_shared<int>(0));

@@ -501,9 +501,11 @@ void DeltaSession::State::Compose(XdsType type, Time now, Survey& survey, Sessio
 void DeltaSession::State::OweEndpoints(Time now, const std::vector<SealedPtr>& clusters) {
   TypeState& ts = Of(XdsType::kEndpoints);
   for (const SealedPtr& cluster : clusters) {
-    if (bundle::Find(*Desired(XdsType::kEndpoints), cluster->name) == nullptr) continue;
-    ts.awaited[cluster->name] = {now, false, true};
-    if (ts.requested && ts.Subscribed(cluster->name)) ts.Touch(cluster->name).resend = true;
+    const bool exists = bundle::Find(*Desired(XdsType::kEndpoints), cluster->name) != nullptr;
+    if (exists) ts.awaited[cluster->name] = {now, false, true};
+    if (!ts.requested || !ts.Subscribed(cluster->name)) continue;
+    Held& held = ts.Touch(cluster->name);
+    (exists ? held.resend : held.tell_absent) = true;
   }
 }
 

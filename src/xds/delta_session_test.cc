@@ -478,17 +478,46 @@ TEST(DeltaSessionTest, ListenersDoNotWaitForEverForEndpointsThatNobodyAsksFor) {
 
 TEST(DeltaSessionTest, EndpointsAreSentAgainAfterAChangeOfTheirCluster) {
   Running h;
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})}), "CDS +a");
-  EXPECT_EQ(h.Ack(kCds), "EDS +a");
+  // At once: Envoy acknowledges the cluster when it is warm, which takes its endpoints.
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})}), "CDS +a; EDS +a");
   EXPECT_EQ(h.Ack(kEds), "");
+  EXPECT_EQ(h.in_step, 1u);
+  EXPECT_EQ(h.Ack(kCds), "");
   EXPECT_EQ(h.in_step, 2u);
 }
 
 TEST(DeltaSessionTest, ChangedEndpointsOfAChangedClusterAreSentOnce) {
   Running h;
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a");
-  EXPECT_EQ(h.Ack(kCds), "EDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a; EDS +a");
   EXPECT_EQ(h.Ack(kEds), "");
+  EXPECT_EQ(h.Ack(kCds), "");
+}
+
+TEST(DeltaSessionTest, EndpointsThatAreUnderWayAreSentOnceMoreAfterTheirCluster) {
+  Running h;
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "EDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a");
+  EXPECT_EQ(h.Ack(kEds), "EDS +a");
+}
+
+TEST(DeltaSessionTest, AChangedClusterWithoutEndpointsIsToldSo) {
+  Running h;
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a; EDS -a");
+}
+
+TEST(DeltaSessionTest, EndpointsWaitForAChangeOfTheirClusterThatHasToWaitItself) {
+  Running h;
+  h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})});
+  h.Ack(kEds);
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "3"), Make(kEds, "a", "3"), Make(kLds, "l", "1", {"a"})}), "");
+  EXPECT_EQ(h.Ack(kCds), "CDS +a; EDS +a");
+}
+
+TEST(DeltaSessionTest, AClientThatAsksForClustersLastGetsItsListenersAfterThem) {
+  Harness h;
+  h.Bundle({Make(kCds, "a"), Make(kLds, "l", "2", {"a"})});
+  EXPECT_EQ(h.Subscribe(kLds, {}, {{"l", VersionOf("1")}}), "");
+  EXPECT_EQ(h.Subscribe(kCds, {}, {{"a", VersionOf("1")}}), "LDS +l");
 }
 
 TEST(DeltaSessionTest, AClusterThatChangesAllTheTimeStarvesNothing) {
@@ -501,9 +530,9 @@ TEST(DeltaSessionTest, AClusterThatChangesAllTheTimeStarvesNothing) {
     std::string sent =
         h.Bundle({Make(kCds, "a", std::to_string(i)), Make(kEds, "a", "2"), Make(kLds, "l", "2", {"a"})});
     sent += h.Ack(kCds);
+    sent += h.Ack(kEds);
     endpoints = endpoints || sent.find("EDS +a") != std::string::npos;
     listener = listener || sent.find("LDS +l") != std::string::npos;
-    h.Ack(kEds);
   }
   EXPECT_TRUE(endpoints);
   EXPECT_TRUE(listener);
@@ -566,9 +595,9 @@ TEST(DeltaSessionTest, AClusterComesBackWhileItsRemovalIsUnderWay) {
   EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})}), "");
   h.Unsubscribe(kEds, {"a"});
   EXPECT_EQ(h.Ack(kCds), "CDS +a");
-  h.Subscribe(kEds, {"a"});
-  EXPECT_EQ(h.Ack(kCds), "EDS +a");
-  EXPECT_EQ(h.Ack(kEds), "LDS +l");
+  EXPECT_EQ(h.Subscribe(kEds, {"a"}), "EDS +a");
+  EXPECT_EQ(h.Ack(kEds), "");
+  EXPECT_EQ(h.Ack(kCds), "LDS +l");
 }
 
 // --- refusals --------------------------------------------------------------------------------------------------
@@ -635,9 +664,9 @@ TEST(DeltaSessionTest, WhatNeedsARejectedClusterIsHeldBackAndOthersAreNot) {
 
 TEST(DeltaSessionTest, ARejectedChangeOfAClusterThatIsThereHoldsNobodyBack) {
   Running h({.retry_after = 0s});
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "2", {"a"})}), "CDS +a");
-  // The listener goes on with the old cluster, whose endpoints are sent once more to be sure.
-  EXPECT_EQ(h.Nack(kCds, "Error adding/updating cluster(s) a: bad"), "EDS +a; LDS +l");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "2", {"a"})}), "CDS +a; EDS +a");
+  // The listener goes on with the old cluster.
+  EXPECT_EQ(h.Nack(kCds, "Error adding/updating cluster(s) a: bad"), "LDS +l");
 }
 
 TEST(DeltaSessionTest, AListenerRejectedAtItsFirstTimeBlocksNoOther) {
@@ -697,9 +726,8 @@ TEST(DeltaSessionTest, RejectedEndpointsOfAChangedClusterAreReplacedByTheLastGoo
   Running h({.retry_after = 0s});
   EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "EDS +a");
   EXPECT_EQ(h.Nack(kEds, "bad"), "");
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a");
-  EXPECT_EQ(h.Ack(kCds), "EDS +a");
-  EXPECT_EQ(h.last.send[0].resources[0]->VersionText(), VersionOf("1"));
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a; EDS +a");
+  EXPECT_EQ(h.last.send[1].resources[0]->VersionText(), VersionOf("1"));
   EXPECT_EQ(h.Ack(kEds), "");
   EXPECT_EQ(h.session.Quarantined().size(), 1u);
 }

@@ -216,9 +216,9 @@ class Sidecar:
 
 
 class Application:
-    """A tiny HTTP server: answers with its name, or passes the request on to `upstream` (host, port)."""
+    """A tiny HTTP server: answers with its name after `work` seconds, or passes the request on to `upstream` (host, port)."""
 
-    def __init__(self, name, host, port, upstream=None):
+    def __init__(self, name, host, port, upstream=None, work=0.0):
         outer = self
         self.name, self.reconnects = name, 0
 
@@ -228,6 +228,7 @@ class Application:
             connection_up = None
 
             def do_GET(self):
+                time.sleep(work)
                 status, body = (200, outer.name.encode()) if upstream is None else self.pass_on()
                 self.send_response(status)
                 self.send_header("content-length", str(len(body)))
@@ -277,7 +278,7 @@ class Application:
 class Traffic:
     """Steady GETs over keep-alive connections to host:port. Each answer is counted by its body or its fault."""
 
-    def __init__(self, host, port, connections=4, per_second=200):
+    def __init__(self, host, port, connections=8, per_second=300):
         self.target, self.pause = (host, port), connections / per_second
         self.lock, self.counts, self.failures, self.running = threading.Lock(), {}, [], True
         self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(connections)]

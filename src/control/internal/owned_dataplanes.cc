@@ -60,15 +60,15 @@ void OwnedDataplanes::Connected(const ProxyKey& proxy) {
   SetDeadline(proxy, at->second, std::nullopt);
 }
 
-void OwnedDataplanes::Disconnected(const ProxyKey& proxy, bool graceful, Time now) {
+void OwnedDataplanes::Disconnected(const ProxyKey& proxy, Departure how, Time now) {
   connected_.erase(proxy);
   const auto at = entries_.find(proxy);
   if (at == entries_.end()) return;
   Entry& entry = at->second;
   entry.connected = false;
   if (!entry.owned) return;
-  entry.unguarded = graceful;
-  SetDeadline(proxy, entry, graceful ? now : now + settings_.leave_grace);
+  entry.unguarded = how == Departure::kGoodbye;
+  SetDeadline(proxy, entry, how == Departure::kAlone ? now + settings_.leave_grace : now);
 }
 
 std::vector<ProxyKey> OwnedDataplanes::TakeDue(Time now) {

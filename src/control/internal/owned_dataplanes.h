@@ -20,7 +20,7 @@ namespace kuma::control::internal {
 //   (absent) ------------------> waiting ------------> connected
 //                                  ^  | deadline           | Disconnected
 //                                  |  v                    v
-//                                  | due <------------- waiting (leave_grace; goodbye: none)
+//                                  | due <------------- waiting (leave_grace, if it is alone)
 //                     Connected    |  | guard
 //                                  |  v
 //                                 held --Release--> due
@@ -34,7 +34,11 @@ class OwnedDataplanes {
   void Put(const base::ProxyKey& proxy, bool owned, runtime::Time now);
   void Erase(const base::ProxyKey& proxy);
   void Connected(const base::ProxyKey& proxy);
-  void Disconnected(const base::ProxyKey& proxy, bool graceful, runtime::Time now);
+  // How a proxy's stream ended: it said goodbye; others offer the same services, so that nobody misses it while it comes
+  // back, if it does; or neither.
+  enum class Departure { kGoodbye, kReplaceable, kAlone };
+  void Disconnected(const base::ProxyKey& proxy, Departure how, runtime::Time now);
+  bool IsConnected(const base::ProxyKey& proxy) const { return connected_.contains(proxy); }
 
   // Owned Dataplanes to remove now, sorted; each is returned once, until Put, Retry or Disconnected names it again.
   std::vector<base::ProxyKey> TakeDue(runtime::Time now);

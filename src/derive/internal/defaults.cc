@@ -24,17 +24,20 @@ Metadata MetaOf(std::string name, model::WallTime now) {
 }
 
 ResourcePtr WithMetadata(const model::Resource& resource, Metadata meta) {
-  return std::make_shared<model::Resource>(resource.type(), std::move(meta), resource.spec(), resource.status());
+  return std::make_shared<model::Resource>(resource.type(), std::move(meta), resource.spec(),
+                                           resource.status());
 }
 
 }  // namespace
 
 ResourcePtr DefaultMesh(model::WallTime now) {
-  return model::MakeResource(resources::mesh::Type(), MetaOf("default", now), resources::mesh::Spec{});
+  return model::MakeResource(resources::mesh::Type(), MetaOf("default", now),
+                             resources::mesh::Spec{});
 }
 
 ResourcePtr OwnZone(const Settings& settings, model::WallTime now) {
-  return model::MakeResource(resources::zone::Type(), MetaOf(settings.zone, now), resources::zone::Spec{});
+  return model::MakeResource(resources::zone::Type(), MetaOf(settings.zone, now),
+                             resources::zone::Spec{});
 }
 
 std::vector<ResourcePtr> DefaultHostnameGenerators(const Settings& settings, model::WallTime now) {
@@ -59,7 +62,8 @@ std::vector<ResourcePtr> DefaultHostnameGenerators(const Settings& settings, mod
   return made;
 }
 
-std::vector<ResourcePtr> DefaultsOfMesh(const Settings& settings, const model::Resource& mesh, model::WallTime now) {
+std::vector<ResourcePtr> DefaultsOfMesh(const Settings& settings, const model::Resource& mesh,
+                                        model::WallTime now) {
   const auto complete = [&](const ResourcePtr& resource, bool with_labels) {
     Metadata meta = resource->meta();
     meta.creation_time = now;
@@ -68,7 +72,8 @@ std::vector<ResourcePtr> DefaultsOfMesh(const Settings& settings, const model::R
     if (with_labels) {
       model::ControlPlane here;
       here.zone = settings.zone;
-      if (settings.environment == "kubernetes") here.environment = model::ControlPlane::Environment::kKubernetes;
+      if (settings.environment == "kubernetes")
+        here.environment = model::ControlPlane::Environment::kKubernetes;
       meta.labels = model::ComputeLabels(resource->type(), meta, here);
     }
     return WithMetadata(*resource, std::move(meta));
@@ -87,7 +92,8 @@ std::vector<ResourcePtr> DefaultsOfMesh(const Settings& settings, const model::R
 }
 
 bool IsSigningKey(const model::ResourceKey& secret) {
-  return secret.kind == "Secret" && secret.name.starts_with("dataplane-token-signing-key-" + secret.mesh + "-");
+  return secret.kind == "Secret" &&
+         secret.name.starts_with("dataplane-token-signing-key-" + secret.mesh + "-");
 }
 
 bool HasSigningKey(const mesh::MeshSnapshot& mesh) {

@@ -57,11 +57,13 @@ base::Result<std::string> Evaluate(std::string_view text, size_t offset, std::st
     while (length < rest.size() && IsWord(rest[length])) ++length;
     const std::string_view name = rest.substr(0, length);
     if (!base::Trim(rest.substr(length)).empty() || name.empty())
-      return malformed(base::Format("\"{}\" is not supported: write a field such as .Mesh or label \"key\"", action));
+      return malformed(base::Format(
+          "\"{}\" is not supported: write a field such as .Mesh or label \"key\"", action));
     for (const auto& [field, value] : fields.fields)
       if (field == name) return std::string(value);
-    return base::NotFound(base::Format("{}executing \"\" at <{}>: can't evaluate field {} in type {}",
-                                       Place(text, offset, true), action, name, fields.type_name));
+    return base::NotFound(
+        base::Format("{}executing \"\" at <{}>: can't evaluate field {} in type {}",
+                     Place(text, offset, true), action, name, fields.type_name));
   }
   if (rest.front() == '"' || rest.front() == '`') {
     auto value = TakeLiteral(rest);
@@ -72,17 +74,20 @@ base::Result<std::string> Evaluate(std::string_view text, size_t offset, std::st
   size_t length = 0;
   while (length < rest.size() && IsWord(rest[length])) ++length;
   const std::string_view function = rest.substr(0, length);
-  if (function != "label") return malformed(base::Format("function \"{}\" not defined", function.empty() ? action : function));
+  if (function != "label")
+    return malformed(
+        base::Format("function \"{}\" not defined", function.empty() ? action : function));
   rest = base::Trim(rest.substr(length));
-  if (rest.empty())
-    return malformed("wrong number of args for label: want 1 got 0");
+  if (rest.empty()) return malformed("wrong number of args for label: want 1 got 0");
   auto key = TakeLiteral(rest);
   if (!key.has_value()) return malformed("label needs its key in quotes");
   if (!base::Trim(rest).empty()) return malformed("wrong number of args for label: want 1");
-  const auto found = fields.labels == nullptr ? model::Labels::const_iterator{} : fields.labels->find(*key);
+  const auto found =
+      fields.labels == nullptr ? model::Labels::const_iterator{} : fields.labels->find(*key);
   if (fields.labels == nullptr || found == fields.labels->end())
-    return base::NotFound(base::Format("{}executing \"\" at <{}>: error calling label: label {} not found",
-                                       Place(text, offset, true), action, *key));
+    return base::NotFound(
+        base::Format("{}executing \"\" at <{}>: error calling label: label {} not found",
+                     Place(text, offset, true), action, *key));
   return found->second;
 }
 
@@ -97,15 +102,16 @@ base::Result<std::string> ExpandTemplate(std::string_view text, const TemplateFi
     std::string_view literal = text.substr(at, open == std::string_view::npos ? open : open - at);
     if (trim_left)
       while (!literal.empty() && IsSpace(literal.front())) literal.remove_prefix(1);
-    const bool trims_before = open != std::string_view::npos && open + 3 < text.size() && text[open + 2] == '-' &&
-                              IsSpace(text[open + 3]);
+    const bool trims_before = open != std::string_view::npos && open + 3 < text.size() &&
+                              text[open + 2] == '-' && IsSpace(text[open + 3]);
     if (trims_before)
       while (!literal.empty() && IsSpace(literal.back())) literal.remove_suffix(1);
     out.append(literal);
     if (open == std::string_view::npos) return out;
 
     const size_t close = text.find("}}", open);
-    if (close == std::string_view::npos) return base::Invalid(Place(text, open, false) + "unclosed action");
+    if (close == std::string_view::npos)
+      return base::Invalid(Place(text, open, false) + "unclosed action");
     size_t begin = open + (trims_before ? 3 : 2);
     size_t end = close;
     trim_left = end > begin + 1 && text[end - 1] == '-' && IsSpace(text[end - 2]);

@@ -1,6 +1,7 @@
 #pragma once
 
-// The part of Go's text/template that hostnames and SPIFFE IDs are written in: text, fields ({{ .Mesh }}), labels
+// The part of Go's text/template that hostnames and SPIFFE IDs are written in: text, fields ({{
+// .Mesh }}), labels
 // ({{ label "team" }}), string literals, comments and trim markers ({{- -}}).
 
 #include <string>
@@ -19,8 +20,8 @@ struct TemplateFields {
   const model::Labels* labels = nullptr;
 };
 
-// kInvalid: the template is malformed or uses what is not supported. kNotFound: a field or label is absent. Messages
-// are those of text/template where it has the same error.
+// kInvalid: the template is malformed or uses what is not supported. kNotFound: a field or label is
+// absent. Messages are those of text/template where it has the same error.
 base::Result<std::string> ExpandTemplate(std::string_view text, const TemplateFields& fields);
 
 }  // namespace kuma::derive

@@ -26,16 +26,19 @@ TEST(GoTemplateTest, ExpandsAsTextTemplate) {
       {"{{ \"quoted\" }}", "quoted", ""},
       {"{ .Mesh }", "{ .Mesh }", ""},
       {"{{ .Nope }}", "",
-       "template: :1:3: executing \"\" at <.Nope>: can't evaluate field Nope in type hostname.meshedName"},
+       "template: :1:3: executing \"\" at <.Nope>: can't evaluate field Nope in type "
+       "hostname.meshedName"},
       {"x.{{ label \"nope\" }}", "",
-       "template: :1:5: executing \"\" at <label \"nope\">: error calling label: label nope not found"},
+       "template: :1:5: executing \"\" at <label \"nope\">: error calling label: label nope not "
+       "found"},
       {"{{ .Mesh", "", "template: :1: unclosed action"},
       {"{{ upper .Mesh }}", "", "template: :1: function \"upper\" not defined"},
       {"\n{{ }}", "", "template: :2: missing value for command"},
       {"{{ label }}", "", "template: :1: wrong number of args for label: want 1 got 0"},
       {"{{ label \"open }}", "", "template: :1: label needs its key in quotes"},
       {"{{ .Mesh | html }}", "",
-       "template: :1: \".Mesh | html\" is not supported: write a field such as .Mesh or label \"key\""},
+       "template: :1: \".Mesh | html\" is not supported: write a field such as .Mesh or label "
+       "\"key\""},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.text);
@@ -51,7 +54,8 @@ TEST(GoTemplateTest, ExpandsAsTextTemplate) {
 }
 
 TEST(GoTemplateTest, MalformedTextNeverCrashes) {
-  const std::string_view pieces[] = {"{{", "}}", "-", " ", ".", "Mesh", "label", "\"", "`", "\\", "/*", "*/", "\n"};
+  const std::string_view pieces[] = {"{{", "}}", "-",  " ",  ".",  "Mesh", "label",
+                                     "\"", "`",  "\\", "/*", "*/", "\n"};
   uint64_t random = 1;
   for (int i = 0; i < 20000; ++i) {
     std::string text;

@@ -53,9 +53,10 @@ base::Result<std::string> HostnameFrom(std::string_view text, const model::Metad
             : "failed compiling gotemplate error=";
     return base::Invalid(std::string(what) + Quoted(expanded.error().message()));
   }
-  if (const std::vector<std::string> faults = model::CheckRfc1123Subdomain(*expanded); !faults.empty()) {
-    return base::Invalid(base::Format("generated hostname \"{}\" is not a valid DNS name: {}", *expanded,
-                                      base::Join(faults, ", ")));
+  if (const std::vector<std::string> faults = model::CheckRfc1123Subdomain(*expanded);
+      !faults.empty()) {
+    return base::Invalid(base::Format("generated hostname \"{}\" is not a valid DNS name: {}",
+                                      *expanded, base::Join(faults, ", ")));
   }
   return expanded;
 }
@@ -126,7 +127,8 @@ void Hostnames::Put(const model::Resource& resource, Affected& affected) {
   const auto [at, added] = services_.try_emplace(key);
   Service& service = at->second;
   const model::Metadata& meta = resource.meta();
-  if (!added && service.meta.labels == meta.labels && service.meta.creation_time == meta.creation_time) {
+  if (!added && service.meta.labels == meta.labels &&
+      service.meta.creation_time == meta.creation_time) {
     return;
   }
   Withdraw(key, service, affected);
@@ -142,7 +144,8 @@ void Hostnames::Erase(const std::string& mesh, const std::string& name, Affected
   services_.erase(found);
 }
 
-std::vector<HostnameOutcome> Hostnames::OutcomesOf(const std::string& mesh, const std::string& name) const {
+std::vector<HostnameOutcome> Hostnames::OutcomesOf(const std::string& mesh,
+                                                   const std::string& name) const {
   std::vector<HostnameOutcome> outcomes;
   const auto found = services_.find({mesh, name});
   if (found == services_.end()) return outcomes;
@@ -155,7 +158,9 @@ std::vector<HostnameOutcome> Hostnames::OutcomesOf(const std::string& mesh, cons
     if (winner == name) {
       outcomes.push_back({wanted.rule->generator, wanted.hostname, "Generated", {}});
     } else {
-      outcomes.push_back({wanted.rule->generator, {}, "Collision",
+      outcomes.push_back({wanted.rule->generator,
+                          {},
+                          "Collision",
                           base::Format("Hostname collision with {}: {}", kind_, winner)});
     }
   }

@@ -1,6 +1,7 @@
 #pragma once
 
-// Which hostname each HostnameGenerator gives to each service of one kind, and who wins where two want the same one.
+// Which hostname each HostnameGenerator gives to each service of one kind, and who wins where two
+// want the same one.
 
 #include <map>
 #include <optional>
@@ -21,7 +22,7 @@ struct HostnameRule {
   std::string generator;
   bool local = false;  // its origin is this zone: goes before others
   model::WallTime creation_time;
-  std::string text;  // of the template
+  std::string text;                           // of the template
   std::optional<model::Labels> match_labels;  // absent: selects no service of this kind
   bool operator==(const HostnameRule&) const = default;
 };
@@ -35,11 +36,13 @@ struct HostnameOutcome {
   bool operator==(const HostnameOutcome&) const = default;
 };
 
-// Confined to its Derivation. Among services of a mesh that want one hostname the first wins: by generator (local ones
-// first, then the older, then by name), then by service (the older, then by name).
+// Confined to its Derivation. Among services of a mesh that want one hostname the first wins: by
+// generator (local ones first, then the older, then by name), then by service (the older, then by
+// name).
 class Hostnames {
  public:
-  using Affected = std::set<std::pair<std::string, std::string>>;  // (mesh, service) whose outcomes may differ
+  using Affected =
+      std::set<std::pair<std::string, std::string>>;  // (mesh, service) whose outcomes may differ
 
   Hostnames(std::string kind, std::string local_zone);
 

@@ -55,16 +55,20 @@ class HostnamesTest : public testing::Test {
 using Names = std::vector<std::string>;
 
 TEST_F(HostnamesTest, FieldsOfTheTemplate) {
-  const model::Resource service = Service("web-abc", {{"kuma.io/display-name", "web"}, {"k8s.kuma.io/namespace", "ns"}, {"a", "b"}});
-  EXPECT_EQ(*HostnameFrom("{{ .Name }}.{{ .DisplayName }}.{{ .Namespace }}.{{ .Mesh }}.{{ .Zone }}.{{ label \"a\" }}",
+  const model::Resource service = Service(
+      "web-abc", {{"kuma.io/display-name", "web"}, {"k8s.kuma.io/namespace", "ns"}, {"a", "b"}});
+  EXPECT_EQ(*HostnameFrom("{{ .Name }}.{{ .DisplayName }}.{{ .Namespace }}.{{ .Mesh }}.{{ .Zone "
+                          "}}.{{ label \"a\" }}",
                           service.meta(), "east"),
             "web-abc.web.ns.default.east.b");
-  EXPECT_EQ(*HostnameFrom("{{ .DisplayName }}.{{ .Zone }}", Service("web", {{"kuma.io/zone", "west"}}).meta(), "east"),
+  EXPECT_EQ(*HostnameFrom("{{ .DisplayName }}.{{ .Zone }}",
+                          Service("web", {{"kuma.io/zone", "west"}}).meta(), "east"),
             "web.west");
 }
 
 TEST_F(HostnamesTest, OnlyMatchingGeneratorsCount) {
-  hostnames_.SetRules({Rule("b", "{{ .Name }}.b"), Rule("a", "{{ .Name }}.a", {{"x", "1"}}),
+  hostnames_.SetRules({Rule("b", "{{ .Name }}.b"),
+                       Rule("a", "{{ .Name }}.a", {{"x", "1"}}),
                        {"other-kind", false, {}, "{{ .Name }}.c", std::nullopt}},
                       affected_);
   hostnames_.Put(Service("web", {}), affected_);
@@ -75,16 +79,19 @@ TEST_F(HostnamesTest, OnlyMatchingGeneratorsCount) {
 }
 
 TEST_F(HostnamesTest, ErrorsOfTemplatesAreOutcomes) {
-  hostnames_.SetRules({Rule("field", "{{ .Nope }}.mesh"), Rule("label", "{{ label \"nope\" }}.mesh"),
-                       Rule("syntax", "{{ .Name"), Rule("dns", "{{ .Name }}_x.mesh")},
-                      affected_);
+  hostnames_.SetRules(
+      {Rule("field", "{{ .Nope }}.mesh"), Rule("label", "{{ label \"nope\" }}.mesh"),
+       Rule("syntax", "{{ .Name"), Rule("dns", "{{ .Name }}_x.mesh")},
+      affected_);
   hostnames_.Put(Service("web", {}), affected_);
   const std::vector<HostnameOutcome> outcomes = hostnames_.OutcomesOf("default", "web");
   ASSERT_EQ(outcomes.size(), 4u);
   for (const HostnameOutcome& outcome : outcomes) EXPECT_EQ(outcome.reason, "TemplateError");
-  EXPECT_TRUE(outcomes[0].message.starts_with("generated hostname \"web_x.mesh\" is not a valid DNS name: a lowercase"));
+  EXPECT_TRUE(outcomes[0].message.starts_with(
+      "generated hostname \"web_x.mesh\" is not a valid DNS name: a lowercase"));
   EXPECT_EQ(outcomes[1].message,
-            "pre evaluation of template with parameters failed with error=\"template: :1:3: executing \\\"\\\" at "
+            "pre evaluation of template with parameters failed with error=\"template: :1:3: "
+            "executing \\\"\\\" at "
             "<.Nope>: can't evaluate field Nope in type hostname.meshedName\"");
   EXPECT_EQ(outcomes[3].message,
             "failed compiling gotemplate error=\"template: :1: unclosed action\"");
@@ -128,7 +135,8 @@ TEST_F(HostnamesTest, LocalGeneratorsGoFirst) {
   EXPECT_EQ(Outcomes("g"), "a-global=|Collision|Hostname collision with MeshService: l;");
 }
 
-// After any walk the outcomes are those of a fresh index, and every service whose outcomes differ was named.
+// After any walk the outcomes are those of a fresh index, and every service whose outcomes differ
+// was named.
 TEST_F(HostnamesTest, IncrementalEqualsFromScratch) {
   for (uint64_t seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE(base::Format("seed {}", seed));
@@ -143,7 +151,8 @@ TEST_F(HostnamesTest, IncrementalEqualsFromScratch) {
       if (random() % 10 == 0) {
         rules.clear();
         for (uint64_t i = 0; i < random() % 4; ++i) {
-          HostnameRule rule = Rule(base::Format("g{}", i), i == 2 ? "{{ .Name }}.mesh" : "{{ label \"h\" }}.mesh");
+          HostnameRule rule =
+              Rule(base::Format("g{}", i), i == 2 ? "{{ .Name }}.mesh" : "{{ label \"h\" }}.mesh");
           if (random() % 2 == 0) rule.match_labels = model::Labels{{"x", "1"}};
           rule.local = random() % 2 == 0;
           rule.creation_time = model::WallTime(std::chrono::seconds(random() % 3));

@@ -23,7 +23,8 @@ const std::vector<dataplane::Inbound>& InboundsOf(const model::Resource& resourc
 
 // Kuma's protocols; another word counts as none.
 std::string ProtocolOf(const dataplane::Inbound& inbound) {
-  constexpr std::array<std::string_view, 6> kKnown = {"tcp", "tls", "http", "http2", "grpc", "mysql"};
+  constexpr std::array<std::string_view, 6> kKnown = {"tcp",   "tls",  "http",
+                                                      "http2", "grpc", "mysql"};
   std::string protocol = base::ToLower(inbound.protocol);
   if (std::find(kKnown.begin(), kKnown.end(), protocol) == kKnown.end()) return "tcp";
   return protocol;
@@ -37,7 +38,8 @@ bool IsBehind(const dataplane::Inbound& inbound, const mesh_service::Port& port)
 }
 
 bool IsHealthy(const dataplane::Inbound& inbound) {
-  return inbound.state == dataplane::InboundState::kReady && (!inbound.health.has_value() || inbound.health->ready);
+  return inbound.state == dataplane::InboundState::kReady &&
+         (!inbound.health.has_value() || inbound.health->ready);
 }
 
 bool SamePorts(const Ports& a, const Ports& b) {
@@ -82,7 +84,8 @@ Ports ChoosePorts(const std::vector<model::ResourcePtr>& dataplanes, const Ports
     if (!InboundsOf(*resource).empty()) oldest_first.push_back(resource.get());
   }
   std::sort(oldest_first.begin(), oldest_first.end(), [](const auto* a, const auto* b) {
-    return std::tie(a->meta().creation_time, a->name()) < std::tie(b->meta().creation_time, b->name());
+    return std::tie(a->meta().creation_time, a->name()) <
+           std::tie(b->meta().creation_time, b->name());
   });
   Ports first;
   for (const model::Resource* resource : oldest_first) {
@@ -93,25 +96,27 @@ Ports ChoosePorts(const std::vector<model::ResourcePtr>& dataplanes, const Ports
   return first;
 }
 
-mesh_service::DataplaneProxies CountProxies(const std::vector<model::ResourcePtr>& members, const Ports& ports,
-                                            const IsConnected& is_connected) {
+mesh_service::DataplaneProxies CountProxies(const std::vector<model::ResourcePtr>& members,
+                                            const Ports& ports, const IsConnected& is_connected) {
   mesh_service::DataplaneProxies counts;
   for (const model::ResourcePtr& member : members) {
     ++counts.total;
     if (is_connected(*member)) ++counts.connected;
     const auto& inbounds = InboundsOf(*member);
-    const bool healthy = std::all_of(ports.begin(), ports.end(), [&](const mesh_service::Port& port) {
-      return std::any_of(inbounds.begin(), inbounds.end(), [&](const dataplane::Inbound& inbound) {
-        return inbound.state == dataplane::InboundState::kReady && IsBehind(inbound, port);
-      });
-    });
+    const bool healthy =
+        std::all_of(ports.begin(), ports.end(), [&](const mesh_service::Port& port) {
+          return std::any_of(
+              inbounds.begin(), inbounds.end(), [&](const dataplane::Inbound& inbound) {
+                return inbound.state == dataplane::InboundState::kReady && IsBehind(inbound, port);
+              });
+        });
     if (healthy) ++counts.healthy;
   }
   return counts;
 }
 
-resources::workload::DataplaneProxies CountProxies(const std::vector<model::ResourcePtr>& dataplanes,
-                                                   const IsConnected& is_connected) {
+resources::workload::DataplaneProxies CountProxies(
+    const std::vector<model::ResourcePtr>& dataplanes, const IsConnected& is_connected) {
   resources::workload::DataplaneProxies counts;
   for (const model::ResourcePtr& resource : dataplanes) {
     ++counts.total;

@@ -26,18 +26,21 @@ bool IsLocal(const model::Metadata& meta);
 // The value of kuma.io/workload if it can be the name of a resource, else empty.
 std::string WorkloadOf(const model::Resource& dataplane);
 
-// The ports of a MeshService that stands for this Dataplane alone: one for each inbound, each port number once.
+// The ports of a MeshService that stands for this Dataplane alone: one for each inbound, each port
+// number once.
 Ports PortsOf(const model::Resource& dataplane);
 
-// The ports of the MeshService of a workload. Dataplanes should agree; where they do not, the present ports stay while
-// one Dataplane has them, else those of the oldest count. Empty: none has an inbound.
+// The ports of the MeshService of a workload. Dataplanes should agree; where they do not, the
+// present ports stay while one Dataplane has them, else those of the oldest count. Empty: none has
+// an inbound.
 Ports ChoosePorts(const std::vector<model::ResourcePtr>& dataplanes, const Ports& present);
 
 // Healthy: every port of the service has a ready inbound behind it.
-resources::mesh_service::DataplaneProxies CountProxies(const std::vector<model::ResourcePtr>& members,
-                                                       const Ports& ports, const IsConnected& is_connected);
+resources::mesh_service::DataplaneProxies CountProxies(
+    const std::vector<model::ResourcePtr>& members, const Ports& ports,
+    const IsConnected& is_connected);
 // Healthy: some inbound is ready.
-resources::workload::DataplaneProxies CountProxies(const std::vector<model::ResourcePtr>& dataplanes,
-                                                   const IsConnected& is_connected);
+resources::workload::DataplaneProxies CountProxies(
+    const std::vector<model::ResourcePtr>& dataplanes, const IsConnected& is_connected);
 
 }  // namespace kuma::derive

@@ -34,15 +34,20 @@ using model::ResourcePtr;
 
 struct FakePolicy {
   std::string text;
-  static constexpr auto Fields() { return std::tuple{model::Field("text", &FakePolicy::text, "Something.")}; }
+  static constexpr auto Fields() {
+    return std::tuple{model::Field("text", &FakePolicy::text, "Something.")};
+  }
 };
 inline const model::ResourceType& FakePolicyType(std::string_view kind) {
-  static const model::ResourceType retry = model::Describe<FakePolicy>({.kind = "MeshRetry", .global_to_zones = true, .zone_to_global = true});
-  static const model::ResourceType timeout = model::Describe<FakePolicy>({.kind = "MeshTimeout", .global_to_zones = true, .zone_to_global = true});
+  static const model::ResourceType retry = model::Describe<FakePolicy>(
+      {.kind = "MeshRetry", .global_to_zones = true, .zone_to_global = true});
+  static const model::ResourceType timeout = model::Describe<FakePolicy>(
+      {.kind = "MeshTimeout", .global_to_zones = true, .zone_to_global = true});
   return kind == "MeshRetry" ? retry : timeout;
 }
 
-inline model::Metadata MetaOf(const std::string& mesh, const std::string& name, Labels labels = {}) {
+inline model::Metadata MetaOf(const std::string& mesh, const std::string& name,
+                              Labels labels = {}) {
   model::Metadata meta;
   meta.mesh = mesh;
   meta.name = name;
@@ -50,28 +55,35 @@ inline model::Metadata MetaOf(const std::string& mesh, const std::string& name, 
   return meta;
 }
 inline ResourcePtr MakeMesh(const std::string& name, std::vector<std::string> skip = {}) {
-  return model::MakeResource(resources::mesh::Type(), MetaOf("", name), resources::mesh::Spec{std::move(skip)});
+  return model::MakeResource(resources::mesh::Type(), MetaOf("", name),
+                             resources::mesh::Spec{std::move(skip)});
 }
 inline ResourcePtr MakeZone(const std::string& name) {
   return model::MakeResource(resources::zone::Type(), MetaOf("", name), resources::zone::Spec{});
 }
 inline ResourcePtr MakeSecret(const std::string& mesh, const std::string& name) {
-  return model::MakeResource(resources::secret::Type(), MetaOf(mesh, name), resources::secret::WithData("key"));
+  return model::MakeResource(resources::secret::Type(), MetaOf(mesh, name),
+                             resources::secret::WithData("key"));
 }
-inline ResourcePtr MakeGenerator(const std::string& name, const std::string& text, Labels match = {}) {
+inline ResourcePtr MakeGenerator(const std::string& name, const std::string& text,
+                                 Labels match = {}) {
   resources::hostname_generator::Spec spec;
   spec.selector.mesh_service.emplace().match_labels = std::move(match);
   spec.template_text = text;
-  return model::MakeResource(resources::hostname_generator::Type(), MetaOf("", name), std::move(spec));
+  return model::MakeResource(resources::hostname_generator::Type(), MetaOf("", name),
+                             std::move(spec));
 }
-inline ResourcePtr MakeService(const std::string& mesh, const std::string& name, Labels labels, Labels match) {
+inline ResourcePtr MakeService(const std::string& mesh, const std::string& name, Labels labels,
+                               Labels match) {
   mesh_service::Spec spec;
   spec.selector.dataplane_labels.emplace().match_labels = std::move(match);
-  return model::MakeResource(mesh_service::Type(), MetaOf(mesh, name, std::move(labels)), std::move(spec));
+  return model::MakeResource(mesh_service::Type(), MetaOf(mesh, name, std::move(labels)),
+                             std::move(spec));
 }
 inline ResourcePtr WithStatus(const ResourcePtr& service, mesh_service::Status status) {
-  return std::make_shared<model::Resource>(service->type(), service->meta(), service->spec(),
-                                           std::make_shared<const mesh_service::Status>(std::move(status)));
+  return std::make_shared<model::Resource>(
+      service->type(), service->meta(), service->spec(),
+      std::make_shared<const mesh_service::Status>(std::move(status)));
 }
 struct TestInbound {
   std::string name;
@@ -90,11 +102,16 @@ inline ResourcePtr MakeDataplane(const std::string& mesh, const std::string& nam
     added.protocol = inbound.protocol;
     added.state = inbound.state;
   }
-  return model::MakeResource(dataplane::Type(), MetaOf(mesh, name, std::move(labels)), std::move(spec));
+  return model::MakeResource(dataplane::Type(), MetaOf(mesh, name, std::move(labels)),
+                             std::move(spec));
 }
 
 inline mesh::Change CreationOf(const ResourcePtr& resource) {
-  return {.key = resource->key(), .before = nullptr, .after = resource, .revision = {}, .inputs_changed = false};
+  return {.key = resource->key(),
+          .before = nullptr,
+          .after = resource,
+          .revision = {},
+          .inputs_changed = false};
 }
 inline mesh::Change DeletionOf(const ResourceKey& key) {
   return {.key = key, .before = nullptr, .after = nullptr, .revision = {}, .inputs_changed = false};
@@ -104,8 +121,10 @@ inline Settings TestSettings() {
   Settings settings;
   settings.default_policies = [](const std::string& mesh) {
     return std::vector<ResourcePtr>{
-        model::MakeResource(FakePolicyType("MeshRetry"), MetaOf(mesh, "mesh-retry-all-" + mesh), FakePolicy{}),
-        model::MakeResource(FakePolicyType("MeshTimeout"), MetaOf(mesh, "mesh-timeout-all-" + mesh), FakePolicy{})};
+        model::MakeResource(FakePolicyType("MeshRetry"), MetaOf(mesh, "mesh-retry-all-" + mesh),
+                            FakePolicy{}),
+        model::MakeResource(FakePolicyType("MeshTimeout"), MetaOf(mesh, "mesh-timeout-all-" + mesh),
+                            FakePolicy{})};
   };
   settings.first_signing_key = [](const std::string& mesh) {
     return MakeSecret(mesh, "dataplane-token-signing-key-" + mesh + "-1");
@@ -138,7 +157,8 @@ class World {
     now_ += std::chrono::microseconds(1);
     std::set<ResourceKey> deleted;
     for (mesh::Change& change : changes) {
-      if (change.after != nullptr) change.after = Stored(change.after, deleted.contains(change.key));
+      if (change.after != nullptr)
+        change.after = Stored(change.after, deleted.contains(change.key));
       if (change.after == nullptr) {
         deleted.insert(change.key);
         ForEach([&](const ResourcePtr& held) {
@@ -179,7 +199,8 @@ class World {
     ForEach([&](const ResourcePtr& held) { all.changes.push_back(AsCreated(held)); });
     return Settle(Sorted(std::move(all)));
   }
-  // What a new process would write, without doing it. Addresses that rest are forgotten by it, which changes nothing.
+  // What a new process would write, without doing it. Addresses that rest are forgotten by it,
+  // which changes nothing.
   Texts RunFromScratch() {
     Derivation fresh(settings_);
     for (const base::ProxyKey& proxy : connected_) fresh.OnConnection(state_, proxy, true);
@@ -202,17 +223,21 @@ class World {
 
   Texts TakeNotices() {
     Texts texts;
-    for (const Notice& notice : derivation_->TakeNotices()) texts.push_back(notice.key.ToString() + ": " + notice.text);
+    for (const Notice& notice : derivation_->TakeNotices())
+      texts.push_back(notice.key.ToString() + ": " + notice.text);
     return texts;
   }
-  ResourcePtr Find(const std::string& kind, const std::string& mesh, const std::string& name) const {
+  ResourcePtr Find(const std::string& kind, const std::string& mesh,
+                   const std::string& name) const {
     return state_.Find({kind, mesh, name});
   }
   const mesh::MeshState& state() const { return state_; }
   // Without times and KRI.
-  std::string Json(const std::string& kind, const std::string& mesh, const std::string& name) const {
+  std::string Json(const std::string& kind, const std::string& mesh,
+                   const std::string& name) const {
     model::Value value = model::EncodeResource(*Find(kind, mesh, name));
-    for (const char* key : {"creationTime", "modificationTime", "kri"}) value.if_object()->Erase(key);
+    for (const char* key : {"creationTime", "modificationTime", "kri"})
+      value.if_object()->Erase(key);
     return model::ToJson(value);
   }
 
@@ -235,26 +260,35 @@ class World {
       mesh->Of("MeshService").ForEach([&](const std::string& name, const ResourcePtr& service) {
         const auto* status = service->Status<mesh_service::Status>();
         ASSERT_NE(status, nullptr) << name;
-        for (const auto& vip : status->vips) EXPECT_TRUE(vips.emplace(vip.ip, name).second) << vip.ip << " twice";
+        for (const auto& vip : status->vips)
+          EXPECT_TRUE(vips.emplace(vip.ip, name).second) << vip.ip << " twice";
         std::set<std::string> own;
         for (const auto& address : status->addresses) own.insert(address.hostname);
         for (const std::string& hostname : own)
           EXPECT_TRUE(hostnames.emplace(mesh_name, hostname).second) << hostname << " twice";
         if (status->tls.status == mesh_service::TlsStatus::kNone) return;
-        EXPECT_EQ(static_cast<size_t>(status->dataplane_proxies.total), mesh->MembersOf(name)->size()) << name;
+        EXPECT_EQ(static_cast<size_t>(status->dataplane_proxies.total),
+                  mesh->MembersOf(name)->size())
+            << name;
       });
     }
   }
 
  private:
   static mesh::Change AsCreated(const ResourcePtr& held) {
-    return {.key = held->key(), .before = nullptr, .after = held, .revision = {}, .inputs_changed = true};
+    return {.key = held->key(),
+            .before = nullptr,
+            .after = held,
+            .revision = {},
+            .inputs_changed = true};
   }
   mesh::ChangeSet Sorted(mesh::ChangeSet set) const {
-    std::sort(set.changes.begin(), set.changes.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+    std::sort(set.changes.begin(), set.changes.end(),
+              [](const auto& a, const auto& b) { return a.key < b.key; });
     for (const auto& [name, mesh] : state_.current().meshes) {
       mesh->Of("MeshService").ForEach([&](const std::string& service, const ResourcePtr&) {
-        if (!mesh->MembersOf(service)->empty()) set.services_with_changed_members.emplace_back(name, service);
+        if (!mesh->MembersOf(service)->empty())
+          set.services_with_changed_members.emplace_back(name, service);
       });
     }
     return set;
@@ -264,8 +298,10 @@ class World {
     for (const auto& [kind, table] : state_.current().globals)
       table.ForEach([&](const std::string&, const ResourcePtr& resource) { f(resource); });
     for (const auto& [name, mesh] : state_.current().meshes) {
-      for (const char* kind : {"Dataplane", "MeshRetry", "MeshService", "MeshTimeout", "Secret", "Workload"})
-        mesh->Of(kind).ForEach([&](const std::string&, const ResourcePtr& resource) { f(resource); });
+      for (const char* kind :
+           {"Dataplane", "MeshRetry", "MeshService", "MeshTimeout", "Secret", "Workload"})
+        mesh->Of(kind).ForEach(
+            [&](const std::string&, const ResourcePtr& resource) { f(resource); });
     }
   }
   // As the store gives it back.
@@ -275,21 +311,26 @@ class World {
     meta.revision = {++revision_};
     meta.creation_time = held == nullptr ? now_ : held->meta().creation_time;
     meta.modification_time = now_;
-    if (!meta.mesh.empty() && !meta.owner.has_value()) meta.owner = ResourceKey{"Mesh", "", meta.mesh};
-    return std::make_shared<model::Resource>(resource->type(), std::move(meta), resource->spec(), resource->status());
+    if (!meta.mesh.empty() && !meta.owner.has_value())
+      meta.owner = ResourceKey{"Mesh", "", meta.mesh};
+    return std::make_shared<model::Resource>(resource->type(), std::move(meta), resource->spec(),
+                                             resource->status());
   }
   // Applies writes, then their echoes from the store, which must change nothing.
   mesh::ChangeSet Store(const std::vector<Derived>& writes) {
     std::vector<mesh::Change> changes;
     for (const Derived& write : writes) {
-      EXPECT_EQ(write.must_not_exist, write.resource != nullptr && state_.Find(write.key) == nullptr);
-      changes.push_back(write.resource == nullptr ? DeletionOf(write.key) : CreationOf(write.resource));
+      EXPECT_EQ(write.must_not_exist,
+                write.resource != nullptr && state_.Find(write.key) == nullptr);
+      changes.push_back(write.resource == nullptr ? DeletionOf(write.key)
+                                                  : CreationOf(write.resource));
     }
     mesh::ChangeSet applied = state_.Apply(changes);
     EXPECT_EQ(applied.changes.size(), writes.size()) << "a write that changes nothing";
     std::vector<mesh::Change> echoes;
     for (const Derived& write : writes)
-      echoes.push_back(write.resource == nullptr ? DeletionOf(write.key) : CreationOf(Stored(write.resource)));
+      echoes.push_back(write.resource == nullptr ? DeletionOf(write.key)
+                                                 : CreationOf(Stored(write.resource)));
     EXPECT_TRUE(state_.Apply(echoes).empty());
     return applied;
   }
@@ -303,7 +344,10 @@ class World {
   Texts TextsOf(const std::vector<Derived>& writes) const {
     Texts texts;
     for (const Derived& write : writes) {
-      const char* sign = write.resource == nullptr ? "-" : write.must_not_exist ? "+" : write.status_only ? "~" : "*";
+      const char* sign = write.resource == nullptr ? "-"
+                         : write.must_not_exist    ? "+"
+                         : write.status_only       ? "~"
+                                                   : "*";
       texts.push_back(sign + write.key.ToString());
     }
     return texts;

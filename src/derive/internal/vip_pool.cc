@@ -23,7 +23,8 @@ std::optional<uint32_t> ParseIpv4(std::string_view text) {
 }
 
 std::string FormatIpv4(uint32_t address) {
-  return base::Format("{}.{}.{}.{}", address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255);
+  return base::Format("{}.{}.{}.{}", address >> 24, address >> 16 & 255, address >> 8 & 255,
+                      address & 255);
 }
 
 }  // namespace
@@ -31,7 +32,8 @@ std::string FormatIpv4(uint32_t address) {
 base::Result<VipPool> VipPool::Make(std::string_view cidr) {
   const size_t slash = cidr.find('/');
   const auto address = ParseIpv4(cidr.substr(0, slash));
-  const auto bits = slash == std::string_view::npos ? std::nullopt : base::ParseUint(cidr.substr(slash + 1));
+  const auto bits =
+      slash == std::string_view::npos ? std::nullopt : base::ParseUint(cidr.substr(slash + 1));
   if (!address.has_value() || !bits.has_value() || *bits < 1 || *bits > 30)
     return base::Invalid(base::Format("\"{}\" is not an IPv4 range such as 241.0.0.0/8", cidr));
   const uint32_t count = uint32_t{1} << (32 - *bits);

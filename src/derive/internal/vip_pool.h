@@ -27,7 +27,8 @@ class VipPool {
   // Found in the store: kept, also outside of the range or held by two.
   void Hold(std::string_view ip, const std::string& kri);
   void Release(std::string_view ip, const std::string& kri, model::WallTime now);
-  // A free address, the same one for the same KRI whenever it can be. Nothing when the range is used up.
+  // A free address, the same one for the same KRI whenever it can be. Nothing when the range is
+  // used up.
   std::optional<std::string> Take(const std::string& kri, model::WallTime now);
 
  private:

@@ -13,7 +13,8 @@ using std::chrono::hours;
 using std::chrono::minutes;
 
 TEST(VipPoolTest, RefusesWhatIsNoRange) {
-  for (const char* text : {"", "241.0.0.0", "241.0.0/8", "241.0.0.0/31", "fd00::/8", "300.0.0.0/8", "1.2.3.4/x"})
+  for (const char* text :
+       {"", "241.0.0.0", "241.0.0/8", "241.0.0.0/31", "fd00::/8", "300.0.0.0/8", "1.2.3.4/x"})
     EXPECT_FALSE(VipPool::Make(text).has_value()) << text;
 }
 
@@ -31,8 +32,8 @@ TEST(VipPoolTest, RangeIsUsedUpWithoutItsEnds) {
   VipPool pool = *VipPool::Make("10.0.0.9/29");
   std::set<std::string> given;
   for (int i = 0; i < 6; ++i) given.insert(*pool.Take(base::Format("kri{}", i), {}));
-  EXPECT_EQ(given, (std::set<std::string>{"10.0.0.9", "10.0.0.10", "10.0.0.11", "10.0.0.12", "10.0.0.13",
-                                          "10.0.0.14"}));
+  EXPECT_EQ(given, (std::set<std::string>{"10.0.0.9", "10.0.0.10", "10.0.0.11", "10.0.0.12",
+                                          "10.0.0.13", "10.0.0.14"}));
   EXPECT_EQ(pool.Take("one more", {}), std::nullopt);
 }
 

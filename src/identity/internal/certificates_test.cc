@@ -24,6 +24,12 @@ const CertificateAuthority& Authority() {
   return authority;
 }
 
+const CertificateAuthority& OtherAuthority() {
+  static const CertificateAuthority authority =
+      *CertificateAuthority::Generate(kEnvoyAdminCaName, kNow);
+  return authority;
+}
+
 CertificatePtr Parse(const std::string& pem) {
   const BioPtr reading = Reading(pem);
   return CertificatePtr(PEM_read_bio_X509(reading.get(), nullptr, nullptr, nullptr));
@@ -68,7 +74,7 @@ TEST(CertificatesTest, AuthorityGoesThroughItsSecret) {
 TEST(CertificatesTest, RefusesWhatIsNoAuthority) {
   const std::string secret = Authority().ToSecret().Reveal();
   const size_t key = secret.find("-----BEGIN RSA PRIVATE KEY");
-  const auto other = *CertificateAuthority::Generate("other", kNow);
+  const CertificateAuthority& other = OtherAuthority();
   const KeyPair leaf = *AdminServerCertificate(Authority(), "10.0.0.1", 57);
   for (const std::string& bytes :
        {std::string(), std::string("x"), secret.substr(0, key), secret.substr(key),
@@ -88,7 +94,7 @@ TEST(CertificatesTest, AdminCertificateIsAPureFunction) {
   EXPECT_EQ(first.certificate, second.certificate);
   EXPECT_EQ(first.key, second.key);
 
-  const auto other_authority = *CertificateAuthority::Generate(kEnvoyAdminCaName, kNow);
+  const CertificateAuthority& other_authority = OtherAuthority();
   for (const KeyPair& other : {*AdminServerCertificate(Authority(), "10.0.0.2", epoch),
                                *AdminServerCertificate(Authority(), "10.0.0.1", epoch + 1),
                                *AdminServerCertificate(other_authority, "10.0.0.1", epoch)}) {

@@ -13,13 +13,23 @@ namespace {
 
 using base::Code;
 
+// Making keys is slow: the tests share two.
+const RsaKey& KeyA() {
+  static const RsaKey key = *RsaKey::Generate();
+  return key;
+}
+const RsaKey& KeyB() {
+  static const RsaKey key = *RsaKey::Generate();
+  return key;
+}
+
 std::string Der(std::string_view pem) {
   const size_t from = pem.find('\n') + 1;
   return *base::DecodeBase64(pem.substr(from, pem.find("-----END") - from));
 }
 
 TEST(RsaKeyTest, ReadsEverySpelling) {
-  const RsaKey key = *RsaKey::Generate();
+  const RsaKey& key = KeyA();
   const std::string pkcs1 = key.PrivatePem().Reveal();
   EXPECT_TRUE(pkcs1.starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
   EXPECT_TRUE(key.PublicPem().starts_with("-----BEGIN RSA PUBLIC KEY-----\n"));
@@ -57,7 +67,7 @@ TEST(RsaKeyTest, RefusesOtherThings) {
     PEM_write_bio_PKCS8PrivateKey(written.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
     all.push_back(TextOf(written));
   }
-  const RsaKey good = *RsaKey::Generate();
+  const RsaKey& good = KeyA();
   const BioPtr encrypted(BIO_new(BIO_s_mem()));
   PEM_write_bio_PKCS8PrivateKey(encrypted.get(), good.state().key.get(), EVP_aes_128_cbc(),
                                 "password", 8, nullptr, nullptr);
@@ -71,8 +81,8 @@ TEST(RsaKeyTest, RefusesOtherThings) {
 }
 
 TEST(RsaKeyTest, SignsAndVerifies) {
-  const RsaKey key = *RsaKey::Generate();
-  const RsaKey other = *RsaKey::Generate();
+  const RsaKey& key = KeyA();
+  const RsaKey& other = KeyB();
   const std::string signature = key.Sign("text");
   EXPECT_EQ(signature.size(), 256u);
   EXPECT_EQ(key.Sign("text"), signature);
@@ -85,7 +95,7 @@ TEST(RsaKeyTest, SignsAndVerifies) {
 }
 
 TEST(RsaKeyTest, PrivateHalfIsNotPrinted) {
-  const RsaKey key = *RsaKey::Generate();
+  const RsaKey& key = KeyA();
   std::ostringstream out;
   out << key.PrivatePem();
   EXPECT_EQ(out.str(), "[redacted]");

@@ -16,10 +16,11 @@ std::string PairOf(std::string_view key, std::string_view value) {
   return pair.append(value);
 }
 
-// Labels that nearly every Dataplane of a mesh has with the same value are no keys of the index: a selector of nothing
-// else is compared with every Dataplane.
+// Labels that nearly every Dataplane of a mesh has with the same value are no keys of the index: a
+// selector of nothing else is compared with every Dataplane.
 bool IsKey(std::string_view label) {
-  constexpr std::array kShared = {model::kMeshLabel, model::kZoneLabel, model::kOriginLabel, model::kEnvLabel};
+  constexpr std::array kShared = {model::kMeshLabel, model::kZoneLabel, model::kOriginLabel,
+                                  model::kEnvLabel};
   return std::find(kShared.begin(), kShared.end(), label) == kShared.end();
 }
 
@@ -114,7 +115,8 @@ void MemberIndex::OnDataplane(const ResourcePtr& before, const ResourcePtr& afte
     }
     std::vector<std::string> left;
     ForEachMatch(*before, [&](const std::string& service) {
-      if (!is || !Matches(services_.find(service)->second.selector, *after)) left.push_back(service);
+      if (!is || !Matches(services_.find(service)->second.selector, *after))
+        left.push_back(service);
     });
     for (const std::string& service : left) {
       Members& list = Own(service, members);

@@ -21,8 +21,8 @@ namespace kuma::mesh {
 struct Selector {
   enum class Kind : uint8_t { kNone, kName, kLabels };
   Kind kind = Kind::kNone;
-  std::string name;                                           // kName: of the Dataplane
-  std::vector<std::pair<std::string, std::string>> labels;    // kLabels: all must be there, sorted
+  std::string name;                                         // kName: of the Dataplane
+  std::vector<std::pair<std::string, std::string>> labels;  // kLabels: all must be there, sorted
   bool operator==(const Selector&) const = default;
 };
 
@@ -31,14 +31,15 @@ bool HasInbounds(const model::Resource& dataplane);
 // Of a Dataplane that has inbounds.
 bool Matches(const Selector& selector, const model::Resource& dataplane);
 
-// Confined to its MeshState. A service is filed under one label pair of its selector, the rarest when it came, so that
-// a Dataplane looks at the services that could match it and no others.
+// Confined to its MeshState. A service is filed under one label pair of its selector, the rarest
+// when it came, so that a Dataplane looks at the services that could match it and no others.
 class MemberIndex {
  public:
   using Names = std::set<std::string, std::less<>>;
 
-  // Each writes the new member lists into `members` and adds the names of services whose list changed (or has a member
-  // with changed inputs) to `changed`. `dataplanes` holds the new state already.
+  // Each writes the new member lists into `members` and adds the names of services whose list
+  // changed (or has a member with changed inputs) to `changed`. `dataplanes` holds the new state
+  // already.
   void OnDataplane(const ResourcePtr& before, const ResourcePtr& after, bool inputs_changed,
                    Table<MembersPtr>& members, Names& changed);
   void OnService(const std::string& name, const ResourcePtr& after,
@@ -52,7 +53,8 @@ class MemberIndex {
  private:
   struct Service {
     Selector selector;
-    std::string filed_under;  // kLabels: a pair, or empty for a selector without a label that tells Dataplanes apart
+    std::string filed_under;  // kLabels: a pair, or empty for a selector without a label that tells
+                              // Dataplanes apart
   };
 
   template <class F>
