@@ -217,7 +217,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   // ---- what is seen of proxies
   p.insights = std::make_unique<insight::ProxyInsights>(insight::Settings{.instance_id = p.instance_id}, *p.store,
                                                         p.clock, *p.insight_thread);
-  p.observation = std::make_unique<Observation>(*p.insight_thread, *p.insights, p.rollouts, p.here, Types());
+  p.observation = std::make_unique<Observation>(*p.insight_thread, *p.insights, p.rollouts, p.random, p.here, Types());
 
   // ---- streams and the mesh writer
   xds::HubOptions hub_options;

@@ -38,8 +38,9 @@ model::Value ParseMetadata(const xds::NodeDescription& node) {
 }  // namespace
 
 Observation::Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights,
-                         insight::Rollouts& rollouts, const model::ControlPlane& here, const model::TypeTable& types)
-    : executor_(executor), insights_(insights), rollouts_(rollouts), here_(here), types_(types) {}
+                         insight::Rollouts& rollouts, runtime::Random& random, const model::ControlPlane& here,
+                         const model::TypeTable& types)
+    : executor_(executor), insights_(insights), rollouts_(rollouts), random_(random), here_(here), types_(types) {}
 
 void Observation::OnConnected(const base::ProxyKey& proxy, uint64_t stream, const xds::NodeDescription& node) {
   const model::Value metadata = ParseMetadata(node);
@@ -65,8 +66,9 @@ void Observation::OnConnected(const base::ProxyKey& proxy, uint64_t stream, cons
     std::vector<std::string> unknown;
     model::DecodeStruct(model::TableOf<Version>(), *given, &version, "version", {.proto_json = true}, violations,
                         unknown);
+    if (version.kuma_dp) version.kuma_dp->kuma_cp_compatible = true;
   }
-  insights_.OnConnected(proxy, stream, base::Format("{}-{}", proxy.NodeId(), stream), metadata, std::move(version));
+  insights_.OnConnected(proxy, stream, random_.Uuid(), metadata, std::move(version));
 }
 
 void Observation::OnEvent(const xds::ProxyEvent& event) {

@@ -11,6 +11,7 @@
 #include "model/resource_type.h"
 #include "rest/dp_endpoint.h"
 #include "runtime/executor.h"
+#include "runtime/random.h"
 #include "store/store.h"
 #include "xds/ads_service.h"
 #include "xds/hub.h"
@@ -22,7 +23,7 @@ class Observation {
  public:
   // All references outlive this.
   Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights, insight::Rollouts& rollouts,
-              const model::ControlPlane& here, const model::TypeTable& types);
+              runtime::Random& random, const model::ControlPlane& here, const model::TypeTable& types);
   // Before the first event.
   void Attach(control::ControlLoop& control) { control_ = &control; }
 
@@ -35,6 +36,7 @@ class Observation {
   runtime::SerialExecutor& executor_;
   insight::ProxyInsights& insights_;
   insight::Rollouts& rollouts_;
+  runtime::Random& random_;
   const model::ControlPlane here_;
   const model::TypeTable& types_;
   control::ControlLoop* control_ = nullptr;

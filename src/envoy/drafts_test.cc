@@ -41,9 +41,11 @@ TEST(SealTest, EqualDraftsHaveEqualBytes) {
   ListenerDraft b = Outbound();
   SetTags({{"x", "1"}, {"y", "2"}, {"z", "3"}}, a);
   SetTags({{"z", "3"}, {"y", "2"}, {"x", "1"}}, b);
-  EXPECT_EQ(*Seal(a, {})->bytes, *Seal(b, {})->bytes);
-  SetTags({{"x", "other"}}, b);
-  EXPECT_NE(Seal(a, {})->version, Seal(b, {})->version);
+  ListenerDraft other = b;
+  SetTags({{"x", "other"}}, other);
+  const bundle::SealedPtr sealed = Seal(std::move(a), {});
+  EXPECT_EQ(*sealed->bytes, *Seal(std::move(b), {})->bytes);
+  EXPECT_NE(sealed->version, Seal(std::move(other), {})->version);
 }
 
 TEST(ListenerDraftTest, ClustersAreThoseOfRoutesMirrorsAndProxies) {

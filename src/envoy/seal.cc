@@ -28,16 +28,21 @@ bundle::SealedPtr SealMessage(bundle::XdsType type, const std::string& name,
   return bundle::Seal(std::move(input));
 }
 
-api::HttpConnectionManager Finish(const HttpManagerDraft& draft) {
-  api::HttpConnectionManager manager = draft.manager;
-  for (const api::HttpFilter& filter : draft.filters) *manager.add_http_filters() = filter;
-  *manager.add_http_filters() =
-      HttpFilterOf("envoy.filters.http.router", ::envoy::extensions::filters::http::router::v3::Router());
+const api::HttpFilter& Router() {
+  static const api::HttpFilter& filter = *new api::HttpFilter(
+      HttpFilterOf("envoy.filters.http.router", ::envoy::extensions::filters::http::router::v3::Router()));
+  return filter;
+}
+
+api::HttpConnectionManager Finish(HttpManagerDraft&& draft) {
+  api::HttpConnectionManager manager = std::move(draft.manager);
+  for (api::HttpFilter& filter : draft.filters) *manager.add_http_filters() = std::move(filter);
+  *manager.add_http_filters() = Router();
   api::RouteConfiguration& routes = *manager.mutable_route_config();
-  routes = draft.route_config;
+  routes = std::move(draft.route_config);
   api::VirtualHost& host = *routes.add_virtual_hosts();
-  host = draft.virtual_host;
-  for (const RouteDraft& route : draft.routes) *host.add_routes() = route.route;
+  host = std::move(draft.virtual_host);
+  for (RouteDraft& route : draft.routes) *host.add_routes() = std::move(route.route);
   return manager;
 }
 
@@ -48,26 +53,27 @@ void PackTls(const google::protobuf::Message& context, api::TransportSocket* soc
 
 }  // namespace
 
-bundle::SealedPtr Seal(const ListenerDraft& draft, std::vector<std::string> origins) {
-  api::Listener listener = draft.listener;
-  for (const api::ListenerFilter& filter : draft.listener_filters) *listener.add_listener_filters() = filter;
-  for (const FilterChainDraft& from : draft.chains) {
+bundle::SealedPtr Seal(ListenerDraft&& draft, std::vector<std::string> origins) {
+  std::vector<std::string> clusters = draft.Clusters();
+  api::Listener listener = std::move(draft.listener);
+  for (api::ListenerFilter& filter : draft.listener_filters) *listener.add_listener_filters() = std::move(filter);
+  for (FilterChainDraft& from : draft.chains) {
     api::FilterChain& chain = *listener.add_filter_chains();
-    chain = from.chain;
-    for (const api::Filter& filter : from.network_filters) *chain.add_filters() = filter;
+    chain = std::move(from.chain);
+    for (api::Filter& filter : from.network_filters) *chain.add_filters() = std::move(filter);
     if (from.http) {
       *chain.add_filters() =
-          NetworkFilterOf("envoy.filters.network.http_connection_manager", Finish(*from.http));
+          NetworkFilterOf("envoy.filters.network.http_connection_manager", Finish(*std::move(from.http)));
     } else if (from.tcp) {
       *chain.add_filters() = NetworkFilterOf("envoy.filters.network.tcp_proxy", *from.tcp);
     }
     if (from.tls) PackTls(*from.tls, chain.mutable_transport_socket());
   }
-  return SealMessage(bundle::XdsType::kListener, listener.name(), listener, draft.Clusters(), std::move(origins));
+  return SealMessage(bundle::XdsType::kListener, listener.name(), listener, std::move(clusters), std::move(origins));
 }
 
-bundle::SealedPtr Seal(const ClusterDraft& draft, std::vector<std::string> origins) {
-  api::Cluster cluster = draft.cluster;
+bundle::SealedPtr Seal(ClusterDraft&& draft, std::vector<std::string> origins) {
+  api::Cluster cluster = std::move(draft.cluster);
   if (draft.http) {
     Pack(*draft.http, &(*cluster.mutable_typed_extension_protocol_options())[std::string(kHttpOptions)]);
   }
@@ -75,7 +81,7 @@ bundle::SealedPtr Seal(const ClusterDraft& draft, std::vector<std::string> origi
   return SealMessage(bundle::XdsType::kCluster, cluster.name(), cluster, {}, std::move(origins));
 }
 
-bundle::SealedPtr Seal(const EndpointsDraft& draft, std::vector<std::string> origins) {
+bundle::SealedPtr Seal(EndpointsDraft&& draft, std::vector<std::string> origins) {
   return SealMessage(bundle::XdsType::kEndpoints, draft.assignment.cluster_name(), draft.assignment, {},
                      std::move(origins));
 }

@@ -12,9 +12,10 @@
 namespace kuma::envoy {
 
 // `origins`: the stored resources that shaped the draft, for NACKs and explanations; sorted and made unique here.
-bundle::SealedPtr Seal(const ListenerDraft& draft, std::vector<std::string> origins);
-bundle::SealedPtr Seal(const ClusterDraft& draft, std::vector<std::string> origins);
-bundle::SealedPtr Seal(const EndpointsDraft& draft, std::vector<std::string> origins);
+// Drafts are used up.
+bundle::SealedPtr Seal(ListenerDraft&& draft, std::vector<std::string> origins);
+bundle::SealedPtr Seal(ClusterDraft&& draft, std::vector<std::string> origins);
+bundle::SealedPtr Seal(EndpointsDraft&& draft, std::vector<std::string> origins);
 bundle::SealedPtr Seal(const api::Secret& secret, std::vector<std::string> origins);
 
 }  // namespace kuma::envoy

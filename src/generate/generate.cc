@@ -366,7 +366,7 @@ base::Result<SealedCell> Generator::State::Build(const ListenerCell& cell) const
     origins.insert(origins.end(), of_route.begin(), of_route.end());
   }
   SealedCell sealed;
-  sealed.resources.push_back(envoy::Seal(draft, std::move(origins)));
+  sealed.resources.push_back(envoy::Seal(std::move(draft), std::move(origins)));
   for (const std::string& name : sealed.resources[0]->clusters) {
     const auto found = cell.clusters.find(name);
     if (found != cell.clusters.end()) sealed.needs.push_back(found->second);
@@ -381,7 +381,7 @@ base::Result<SealedCell> Generator::State::Build(const ClusterCell& cell) const 
     if (type.hooks.cluster != nullptr) TRY(Named(type.hooks.cluster(cell.context, draft), type));
   }
   SealedCell sealed;
-  sealed.resources.push_back(envoy::Seal(draft, OriginsOf(cell.context.confs)));
+  sealed.resources.push_back(envoy::Seal(std::move(draft), OriginsOf(cell.context.confs)));
   sealed.needs.push_back(cell.endpoints);
   return sealed;
 }
@@ -392,7 +392,7 @@ base::Result<SealedCell> Generator::State::Build(const EndpointsCell& cell) cons
     if (type.hooks.endpoints != nullptr) TRY(Named(type.hooks.endpoints(cell.context, draft), type));
   }
   SealedCell sealed;
-  sealed.resources.push_back(envoy::Seal(draft, OriginsOf(cell.context.confs)));
+  sealed.resources.push_back(envoy::Seal(std::move(draft), OriginsOf(cell.context.confs)));
   return sealed;
 }
 
@@ -409,8 +409,8 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
         for (const policy::Origin& origin : rule.conf.origins()) origins.push_back(origin.policy.ToString());
       }
     }
-    sealed.resources.push_back(envoy::Seal(draft.listener, origins));
-    sealed.resources.push_back(envoy::Seal(draft.cluster, std::move(origins)));
+    sealed.resources.push_back(envoy::Seal(std::move(draft.listener), origins));
+    sealed.resources.push_back(envoy::Seal(std::move(draft.cluster), std::move(origins)));
   }
 
   envoy::ProxyDraft draft;
@@ -419,8 +419,10 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
     if (type.hooks.proxy != nullptr) TRY(Named(type.hooks.proxy(cell.proxy, draft), type));
   }
   const std::vector<std::string> origins = OriginsOf(cell.proxy.confs);
-  for (const envoy::ListenerDraft& listener : draft.listeners) sealed.resources.push_back(envoy::Seal(listener, origins));
-  for (const envoy::ClusterDraft& cluster : draft.clusters) sealed.resources.push_back(envoy::Seal(cluster, origins));
+  for (envoy::ListenerDraft& listener : draft.listeners)
+    sealed.resources.push_back(envoy::Seal(std::move(listener), origins));
+  for (envoy::ClusterDraft& cluster : draft.clusters)
+    sealed.resources.push_back(envoy::Seal(std::move(cluster), origins));
   for (const envoy::api::Secret& secret : draft.secrets) sealed.resources.push_back(envoy::Seal(secret, origins));
   return sealed;
 }

@@ -14,6 +14,7 @@
 #include "policies/mesh_timeout/mesh_timeout.h"
 #include "resources/dataplane_insight/dataplane_insight.h"
 #include "resources/mesh_service/mesh_service.h"
+#include "store/memory/memory_store.h"
 #include "xds/ads_service.h"
 #include "xds/hub.h"
 
@@ -176,7 +177,7 @@ bool World::Wire::Send(std::string head, std::vector<net::Slice> slices) {
   return true;
 }
 
-void World::Wire::Finish(net::GrpcStatus status, net::Headers) {
+void World::Wire::Finish(net::GrpcStatus, net::Headers) {
   const auto stream = stream_.lock();
   if (stream == nullptr || std::exchange(stream->finished, true)) return;
   loop_.Post([world = &world_, weak = stream_] {

@@ -53,8 +53,11 @@ std::vector<ServicePort> PortsOf(const model::Resource& service) {
 model::ResourcePtr FindService(const mesh::MeshSnapshot& mesh, std::string_view kind, const model::Labels& labels) {
   model::ResourcePtr oldest;
   if (labels.empty()) return oldest;
-  mesh.Of(kind).ForEach([&](const std::string&, const model::ResourcePtr& service) {
-    if (!HasLabels(service->meta(), labels)) return;
+  // Names begin with the display name: "<display name>", "<display name>.<namespace>", "<display name>-<hash>".
+  const auto wanted = labels.find(std::string(model::kDisplayNameLabel));
+  const std::string_view beginning = wanted == labels.end() ? std::string_view() : std::string_view(wanted->second);
+  mesh.Of(kind).ForEach([&](const std::string& name, const model::ResourcePtr& service) {
+    if (!name.starts_with(beginning) || !HasLabels(service->meta(), labels)) return;
     if (oldest == nullptr || service->meta().creation_time < oldest->meta().creation_time) oldest = service;
   });
   return oldest;
