@@ -18,7 +18,7 @@ PLACES = [
       r"^src/sync/internal/", r"^src/policies/[a-z_]+/.*_test\.cc$", r"^src/.*_test\.cc$"], "protobuf"),
     (r"^nghttp2/", [r"^src/net/internal/"], "nghttp2"),
     (r"^openssl/", [r"^src/net/internal/", r"^src/identity/internal/"], "OpenSSL"),
-    (r"^(nlohmann|yaml-cpp)/", [r"^src/model/internal/"], "JSON and YAML"),
+    (r"^yaml-cpp/", [r"^src/model/internal/"], "YAML"),
     (r"^boost/", [r"^src/net/internal/"], "Boost"),
     (r"^sqlite3\.h$", [r"^src/store/sqlite/"], "SQLite"),
     (r"^CLI/", [r"^src/(cli|dp|app)/.*\.cc$"], "CLI11"),

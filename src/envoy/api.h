@@ -1,7 +1,7 @@
 #pragma once
 
-// Short names for the messages of Envoy's API that we use (namespace kuma::envoy::api), and their headers.
-// Only for src/envoy, src/policies/*/apply.cc and src/generate/*.cc.
+// Short names for the messages of Envoy's API that we use (namespace kuma::envoy::api), and their
+// headers. Only for src/envoy, src/policies/*/apply.cc and src/generate/*.cc.
 
 #include <envoy/config/cluster/v3/cluster.pb.h>
 #include <envoy/config/core/v3/address.pb.h>

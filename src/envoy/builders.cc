@@ -7,10 +7,10 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
-#include "base/check.h"
-#include "base/strings.h"
 #include <envoy/extensions/filters/http/grpc_stats/v3/config.pb.h>
 #include <envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h>
+#include "base/check.h"
+#include "base/strings.h"
 
 namespace kuma::envoy {
 
@@ -63,7 +63,8 @@ api::Filter NetworkFilterOf(std::string_view name, const google::protobuf::Messa
   return filter;
 }
 
-api::ListenerFilter ListenerFilterOf(std::string_view name, const google::protobuf::Message& config) {
+api::ListenerFilter ListenerFilterOf(std::string_view name,
+                                     const google::protobuf::Message& config) {
   api::ListenerFilter filter;
   filter.set_name(std::string(name));
   Pack(config, filter.mutable_typed_config());
@@ -75,16 +76,18 @@ void AddTlsInspector(ListenerDraft& listener) {
   for (const api::ListenerFilter& filter : listener.listener_filters) {
     if (filter.name() == kName) return;
   }
-  listener.listener_filters.push_back(
-      ListenerFilterOf(kName, ::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector()));
+  listener.listener_filters.push_back(ListenerFilterOf(
+      kName, ::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector()));
 }
 
 void SetTags(const std::map<std::string, std::string>& tags, ListenerDraft& listener) {
-  auto& fields = *(*listener.listener.mutable_metadata()->mutable_filter_metadata())["io.kuma.tags"].mutable_fields();
+  auto& fields = *(*listener.listener.mutable_metadata()->mutable_filter_metadata())["io.kuma.tags"]
+                      .mutable_fields();
   for (const auto& [key, value] : tags) fields[key].set_string_value(value);
 }
 
-HttpManagerDraft HttpManager(std::string_view name, std::span<const std::string_view> internal_ranges, bool ipv6) {
+HttpManagerDraft HttpManager(std::string_view name,
+                             std::span<const std::string_view> internal_ranges, bool ipv6) {
   HttpManagerDraft draft;
   draft.manager.set_stat_prefix(std::string(name));
   auto* internal = draft.manager.mutable_internal_address_config();
@@ -159,12 +162,17 @@ void SpeakHttp2(ClusterDraft& cluster) {
   cluster.Http().mutable_explicit_http_config()->mutable_http2_protocol_options();
 }
 
-api::HeaderMatcher HeaderMatcherOf(HeaderMatchKind kind, std::string_view name, std::string_view value) {
+api::HeaderMatcher HeaderMatcherOf(HeaderMatchKind kind, std::string_view name,
+                                   std::string_view value) {
   api::HeaderMatcher matcher;
   matcher.set_name(std::string(name));
   switch (kind) {
-    case HeaderMatchKind::kExact: matcher.mutable_string_match()->set_exact(std::string(value)); break;
-    case HeaderMatchKind::kPrefix: matcher.mutable_string_match()->set_prefix(std::string(value)); break;
+    case HeaderMatchKind::kExact:
+      matcher.mutable_string_match()->set_exact(std::string(value));
+      break;
+    case HeaderMatchKind::kPrefix:
+      matcher.mutable_string_match()->set_prefix(std::string(value));
+      break;
     case HeaderMatchKind::kRegularExpression:
       matcher.mutable_string_match()->mutable_safe_regex()->set_regex(std::string(value));
       break;

@@ -31,25 +31,29 @@ api::Address PipeAddress(std::string_view path);
 // A filter of a connection manager (listener) with its configuration packed.
 api::HttpFilter HttpFilterOf(std::string_view name, const google::protobuf::Message& config);
 api::Filter NetworkFilterOf(std::string_view name, const google::protobuf::Message& config);
-api::ListenerFilter ListenerFilterOf(std::string_view name, const google::protobuf::Message& config);
+api::ListenerFilter ListenerFilterOf(std::string_view name,
+                                     const google::protobuf::Message& config);
 // Adds Envoy's TLS inspector unless it is there.
 void AddTlsInspector(ListenerDraft& listener);
 
 // Metadata `io.kuma.tags` of a listener.
 void SetTags(const std::map<std::string, std::string>& tags, ListenerDraft& listener);
 
-// Networks that requests of our own come from ("10.0.0.0/8"). Loopback: what the proxy's host itself uses.
+// Networks that requests of our own come from ("10.0.0.0/8"). Loopback: what the proxy's host
+// itself uses.
 inline constexpr std::array<std::string_view, 2> kLoopbackRanges = {"127.0.0.1/32", "::1/128"};
 
-// A connection manager with one virtual host and no routes. `name` is that of virtual host and statistics.
-// Without `ipv6`, ranges of IPv6 are left out. REQUIRES: ranges are valid.
-HttpManagerDraft HttpManager(std::string_view name, std::span<const std::string_view> internal_ranges, bool ipv6);
+// A connection manager with one virtual host and no routes. `name` is that of virtual host and
+// statistics. Without `ipv6`, ranges of IPv6 are left out. REQUIRES: ranges are valid.
+HttpManagerDraft HttpManager(std::string_view name,
+                             std::span<const std::string_view> internal_ranges, bool ipv6);
 // The gRPC statistics filter.
 api::HttpFilter GrpcStats();
 api::TcpProxy TcpProxyTo(std::string_view name, std::string_view cluster);
 
 // The name of the implicit route of an outbound.
-inline constexpr std::string_view kImplicitRouteName = "9Zuf5Tg79OuZcQITwBbQykxAk2u4fRKrwYn3//AL4Yo=";
+inline constexpr std::string_view kImplicitRouteName =
+    "9Zuf5Tg79OuZcQITwBbQykxAk2u4fRKrwYn3//AL4Yo=";
 // All requests to one cluster.
 RouteDraft CatchAllRoute(std::string_view name, std::string_view cluster);
 
@@ -62,7 +66,8 @@ void SpeakHttp2(ClusterDraft& cluster);
 
 enum class HeaderMatchKind : uint8_t { kExact, kPrefix, kRegularExpression, kPresent, kAbsent };
 // `value` is not read for kPresent and kAbsent.
-api::HeaderMatcher HeaderMatcherOf(HeaderMatchKind kind, std::string_view name, std::string_view value);
+api::HeaderMatcher HeaderMatcherOf(HeaderMatchKind kind, std::string_view name,
+                                   std::string_view value);
 
 // A percentage with up to four decimals as Envoy's fraction.
 api::FractionalPercent FractionalPercent(double percent);

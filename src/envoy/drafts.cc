@@ -7,7 +7,8 @@ namespace {
 
 void CollectFrom(const api::RouteAction& action, std::vector<std::string>& names) {
   if (action.has_cluster()) names.push_back(action.cluster());
-  for (const auto& weighted : action.weighted_clusters().clusters()) names.push_back(weighted.name());
+  for (const auto& weighted : action.weighted_clusters().clusters())
+    names.push_back(weighted.name());
   for (const auto& mirror : action.request_mirror_policies()) names.push_back(mirror.cluster());
 }
 
@@ -21,7 +22,8 @@ std::vector<std::string> ListenerDraft::Clusters() const {
     }
     if (chain.tcp) {
       if (chain.tcp->has_cluster()) names.push_back(chain.tcp->cluster());
-      for (const auto& weighted : chain.tcp->weighted_clusters().clusters()) names.push_back(weighted.name());
+      for (const auto& weighted : chain.tcp->weighted_clusters().clusters())
+        names.push_back(weighted.name());
     }
   }
   std::sort(names.begin(), names.end());

@@ -1,8 +1,8 @@
 #pragma once
 
-// Drafts: Envoy resources under construction. They hold Envoy's own messages, unpacked and indexed by meaning, so that
-// policies neither search by name nor unpack and repack. Seal() (seal.h) packs each draft once.
-// A draft is a plain value, confined to the job that builds its cell.
+// Drafts: Envoy resources under construction. They hold Envoy's own messages, unpacked and indexed
+// by meaning, so that policies neither search by name nor unpack and repack. Seal() (seal.h) packs
+// each draft once. A draft is a plain value, confined to the job that builds its cell.
 
 #include <optional>
 #include <string>
@@ -18,17 +18,17 @@ namespace kuma::envoy {
 // One route of a virtual host.
 struct RouteDraft {
   api::Route route;
-  // KRI without section of the MeshHTTPRoute that it came from; empty: implicit route. Policies find their
-  // configuration for the route by it.
+  // KRI without section of the MeshHTTPRoute that it came from; empty: implicit route. Policies
+  // find their configuration for the route by it.
   std::string origin;
 };
 
 // An HTTP connection manager with one virtual host for all domains.
 struct HttpManagerDraft {
-  api::HttpConnectionManager manager;     // without filters and routes
-  std::vector<api::HttpFilter> filters;   // in order, without the router, which is always last
-  api::RouteConfiguration route_config;   // without virtual hosts
-  api::VirtualHost virtual_host;          // without routes
+  api::HttpConnectionManager manager;    // without filters and routes
+  std::vector<api::HttpFilter> filters;  // in order, without the router, which is always last
+  api::RouteConfiguration route_config;  // without virtual hosts
+  api::VirtualHost virtual_host;         // without routes
   std::vector<RouteDraft> routes;
 };
 

@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <envoy/service/discovery/v3/discovery.pb.h>
 #include "envoy/builders.h"
 #include "envoy/seal.h"
-#include <envoy/service/discovery/v3/discovery.pb.h>
 
 namespace kuma::envoy {
 namespace {
@@ -18,7 +18,8 @@ ListenerDraft Outbound() {
 }
 
 TEST(SealTest, BytesAreOneResourceOfADeltaResponse) {
-  const bundle::SealedPtr sealed = Seal(Outbound(), {"MeshTimeout m/b", "MeshTimeout m/a", "MeshTimeout m/b"});
+  const bundle::SealedPtr sealed =
+      Seal(Outbound(), {"MeshTimeout m/b", "MeshTimeout m/a", "MeshTimeout m/b"});
   ::envoy::service::discovery::v3::DeltaDiscoveryResponse response;
   ASSERT_TRUE(response.ParseFromString(*sealed->bytes));
   ASSERT_EQ(response.resources_size(), 1);
@@ -71,8 +72,10 @@ TEST(FractionalPercentTest, UsesTheSmallestDenominator) {
 }
 
 TEST(StaticClusterTest, NamesAreResolved) {
-  EXPECT_EQ(StaticCluster("c", SocketAddress("10.0.0.1", 1), true).cluster.type(), api::Cluster::STATIC);
-  EXPECT_EQ(StaticCluster("c", SocketAddress("a.b", 1), true).cluster.type(), api::Cluster::STRICT_DNS);
+  EXPECT_EQ(StaticCluster("c", SocketAddress("10.0.0.1", 1), true).cluster.type(),
+            api::Cluster::STATIC);
+  EXPECT_EQ(StaticCluster("c", SocketAddress("a.b", 1), true).cluster.type(),
+            api::Cluster::STRICT_DNS);
   EXPECT_EQ(StaticCluster("c", PipeAddress("/x"), true).cluster.type(), api::Cluster::STATIC);
 }
 

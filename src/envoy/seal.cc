@@ -4,9 +4,9 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include "envoy/builders.h"
 #include <envoy/extensions/filters/http/router/v3/router.pb.h>
 #include <envoy/service/discovery/v3/discovery.pb.h>
+#include "envoy/builders.h"
 
 namespace kuma::envoy {
 namespace {
@@ -14,8 +14,8 @@ namespace {
 constexpr std::string_view kHttpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 bundle::SealedPtr SealMessage(bundle::XdsType type, const std::string& name,
-                              const google::protobuf::Message& message, std::vector<std::string> clusters,
-                              std::vector<std::string> origins) {
+                              const google::protobuf::Message& message,
+                              std::vector<std::string> clusters, std::vector<std::string> origins) {
   const std::string content = SerializeDeterministic(message);
   std::sort(origins.begin(), origins.end());
   origins.erase(std::unique(origins.begin(), origins.end()), origins.end());
@@ -29,8 +29,8 @@ bundle::SealedPtr SealMessage(bundle::XdsType type, const std::string& name,
 }
 
 const api::HttpFilter& Router() {
-  static const api::HttpFilter& filter = *new api::HttpFilter(
-      HttpFilterOf("envoy.filters.http.router", ::envoy::extensions::filters::http::router::v3::Router()));
+  static const api::HttpFilter& filter = *new api::HttpFilter(HttpFilterOf(
+      "envoy.filters.http.router", ::envoy::extensions::filters::http::router::v3::Router()));
   return filter;
 }
 
@@ -56,34 +56,37 @@ void PackTls(const google::protobuf::Message& context, api::TransportSocket* soc
 bundle::SealedPtr Seal(ListenerDraft&& draft, std::vector<std::string> origins) {
   std::vector<std::string> clusters = draft.Clusters();
   api::Listener listener = std::move(draft.listener);
-  for (api::ListenerFilter& filter : draft.listener_filters) *listener.add_listener_filters() = std::move(filter);
+  for (api::ListenerFilter& filter : draft.listener_filters)
+    *listener.add_listener_filters() = std::move(filter);
   for (FilterChainDraft& from : draft.chains) {
     api::FilterChain& chain = *listener.add_filter_chains();
     chain = std::move(from.chain);
     for (api::Filter& filter : from.network_filters) *chain.add_filters() = std::move(filter);
     if (from.http) {
-      *chain.add_filters() =
-          NetworkFilterOf("envoy.filters.network.http_connection_manager", Finish(*std::move(from.http)));
+      *chain.add_filters() = NetworkFilterOf("envoy.filters.network.http_connection_manager",
+                                             Finish(*std::move(from.http)));
     } else if (from.tcp) {
       *chain.add_filters() = NetworkFilterOf("envoy.filters.network.tcp_proxy", *from.tcp);
     }
     if (from.tls) PackTls(*from.tls, chain.mutable_transport_socket());
   }
-  return SealMessage(bundle::XdsType::kListener, listener.name(), listener, std::move(clusters), std::move(origins));
+  return SealMessage(bundle::XdsType::kListener, listener.name(), listener, std::move(clusters),
+                     std::move(origins));
 }
 
 bundle::SealedPtr Seal(ClusterDraft&& draft, std::vector<std::string> origins) {
   api::Cluster cluster = std::move(draft.cluster);
   if (draft.http) {
-    Pack(*draft.http, &(*cluster.mutable_typed_extension_protocol_options())[std::string(kHttpOptions)]);
+    Pack(*draft.http,
+         &(*cluster.mutable_typed_extension_protocol_options())[std::string(kHttpOptions)]);
   }
   if (draft.tls) PackTls(*draft.tls, cluster.mutable_transport_socket());
   return SealMessage(bundle::XdsType::kCluster, cluster.name(), cluster, {}, std::move(origins));
 }
 
 bundle::SealedPtr Seal(EndpointsDraft&& draft, std::vector<std::string> origins) {
-  return SealMessage(bundle::XdsType::kEndpoints, draft.assignment.cluster_name(), draft.assignment, {},
-                     std::move(origins));
+  return SealMessage(bundle::XdsType::kEndpoints, draft.assignment.cluster_name(), draft.assignment,
+                     {}, std::move(origins));
 }
 
 bundle::SealedPtr Seal(const api::Secret& secret, std::vector<std::string> origins) {

@@ -11,8 +11,8 @@
 
 namespace kuma::envoy {
 
-// `origins`: the stored resources that shaped the draft, for NACKs and explanations; sorted and made unique here.
-// Drafts are used up.
+// `origins`: the stored resources that shaped the draft, for NACKs and explanations; sorted and
+// made unique here. Drafts are used up.
 bundle::SealedPtr Seal(ListenerDraft&& draft, std::vector<std::string> origins);
 bundle::SealedPtr Seal(ClusterDraft&& draft, std::vector<std::string> origins);
 bundle::SealedPtr Seal(EndpointsDraft&& draft, std::vector<std::string> origins);

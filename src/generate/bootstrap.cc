@@ -27,40 +27,50 @@ class Reader {
   Reader(const Value& value, std::string path, model::Violations& violations)
       : value_(value), path_(std::move(path)), violations_(violations) {}
 
-  void Text(std::string_view key, std::string& out) { Read(key, "a string", [&](const Value& member) {
-    const std::string* text = member.if_string();
-    if (text != nullptr) out = *text;
-    return text != nullptr;
-  }); }
-  void Flag(std::string_view key, bool& out) { Read(key, "a boolean", [&](const Value& member) {
-    const bool* flag = member.if_bool();
-    if (flag != nullptr) out = *flag;
-    return flag != nullptr;
-  }); }
+  void Text(std::string_view key, std::string& out) {
+    Read(key, "a string", [&](const Value& member) {
+      const std::string* text = member.if_string();
+      if (text != nullptr) out = *text;
+      return text != nullptr;
+    });
+  }
+  void Flag(std::string_view key, bool& out) {
+    Read(key, "a boolean", [&](const Value& member) {
+      const bool* flag = member.if_bool();
+      if (flag != nullptr) out = *flag;
+      return flag != nullptr;
+    });
+  }
   template <class Number>
-  void Unsigned(std::string_view key, Number& out) { Read(key, "a non-negative number", [&](const Value& member) {
-    const int64_t* number = member.if_int();
-    if (number == nullptr || *number < 0 || static_cast<uint64_t>(*number) > std::numeric_limits<Number>::max())
-      return false;
-    out = static_cast<Number>(*number);
-    return true;
-  }); }
-  void Texts(std::string_view key, std::vector<std::string>& out) { Read(key, "a list of strings",
-                                                                         [&](const Value& member) {
-    const Array* list = member.if_array();
-    if (list == nullptr) return false;
-    for (const Value& element : *list) {
-      const std::string* text = element.if_string();
-      if (text == nullptr) return false;
-      if (std::find(out.begin(), out.end(), *text) == out.end()) out.push_back(*text);
-    }
-    return true;
-  }); }
-  void Map(std::string_view key, Value& out) { Read(key, "an object", [&](const Value& member) {
-    if (member.if_object() == nullptr) return false;
-    out = member;
-    return true;
-  }); }
+  void Unsigned(std::string_view key, Number& out) {
+    Read(key, "a non-negative number", [&](const Value& member) {
+      const int64_t* number = member.if_int();
+      if (number == nullptr || *number < 0 ||
+          static_cast<uint64_t>(*number) > std::numeric_limits<Number>::max())
+        return false;
+      out = static_cast<Number>(*number);
+      return true;
+    });
+  }
+  void Texts(std::string_view key, std::vector<std::string>& out) {
+    Read(key, "a list of strings", [&](const Value& member) {
+      const Array* list = member.if_array();
+      if (list == nullptr) return false;
+      for (const Value& element : *list) {
+        const std::string* text = element.if_string();
+        if (text == nullptr) return false;
+        if (std::find(out.begin(), out.end(), *text) == out.end()) out.push_back(*text);
+      }
+      return true;
+    });
+  }
+  void Map(std::string_view key, Value& out) {
+    Read(key, "an object", [&](const Value& member) {
+      if (member.if_object() == nullptr) return false;
+      out = member;
+      return true;
+    });
+  }
   Reader At(std::string_view key) {
     static const Value kNone;
     const Value* member = value_.Find(key);
@@ -82,7 +92,8 @@ class Reader {
 
 bool IsIp(const std::string& host) {
   unsigned char address[sizeof(in6_addr)];
-  return inet_pton(AF_INET, host.c_str(), address) == 1 || inet_pton(AF_INET6, host.c_str(), address) == 1;
+  return inet_pton(AF_INET, host.c_str(), address) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), address) == 1;
 }
 
 std::string DurationText(std::chrono::nanoseconds value) {
@@ -107,9 +118,11 @@ Value Http2Options() {
 }
 
 Value Endpoint(std::string_view cluster, Value address) {
-  return Object{{"clusterName", cluster},
-                {"endpoints",
-                 Array{Object{{"lbEndpoints", Array{Object{{"endpoint", Object{{"address", std::move(address)}}}}}}}}}};
+  return Object{
+      {"clusterName", cluster},
+      {"endpoints",
+       Array{Object{{"lbEndpoints",
+                     Array{Object{{"endpoint", Object{{"address", std::move(address)}}}}}}}}}};
 }
 
 Object StaticCluster(std::string_view name, std::string_view type, Value address,
@@ -127,9 +140,10 @@ Object StaticCluster(std::string_view name, std::string_view type, Value address
 }
 
 // The token comes from a file that Envoy reads again: only Google's gRPC client can do that.
-Value GoogleGrpc(const BootstrapRequest& request, const BootstrapSettings& settings, const std::string& host,
-                 std::string_view ca) {
-  const std::string bracketed = host.find(':') == std::string::npos ? host : base::Format("[{}]", host);
+Value GoogleGrpc(const BootstrapRequest& request, const BootstrapSettings& settings,
+                 const std::string& host, std::string_view ca) {
+  const std::string bracketed =
+      host.find(':') == std::string::npos ? host : base::Format("[{}]", host);
   Object service{
       {"targetUri", base::Format("{}:{}", bracketed, settings.xds_port)},
       {"statPrefix", "ads"},
@@ -137,19 +151,22 @@ Value GoogleGrpc(const BootstrapRequest& request, const BootstrapSettings& setti
       {"callCredentials",
        Array{Object{{"fromPlugin",
                      Object{{"name", "envoy.grpc_credentials.file_based_metadata"},
-                            {"typedConfig", Typed("envoy.config.grpc_credential.v3.FileBasedMetadataConfig",
-                                                  {{"secretData",
-                                                    Object{{"filename", request.dataplane_token_path}}}})}}}}}},
+                            {"typedConfig",
+                             Typed("envoy.config.grpc_credential.v3.FileBasedMetadataConfig",
+                                   {{"secretData",
+                                     Object{{"filename", request.dataplane_token_path}}}})}}}}}},
       {"channelArgs",
        Object{{"args",
                Object{{"grpc.http2.max_pings_without_data", Object{{"intValue", "0"}}},
                       {"grpc.keepalive_time_ms", Object{{"intValue", "10000"}}},
                       {"grpc.keepalive_timeout_ms", Object{{"intValue", "30000"}}},
                       {"grpc.max_receive_message_length",
-                       Object{{"intValue", std::to_string(settings.xds_grpc_max_receive_message_bytes)}}}}}}},
+                       Object{{"intValue",
+                               std::to_string(settings.xds_grpc_max_receive_message_bytes)}}}}}}},
   };
   if (!ca.empty()) {
-    service.Set("channelCredentials", Object{{"sslCredentials", Object{{"rootCerts", InlinePem(ca)}}}});
+    service.Set("channelCredentials",
+                Object{{"sslCredentials", Object{{"rootCerts", InlinePem(ca)}}}});
   }
   return Object{{"googleGrpc", std::move(service)}};
 }
@@ -160,7 +177,8 @@ Value Ads() {
 
 Value VersionOf(const Value& version) {
   // Only what the node's version message has, and no defaults, as protobuf's JSON.
-  constexpr std::array<std::string_view, 4> kKumaDp = {"version", "gitTag", "gitCommit", "buildDate"};
+  constexpr std::array<std::string_view, 4> kKumaDp = {"version", "gitTag", "gitCommit",
+                                                       "buildDate"};
   constexpr std::array<std::string_view, 3> kEnvoy = {"version", "build", "kumaDpCompatible"};
   const auto pick = [&version](std::string_view part, auto names) {
     Object result;
@@ -210,7 +228,8 @@ Object NodeMetadata(const BootstrapRequest& request) {
   };
   set_port("dataplane.dns.port", request.dns_port);
   set_port("dataplane.readinessReporter.port", request.readiness_port);
-  if (!request.dataplane_resource.empty()) metadata.Set("dataplane.resource", request.dataplane_resource);
+  if (!request.dataplane_resource.empty())
+    metadata.Set("dataplane.resource", request.dataplane_resource);
   if (request.app_probe_proxy_enabled) metadata.Set("dataplane.appProbeProxy.enabled", "true");
   const Object* dynamic = request.dynamic_metadata.if_object();
   if (dynamic != nullptr && !dynamic->empty()) metadata.Set("dynamicMetadata", *dynamic);
@@ -233,7 +252,8 @@ Object NodeMetadata(const BootstrapRequest& request) {
 }  // namespace
 
 const std::string kTokenRequired =
-    "Dataplane Token is required. Generate token using 'kumactl generate dataplane-token > /path/file' and provide "
+    "Dataplane Token is required. Generate token using 'kumactl generate dataplane-token > "
+    "/path/file' and provide "
     "it via --dataplane-token-file=/path/file argument to Kuma DP";
 
 BootstrapRequest ParseBootstrapRequest(const Value& body, model::Violations& violations) {
@@ -272,7 +292,8 @@ BootstrapRequest ParseBootstrapRequest(const Value& body, model::Violations& vio
   return request;
 }
 
-base::Result<Value> MakeBootstrap(const BootstrapRequest& request, const BootstrapDataplane& dataplane,
+base::Result<Value> MakeBootstrap(const BootstrapRequest& request,
+                                  const BootstrapDataplane& dataplane,
                                   const BootstrapSettings& settings, std::string_view host,
                                   bool host_is_ipv4_only) {
   const std::string& token = request.dataplane_token.Reveal();
@@ -289,7 +310,8 @@ base::Result<Value> MakeBootstrap(const BootstrapRequest& request, const Bootstr
     Value service = token_file ? GoogleGrpc(request, settings, xds_host, ca)
                                : Value(Object{{"envoyGrpc", Object{{"clusterName", kAds}}}});
     if (!token_file && !token.empty()) {
-      service.if_object()->Set("initialMetadata", Array{Object{{"key", "authorization"}, {"value", token}}});
+      service.if_object()->Set("initialMetadata",
+                               Array{Object{{"key", "authorization"}, {"value", token}}});
     }
     return Array{std::move(service)};
   };
@@ -300,9 +322,10 @@ base::Result<Value> MakeBootstrap(const BootstrapRequest& request, const Bootstr
                   {"grpcServices", grpc_services()}};
   };
 
-  const Value sink_address =
-      Object{{"pipe", Object{{"path", AccessLogSocket(request.workdir, request.name, request.mesh)}}}};
-  Array clusters{StaticCluster(kAccessLogSink, "STATIC", sink_address, settings.xds_connect_timeout)};
+  const Value sink_address = Object{
+      {"pipe", Object{{"path", AccessLogSocket(request.workdir, request.name, request.mesh)}}}};
+  Array clusters{
+      StaticCluster(kAccessLogSink, "STATIC", sink_address, settings.xds_connect_timeout)};
   if (!token_file) {
     Object ads = StaticCluster(
         kAds, IsIp(xds_host) ? "STATIC" : "STRICT_DNS",
@@ -316,7 +339,8 @@ base::Result<Value> MakeBootstrap(const BootstrapRequest& request, const Bootstr
                           {{"sni", xds_host},
                            {"commonTlsContext",
                             Object{{"tlsParams", Object{{"tlsMinimumProtocolVersion", "TLSv1_2"}}},
-                                   {"validationContextSdsSecretConfig", Object{{"name", kValidation}}}}}})}});
+                                   {"validationContextSdsSecretConfig",
+                                    Object{{"name", kValidation}}}}}})}});
     clusters.emplace_back(std::move(ads));
   }
 
@@ -333,25 +357,29 @@ base::Result<Value> MakeBootstrap(const BootstrapRequest& request, const Bootstr
   };
   Object bootstrap{
       {"staticResources",
-       Object{{"secrets", Array{Object{{"name", kValidation}, {"validationContext", std::move(validation)}}}},
+       Object{{"secrets",
+               Array{Object{{"name", kValidation}, {"validationContext", std::move(validation)}}}},
               {"clusters", std::move(clusters)}}},
       {"dynamicResources",
        Object{{"ldsConfig", Ads()}, {"cdsConfig", Ads()}, {"adsConfig", api_source("DELTA_GRPC")}}},
       {"layeredRuntime",
-       Object{{"layers", Array{Object{{"name", "kuma"},
-                                      {"staticLayer",
-                                       Object{{"re2.max_program_size.error_level", int64_t{4'294'967'295}},
-                                              {"re2.max_program_size.warn_level", 1000}}}}}}}},
-      {"statsConfig",
-       Object{{"statsTags", Array{tag("name", "^grpc\\.((.+)\\.)"),
-                                  tag("status", "^grpc.*streams_closed(_([0-9]+))"),
-                                  tag("worker", "(worker_([0-9]+)\\.)"), tag("listener", "((.+?)\\.)rbac\\.")}}}},
-      {"defaultRegexEngine", Object{{"name", "envoy.regex_engines.google_re2"},
-                                    {"typedConfig", Typed("envoy.extensions.regex_engines.v3.GoogleRE2", {})}}},
+       Object{{"layers",
+               Array{Object{{"name", "kuma"},
+                            {"staticLayer",
+                             Object{{"re2.max_program_size.error_level", int64_t{4'294'967'295}},
+                                    {"re2.max_program_size.warn_level", 1000}}}}}}}},
+      {"statsConfig", Object{{"statsTags", Array{tag("name", "^grpc\\.((.+)\\.)"),
+                                                 tag("status", "^grpc.*streams_closed(_([0-9]+))"),
+                                                 tag("worker", "(worker_([0-9]+)\\.)"),
+                                                 tag("listener", "((.+?)\\.)rbac\\.")}}}},
+      {"defaultRegexEngine",
+       Object{{"name", "envoy.regex_engines.google_re2"},
+              {"typedConfig", Typed("envoy.extensions.regex_engines.v3.GoogleRE2", {})}}},
   };
   if (settings.hds) bootstrap.Set("hdsConfig", api_source("GRPC"));
 
-  const uint32_t admin_port = dataplane.admin_port != 0 ? dataplane.admin_port : settings.admin_port;
+  const uint32_t admin_port =
+      dataplane.admin_port != 0 ? dataplane.admin_port : settings.admin_port;
   if (admin_port != 0) {
     metadata.Set("dataplane.admin.port", std::to_string(admin_port));
     metadata.Set("dataplane.admin.address", settings.admin_address);
@@ -362,41 +390,52 @@ base::Result<Value> MakeBootstrap(const BootstrapRequest& request, const Bootstr
       constexpr int kOwnerOnly = 0600;
       admin.Set("address", Object{{"pipe", Object{{"path", socket}, {"mode", kOwnerOnly}}}});
     } else {
-      admin.Set("address", Object{{"socketAddress",
-                                   Object{{"address", settings.admin_address}, {"portValue", admin_port}}}});
+      admin.Set("address", Object{{"socketAddress", Object{{"address", settings.admin_address},
+                                                           {"portValue", admin_port}}}});
     }
     if (!settings.admin_access_log_path.empty()) {
       admin.Set("accessLog",
-                Array{Object{{"name", "envoy.access_loggers.file"},
-                             {"typedConfig", Typed("envoy.extensions.access_loggers.file.v3.FileAccessLog",
-                                                   {{"path", settings.admin_access_log_path}})}}});
+                Array{Object{
+                    {"name", "envoy.access_loggers.file"},
+                    {"typedConfig", Typed("envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                                          {{"path", settings.admin_access_log_path}})}}});
     }
     bootstrap.Set("admin", std::move(admin));
   }
-  bootstrap.Set("node", Object{{"id", request.Key().NodeId()},
-                               {"cluster", dataplane.workload.empty() ? "unknown" : dataplane.workload},
-                               {"metadata", std::move(metadata)}});
+  bootstrap.Set("node",
+                Object{{"id", request.Key().NodeId()},
+                       {"cluster", dataplane.workload.empty() ? "unknown" : dataplane.workload},
+                       {"metadata", std::move(metadata)}});
   Value result = std::move(bootstrap);
   SortKeys(result);
   return result;
 }
 
-base::Result<std::string> BootstrapYaml(const BootstrapRequest& request, const BootstrapDataplane& dataplane,
+base::Result<std::string> BootstrapYaml(const BootstrapRequest& request,
+                                        const BootstrapDataplane& dataplane,
                                         const BootstrapSettings& settings, std::string_view host,
                                         bool host_is_ipv4_only) {
-  TRY_ASSIGN(const Value bootstrap, MakeBootstrap(request, dataplane, settings, host, host_is_ipv4_only));
+  TRY_ASSIGN(const Value bootstrap,
+             MakeBootstrap(request, dataplane, settings, host, host_is_ipv4_only));
   return model::ToYaml(bootstrap);
 }
 
-std::string AdminSocket(std::string_view workdir) { return SocketPath(workdir, "kuma-envoy-admin"); }
-std::string AccessLogSocket(std::string_view workdir, std::string_view name, std::string_view mesh) {
+std::string AdminSocket(std::string_view workdir) {
+  return SocketPath(workdir, "kuma-envoy-admin");
+}
+std::string AccessLogSocket(std::string_view workdir, std::string_view name,
+                            std::string_view mesh) {
   return SocketPath(workdir, base::Format("kuma-al-{}-{}", name, mesh));
 }
 std::string MetricsSocket(std::string_view workdir, std::string_view name, std::string_view mesh) {
   return SocketPath(workdir, base::Format("kuma-mh-{}-{}", name, mesh));
 }
-std::string DynamicConfigSocket(std::string_view workdir) { return SocketPath(workdir, "kuma-mesh-metric-config"); }
-std::string ReadinessSocket(std::string_view workdir) { return SocketPath(workdir, "kuma-readiness-reporter"); }
+std::string DynamicConfigSocket(std::string_view workdir) {
+  return SocketPath(workdir, "kuma-mesh-metric-config");
+}
+std::string ReadinessSocket(std::string_view workdir) {
+  return SocketPath(workdir, "kuma-readiness-reporter");
+}
 std::string OpenTelemetrySocket(std::string_view workdir, std::string_view backend) {
   return SocketPath(workdir, base::Format("kuma-otel-{}", backend));
 }

@@ -44,7 +44,8 @@ struct BootstrapRequest {
 
   base::ProxyKey Key() const { return {mesh, name}; }
 };
-// Unknown fields are ignored, as newer versions of kuma-dp may send them. Violations name fields of a wrong type.
+// Unknown fields are ignored, as newer versions of kuma-dp may send them. Violations name fields of
+// a wrong type.
 BootstrapRequest ParseBootstrapRequest(const model::Value& body, model::Violations& violations);
 
 // bootstrapServer.params and what else the answer depends on; Kuma's defaults.
@@ -53,14 +54,14 @@ struct BootstrapSettings {
   uint32_t admin_port = 9901;  // for Dataplanes without networking.admin.port; 0: none
   std::string admin_access_log_path = "/dev/null";
   bool admin_unix_socket = true;
-  std::string xds_host;        // empty: the Host of the request
+  std::string xds_host;  // empty: the Host of the request
   uint32_t xds_port = 5678;
   std::chrono::nanoseconds xds_connect_timeout = std::chrono::seconds(1);
   uint32_t xds_grpc_max_receive_message_bytes = 4'194'304;
   bool hds = true;
   bool reloadable_tokens = false;
   bool token_required = false;
-  std::string ca_pem;          // what the data plane server's certificate is verified by
+  std::string ca_pem;  // what the data plane server's certificate is verified by
 };
 
 // What of the proxy's Dataplane shapes the bootstrap.
@@ -72,13 +73,16 @@ struct BootstrapDataplane {
 // Text of the error of a request without token where one is needed; Kuma answers it with 422.
 extern const std::string kTokenRequired;
 
-// `host`: of the request, without port. `host_is_ipv4_only`: the name resolves, and to IPv4 addresses only.
-// The bootstrap as JSON value with sorted keys. kInvalid: a token is required, or the proxy type is unknown.
-base::Result<model::Value> MakeBootstrap(const BootstrapRequest& request, const BootstrapDataplane& dataplane,
+// `host`: of the request, without port. `host_is_ipv4_only`: the name resolves, and to IPv4
+// addresses only. The bootstrap as JSON value with sorted keys. kInvalid: a token is required, or
+// the proxy type is unknown.
+base::Result<model::Value> MakeBootstrap(const BootstrapRequest& request,
+                                         const BootstrapDataplane& dataplane,
                                          const BootstrapSettings& settings, std::string_view host,
                                          bool host_is_ipv4_only = false);
 // The same as YAML text.
-base::Result<std::string> BootstrapYaml(const BootstrapRequest& request, const BootstrapDataplane& dataplane,
+base::Result<std::string> BootstrapYaml(const BootstrapRequest& request,
+                                        const BootstrapDataplane& dataplane,
                                         const BootstrapSettings& settings, std::string_view host,
                                         bool host_is_ipv4_only = false);
 

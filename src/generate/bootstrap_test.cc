@@ -66,7 +66,9 @@ void Normalise(Value& value, std::string_view key = {}) {
 void ExpectEqual(Value expected, Value actual, const std::string& what) {
   Normalise(expected);
   Normalise(actual);
-  EXPECT_EQ(expected, actual) << what << "\n" << model::ToYaml(actual) << "\nexpected\n" << model::ToYaml(expected);
+  EXPECT_EQ(expected, actual) << what << "\n"
+                              << model::ToYaml(actual) << "\nexpected\n"
+                              << model::ToYaml(expected);
 }
 
 BootstrapRequest GoldenRequest() {
@@ -89,7 +91,9 @@ BootstrapSettings GoldenSettings() {
   return settings;
 }
 
-base::Redacted<std::string> Token(std::string_view text) { return base::Redacted<std::string>(std::string(text)); }
+base::Redacted<std::string> Token(std::string_view text) {
+  return base::Redacted<std::string>(std::string(text));
+}
 
 TEST(BootstrapGoldenTest, AllOfTheConformanceSuite) {
   const fs::path folder = ConformanceRoot() / "golden" / "bootstrap";
@@ -102,7 +106,10 @@ TEST(BootstrapGoldenTest, AllOfTheConformanceSuite) {
   };
   std::vector<Case> cases;
   const auto add = [&](std::string name) -> Case& {
-    cases.push_back({"generator." + name + ".golden.yaml", GoldenRequest(), GoldenSettings(), {"backend", 1234}});
+    cases.push_back({"generator." + name + ".golden.yaml",
+                     GoldenRequest(),
+                     GoldenSettings(),
+                     {"backend", 1234}});
     return cases.back();
   };
   add("default-config-minimal-request").dataplane.admin_port = 0;
@@ -130,7 +137,8 @@ TEST(BootstrapGoldenTest, AllOfTheConformanceSuite) {
     c.request.dynamic_metadata = Object{{"test", "value"}};
     if (fs::exists(folder / c.name)) {
       const Value golden = Yaml(Read(folder / c.name));
-      c.request.dataplane_resource = *golden.At({"node", "metadata", "dataplane.resource"})->if_string();
+      c.request.dataplane_resource =
+          *golden.At({"node", "metadata", "dataplane.resource"})->if_string();
     }
   }
   for (const char* name : {"default-config.kubernetes", "default-config.kubernetes.ipv6",
@@ -139,7 +147,8 @@ TEST(BootstrapGoldenTest, AllOfTheConformanceSuite) {
     c.request.dataplane_token = Token("token");
     c.settings.hds = false;
     if (c.name.find("ipv6") != std::string::npos) c.settings.xds_host = "fd00:a123::1";
-    if (c.name.find("system-cert") != std::string::npos) c.request.system_ca_path = "/etc/certs/cert.pem";
+    if (c.name.find("system-cert") != std::string::npos)
+      c.request.system_ca_path = "/etc/certs/cert.pem";
     if (c.name.find("probes") != std::string::npos) {
       c.request.readiness_port = 15000;
       c.request.app_probe_proxy_enabled = true;
@@ -167,7 +176,8 @@ TEST(BootstrapGoldenTest, AllOfTheConformanceSuite) {
 
 // What the driver of the scenarios sends.
 Value DriverRequest(const std::string& mesh, const std::string& name, const Value* extra) {
-  Value body = *model::ParseJson(R"({"proxyType":"dataplane","dataplaneToken":"TOKEN","dataplaneResource":"",
+  Value body =
+      *model::ParseJson(R"({"proxyType":"dataplane","dataplaneToken":"TOKEN","dataplaneResource":"",
       "version":{"kumaDp":{"version":"0.0.0","gitTag":"unknown","gitCommit":"unknown","buildDate":"unknown"},
                  "envoy":{"version":"1.40.0","kumaDpCompatible":true,
                           "build":"9e5580933739775e8bce696a57a2e1bc99368f23/1.40.0/Clean/RELEASE/BoringSSL"}},
@@ -195,19 +205,22 @@ TEST(BootstrapScenarioTest, EqualsWhatKumaAnswered) {
     const auto resources = model::ParseYaml(Read(entry.path() / "resources.yaml"));
     ASSERT_TRUE(resources.has_value()) << entry.path();
     Value extras;
-    if (fs::exists(entry.path() / "scenario.yaml")) extras = Yaml(Read(entry.path() / "scenario.yaml"));
+    if (fs::exists(entry.path() / "scenario.yaml"))
+      extras = Yaml(Read(entry.path() / "scenario.yaml"));
     for (const Value& resource : *resources) {
       if (*resource.Find("type") != Value("Dataplane")) continue;
       const std::string name = *resource.Find("name")->if_string();
       const fs::path capture = entry.path() / "capture" / "proxies" / name / "bootstrap.json";
       if (!fs::exists(capture)) continue;
       BootstrapDataplane dataplane;
-      if (const Value* label = resource.At({"labels", "kuma.io/workload"})) dataplane.workload = *label->if_string();
+      if (const Value* label = resource.At({"labels", "kuma.io/workload"}))
+        dataplane.workload = *label->if_string();
       if (const Value* port = resource.At({"networking", "admin", "port"}))
         dataplane.admin_port = static_cast<uint32_t>(*port->if_int());
       model::Violations violations;
       const BootstrapRequest request = ParseBootstrapRequest(
-          DriverRequest(*resource.Find("mesh")->if_string(), name, extras.At({"proxies", name})), violations);
+          DriverRequest(*resource.Find("mesh")->if_string(), name, extras.At({"proxies", name})),
+          violations);
       ASSERT_TRUE(violations.empty()) << violations.ToString();
       const auto yaml = BootstrapYaml(request, dataplane, settings, "127.0.0.1");
       ASSERT_TRUE(yaml.has_value()) << yaml.error().message();
@@ -239,10 +252,12 @@ TEST(BootstrapTest, TokenMayBeRequired) {
 
 TEST(BootstrapTest, WrongTypesAreNamed) {
   model::Violations violations;
-  ParseBootstrapRequest(*model::ParseJson(R"({"mesh":1,"features":"x","resources":{"maxHeapSizeBytes":-1}})"),
-                        violations);
+  ParseBootstrapRequest(
+      *model::ParseJson(R"({"mesh":1,"features":"x","resources":{"maxHeapSizeBytes":-1}})"),
+      violations);
   EXPECT_EQ(violations.ToString(),
-            "mesh: must be a string; features: must be a list of strings; resources.maxHeapSizeBytes: must be a "
+            "mesh: must be a string; features: must be a list of strings; "
+            "resources.maxHeapSizeBytes: must be a "
             "non-negative number");
 }
 

@@ -30,16 +30,17 @@ bool SameView(const policy::ViewPtr& a, const policy::ViewPtr& b) {
 }
 
 void AddConfsOf(const model::ResourcePtr& service, const policy::Destination& destination,
-                const mesh::MeshSnapshot& mesh, const policy::View& view, const policy::PolicyTable& table,
-                bool (*wanted)(const policy::Hooks&), policy::Confs& out) {
+                const mesh::MeshSnapshot& mesh, const policy::View& view,
+                const policy::PolicyTable& table, bool (*wanted)(const policy::Hooks&),
+                policy::Confs& out) {
   for (const policy::PolicyType& type : table) {
     if (wanted(type.hooks)) out.Add(policy::EffectiveFor(type, mesh, view, destination, *service));
   }
 }
 
 // Configurations of the MeshHTTPRoutes that shape the listener, where policies name them.
-void AddRoutes(const mesh::MeshSnapshot& mesh, const policy::View& view, const policy::PolicyTable& table,
-               policy::ListenerContext& context) {
+void AddRoutes(const mesh::MeshSnapshot& mesh, const policy::View& view,
+               const policy::PolicyTable& table, policy::ListenerContext& context) {
   std::set<policy::Origin> origins;
   for (const policy::Effective& conf : context.confs.list()) {
     for (const policy::Origin& origin : conf.origins()) {
@@ -51,13 +52,15 @@ void AddRoutes(const mesh::MeshSnapshot& mesh, const policy::View& view, const p
     if (route == nullptr) continue;
     policy::Confs confs;
     for (const policy::PolicyType& type : table) {
-      if (type.hooks.listener != nullptr) confs.Add(policy::EffectiveForRoute(type, mesh, view, *route));
+      if (type.hooks.listener != nullptr)
+        confs.Add(policy::EffectiveForRoute(type, mesh, view, *route));
     }
     if (!confs.list().empty()) context.routes.emplace(origin.kri.ToString(), std::move(confs));
   }
 }
 
-void AddBackends(const mesh::MeshSnapshot& mesh, const policy::PolicyTable& table, policy::ListenerContext& context) {
+void AddBackends(const mesh::MeshSnapshot& mesh, const policy::PolicyTable& table,
+                 policy::ListenerContext& context) {
   for (const policy::PolicyType& type : table) {
     if (type.conf.backend_refs == nullptr) continue;
     const policy::Effective* conf = context.confs.Find(type.conf.tag);
@@ -98,7 +101,9 @@ Traits TraitsOf(const ProxyNode& node) {
 }
 
 // "127.0.0.1:10001"; an IPv6 address keeps its colons: the port comes after the last one.
-std::string BindOf(std::string_view address, uint32_t port) { return base::Format("{}:{}", address, port); }
+std::string BindOf(std::string_view address, uint32_t port) {
+  return base::Format("{}:{}", address, port);
+}
 
 model::Labels LabelsOf(const dataplane::OutboundBackendRef& ref, const model::Metadata& proxy) {
   if (!ref.labels.empty() || ref.name.empty()) return ref.labels;
@@ -114,14 +119,20 @@ model::Labels LabelsOf(const dataplane::OutboundBackendRef& ref, const model::Me
 
 bool CellId::operator==(const CellId& other) const {
   return std::tie(kind, mesh, proxy, destination, bind, locality, traits, slot) ==
-             std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind, other.locality, other.traits,
-                      other.slot) &&
+             std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind,
+                      other.locality, other.traits, other.slot) &&
          SameView(view, other.view);
 }
 
 size_t CellId::Hash() const {
   base::Hasher hasher;
-  hasher.Add(static_cast<uint64_t>(kind)).Add(mesh).Add(proxy).Add(destination).Add(bind).Add(locality).Add(slot);
+  hasher.Add(static_cast<uint64_t>(kind))
+      .Add(mesh)
+      .Add(proxy)
+      .Add(destination)
+      .Add(bind)
+      .Add(locality)
+      .Add(slot);
   hasher.Add(view == nullptr ? uint64_t{0} : view->hash).Add(traits.identity);
   hasher.Add(uint64_t{traits.transparent_proxy}).Add(uint64_t{traits.ipv6});
   return hasher.Finish().low;
@@ -130,7 +141,8 @@ size_t CellId::Hash() const {
 std::string CellId::ToString() const {
   switch (kind) {
     case CellKind::kOwn: return base::Format("own part of {}/{}", mesh, proxy);
-    case CellKind::kListener: return base::Format("listener {} at {} in {}", destination, bind, mesh);
+    case CellKind::kListener:
+      return base::Format("listener {} at {} in {}", destination, bind, mesh);
     case CellKind::kCluster: return base::Format("cluster {} in {}", destination, mesh);
     case CellKind::kEndpoints: return base::Format("endpoints of {} in {}", destination, mesh);
   }
@@ -138,12 +150,14 @@ std::string CellId::ToString() const {
 }
 
 std::strong_ordering CellId::operator<=>(const CellId& other) const {
-  const auto view_key = [](const policy::ViewPtr& of) { return of == nullptr ? uint64_t{0} : of->hash; };
+  const auto view_key = [](const policy::ViewPtr& of) {
+    return of == nullptr ? uint64_t{0} : of->hash;
+  };
   const uint64_t own_view = view_key(view);
   const uint64_t other_view = view_key(other.view);
   return std::tie(kind, mesh, proxy, destination, bind, locality, slot, traits, own_view) <=>
-         std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind, other.locality, other.slot,
-                  other.traits, other_view);
+         std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind,
+                  other.locality, other.slot, other.traits, other_view);
 }
 
 bool ProxyPlan::operator==(const ProxyPlan& other) const {
@@ -155,7 +169,8 @@ CellContext::CellContext(Content content) : content_(std::move(content)) {
   hasher.Add(uint64_t{content_.index()});
   if (const auto* listener = std::get_if<ListenerCell>(&content_)) listener->context.AddTo(hasher);
   if (const auto* cluster = std::get_if<ClusterCell>(&content_)) cluster->context.AddTo(hasher);
-  if (const auto* endpoints = std::get_if<EndpointsCell>(&content_)) endpoints->context.AddTo(hasher);
+  if (const auto* endpoints = std::get_if<EndpointsCell>(&content_))
+    endpoints->context.AddTo(hasher);
   if (const auto* own = std::get_if<OwnCell>(&content_)) {
     own->proxy.AddTo(hasher);
     for (const policy::InboundContext& inbound : own->inbounds) inbound.AddTo(hasher);
@@ -173,7 +188,8 @@ struct Generator::State {
   std::vector<std::string_view> internal_ranges;  // of settings
   std::unique_ptr<AdminMemo> admin_memo;
 
-  CellContextPtr OwnContext(const mesh::MeshSnapshot& mesh, const CellId& id, const ProxyNode& node) const;
+  CellContextPtr OwnContext(const mesh::MeshSnapshot& mesh, const CellId& id,
+                            const ProxyNode& node) const;
   CellContextPtr ListenerContext(const mesh::MeshSnapshot& mesh, const CellId& id) const;
   CellContextPtr ClusterContext(const mesh::MeshSnapshot& mesh, const CellId& id) const;
   CellContextPtr EndpointsContext(const mesh::MeshSnapshot& mesh, const CellId& id) const;
@@ -185,22 +201,27 @@ struct Generator::State {
 };
 
 Generator::Generator(policy::PolicyTable policies, Settings settings)
-    : state_(std::make_unique<State>(State{std::move(policies), std::move(settings), {}, std::make_unique<AdminMemo>()})) {
-  state_->internal_ranges.assign(state_->settings.internal_ranges.begin(), state_->settings.internal_ranges.end());
+    : state_(std::make_unique<State>(
+          State{std::move(policies), std::move(settings), {}, std::make_unique<AdminMemo>()})) {
+  state_->internal_ranges.assign(state_->settings.internal_ranges.begin(),
+                                 state_->settings.internal_ranges.end());
 }
 
 Generator::~Generator() = default;
 
 const policy::PolicyTable& Generator::policies() const { return state_->policies; }
 
-base::Result<ProxyPlan> Generator::PlanOf(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy,
-                                          const ProxyNode& node, const policy::ViewIndex* index) const {
+base::Result<ProxyPlan> Generator::PlanOf(const mesh::Snapshot& snapshot,
+                                          const base::ProxyKey& proxy, const ProxyNode& node,
+                                          const policy::ViewIndex* index) const {
   const mesh::MeshSnapshot* mesh = snapshot.Mesh(proxy.mesh);
-  const model::ResourcePtr resource = mesh == nullptr ? nullptr : mesh->Find("Dataplane", proxy.name);
+  const model::ResourcePtr resource =
+      mesh == nullptr ? nullptr : mesh->Find("Dataplane", proxy.name);
   if (resource == nullptr) return base::NotFound(base::Format("no Dataplane {}", proxy.ToString()));
 
   ProxyPlan plan;
-  plan.view = index == nullptr ? policy::SelectView(*mesh, *resource, state_->policies) : index->Select(*resource);
+  plan.view = index == nullptr ? policy::SelectView(*mesh, *resource, state_->policies)
+                               : index->Select(*resource);
   plan.own.kind = CellKind::kOwn;
   plan.own.mesh = proxy.mesh;
   plan.own.proxy = proxy.name;
@@ -212,9 +233,11 @@ base::Result<ProxyPlan> Generator::PlanOf(const mesh::Snapshot& snapshot, const 
   for (const dataplane::Outbound& outbound : networking->outbound) {
     if (!outbound.backend_ref) continue;
     const dataplane::OutboundBackendRef& ref = *outbound.backend_ref;
-    const model::ResourcePtr service = FindService(*mesh, ref.kind, LabelsOf(ref, resource->meta()));
+    const model::ResourcePtr service =
+        FindService(*mesh, ref.kind, LabelsOf(ref, resource->meta()));
     if (service == nullptr) continue;
-    const auto destination = DestinationOf(*service, ref.port == 0 ? std::string() : std::to_string(ref.port));
+    const auto destination =
+        DestinationOf(*service, ref.port == 0 ? std::string() : std::to_string(ref.port));
     if (!destination) continue;
     CellId id;
     id.kind = CellKind::kListener;
@@ -229,7 +252,8 @@ base::Result<ProxyPlan> Generator::PlanOf(const mesh::Snapshot& snapshot, const 
   return plan;
 }
 
-CellContextPtr Generator::ContextOf(const mesh::Snapshot& snapshot, const CellId& id, const ProxyNode* node) const {
+CellContextPtr Generator::ContextOf(const mesh::Snapshot& snapshot, const CellId& id,
+                                    const ProxyNode* node) const {
   const mesh::MeshSnapshot* mesh = snapshot.Mesh(id.mesh);
   if (mesh == nullptr) return nullptr;
   switch (id.kind) {
@@ -246,7 +270,8 @@ CellContextPtr Generator::ContextOf(const mesh::Snapshot& snapshot, const CellId
 
 base::ContentHash Generator::HashOf(const CellContext& context) { return context.hash(); }
 
-CellContextPtr Generator::State::ListenerContext(const mesh::MeshSnapshot& mesh, const CellId& id) const {
+CellContextPtr Generator::State::ListenerContext(const mesh::MeshSnapshot& mesh,
+                                                 const CellId& id) const {
   model::ResourcePtr service;
   auto destination = FindDestination(mesh, id.destination, &service);
   const size_t colon = id.bind.rfind(':');
@@ -257,8 +282,9 @@ CellContextPtr Generator::State::ListenerContext(const mesh::MeshSnapshot& mesh,
   context.bind_address = id.bind.substr(0, colon);
   context.bind_port = static_cast<uint32_t>(base::ParseUint(id.bind.substr(colon + 1)).value_or(0));
   context.traits = id.traits;
-  AddConfsOf(service, context.destination, mesh, *id.view, policies,
-             [](const policy::Hooks& hooks) { return hooks.listener != nullptr; }, context.confs);
+  AddConfsOf(
+      service, context.destination, mesh, *id.view, policies,
+      [](const policy::Hooks& hooks) { return hooks.listener != nullptr; }, context.confs);
   AddRoutes(mesh, *id.view, policies, context);
   AddBackends(mesh, policies, context);
 
@@ -270,20 +296,23 @@ CellContextPtr Generator::State::ListenerContext(const mesh::MeshSnapshot& mesh,
   return std::make_shared<CellContext>(std::move(cell));
 }
 
-CellContextPtr Generator::State::ClusterContext(const mesh::MeshSnapshot& mesh, const CellId& id) const {
+CellContextPtr Generator::State::ClusterContext(const mesh::MeshSnapshot& mesh,
+                                                const CellId& id) const {
   model::ResourcePtr service;
   auto destination = FindDestination(mesh, id.destination, &service);
   if (!destination || id.view == nullptr) return nullptr;
   ClusterCell cell;
   cell.context.destination = *std::move(destination);
   cell.context.traits = id.traits;
-  AddConfsOf(service, cell.context.destination, mesh, *id.view, policies,
-             [](const policy::Hooks& hooks) { return hooks.cluster != nullptr; }, cell.context.confs);
+  AddConfsOf(
+      service, cell.context.destination, mesh, *id.view, policies,
+      [](const policy::Hooks& hooks) { return hooks.cluster != nullptr; }, cell.context.confs);
   cell.endpoints = IdOf(id, CellKind::kEndpoints, cell.context.destination);
   return std::make_shared<CellContext>(std::move(cell));
 }
 
-CellContextPtr Generator::State::EndpointsContext(const mesh::MeshSnapshot& mesh, const CellId& id) const {
+CellContextPtr Generator::State::EndpointsContext(const mesh::MeshSnapshot& mesh,
+                                                  const CellId& id) const {
   model::ResourcePtr service;
   auto destination = FindDestination(mesh, id.destination, &service);
   if (!destination) return nullptr;
@@ -313,13 +342,15 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
   proxy.features = node.features;
   proxy.traits = TraitsOf(node);
   for (const policy::PolicyType& type : policies) {
-    if (type.hooks.proxy != nullptr) proxy.confs.Add(policy::EffectiveForProxy(type, mesh, *id.view));
+    if (type.hooks.proxy != nullptr)
+      proxy.confs.Add(policy::EffectiveForProxy(type, mesh, *id.view));
   }
 
   const auto& networking = resource->Spec<dataplane::Spec>().networking;
   if (!networking) return std::make_shared<CellContext>(std::move(cell));
   proxy.address = networking->address;
-  if (cell.admin_port != 0 && settings.admin) cell.admin_epoch = settings.admin.epoch(proxy.address);
+  if (cell.admin_port != 0 && settings.admin)
+    cell.admin_epoch = settings.admin.epoch(proxy.address);
   for (const dataplane::Inbound& inbound : networking->inbound) {
     if (inbound.port == kNoServicePort) continue;
     policy::InboundContext& context = cell.inbounds.emplace_back();
@@ -389,7 +420,8 @@ base::Result<SealedCell> Generator::State::Build(const ClusterCell& cell) const 
 base::Result<SealedCell> Generator::State::Build(const EndpointsCell& cell) const {
   envoy::EndpointsDraft draft = OutboundEndpoints(cell.context);
   for (const policy::PolicyType& type : policies) {
-    if (type.hooks.endpoints != nullptr) TRY(Named(type.hooks.endpoints(cell.context, draft), type));
+    if (type.hooks.endpoints != nullptr)
+      TRY(Named(type.hooks.endpoints(cell.context, draft), type));
   }
   SealedCell sealed;
   sealed.resources.push_back(envoy::Seal(std::move(draft), OriginsOf(cell.context.confs)));
@@ -406,7 +438,8 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
     std::vector<std::string> origins = OriginsOf(inbound.confs);
     for (const auto& [tag, rules] : inbound.rules) {
       for (const policy::InboundRule& rule : rules) {
-        for (const policy::Origin& origin : rule.conf.origins()) origins.push_back(origin.policy.ToString());
+        for (const policy::Origin& origin : rule.conf.origins())
+          origins.push_back(origin.policy.ToString());
       }
     }
     sealed.resources.push_back(envoy::Seal(std::move(draft.listener), origins));
@@ -423,13 +456,15 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
     sealed.resources.push_back(envoy::Seal(std::move(listener), origins));
   for (envoy::ClusterDraft& cluster : draft.clusters)
     sealed.resources.push_back(envoy::Seal(std::move(cluster), origins));
-  for (const envoy::api::Secret& secret : draft.secrets) sealed.resources.push_back(envoy::Seal(secret, origins));
+  for (const envoy::api::Secret& secret : draft.secrets)
+    sealed.resources.push_back(envoy::Seal(secret, origins));
   return sealed;
 }
 
 // ---- everything at once
 
-base::Result<bundle::XdsBundle> Generator::BuildAll(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy,
+base::Result<bundle::XdsBundle> Generator::BuildAll(const mesh::Snapshot& snapshot,
+                                                    const base::ProxyKey& proxy,
                                                     const ProxyNode& node) const {
   TRY_ASSIGN(const ProxyPlan plan, PlanOf(snapshot, proxy, node));
   std::vector<bundle::SealedPtr> resources;
@@ -450,12 +485,16 @@ base::Result<bundle::XdsBundle> Generator::BuildAll(const mesh::Snapshot& snapsh
   return Assemble(snapshot.revision, std::move(resources));
 }
 
-std::string ResourceJson(const bundle::SealedResource& resource) { return envoy::ResourceJson(resource); }
+std::string ResourceJson(const bundle::SealedResource& resource) {
+  return envoy::ResourceJson(resource);
+}
 
 bundle::XdsBundle Assemble(model::Revision revision, std::vector<bundle::SealedPtr> resources) {
-  std::sort(resources.begin(), resources.end(), [](const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
-    return std::tie(a->type, a->name, a->version) < std::tie(b->type, b->name, b->version);
-  });
+  std::sort(resources.begin(), resources.end(),
+            [](const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
+              return std::tie(a->type, a->name, a->version) <
+                     std::tie(b->type, b->name, b->version);
+            });
   const auto same = [](const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
     return a->type == b->type && a->name == b->name;
   };
@@ -467,7 +506,8 @@ bundle::XdsBundle Assemble(model::Revision revision, std::vector<bundle::SealedP
   bundle::XdsBundle result;
   result.revision = revision;
   for (size_t i = 0; i < lists.size(); ++i) {
-    result.resources[i] = lists[i].empty() ? bundle::EmptyList() : bundle::MakeList(std::move(lists[i]));
+    result.resources[i] =
+        lists[i].empty() ? bundle::EmptyList() : bundle::MakeList(std::move(lists[i]));
   }
   return result;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-// From snapshot to sealed Envoy resources, by cells. Everything here is a pure function and thread-safe.
+// From snapshot to sealed Envoy resources, by cells. Everything here is a pure function and
+// thread-safe.
 
 #include <compare>
 #include <functional>
@@ -41,7 +42,8 @@ using policy::Traits;
 
 enum class CellKind : uint8_t { kListener, kCluster, kEndpoints, kOwn };
 
-// Who a cell is. It does not change with the cell's content. Fields that do not matter for the kind are empty.
+// Who a cell is. It does not change with the cell's content. Fields that do not matter for the kind
+// are empty.
 struct CellId {
   CellKind kind = CellKind::kOwn;
   std::string mesh;
@@ -65,7 +67,8 @@ using CellContextPtr = std::shared_ptr<const CellContext>;
 
 struct SealedCell {
   std::vector<bundle::SealedPtr> resources;  // one, of Own several
-  std::vector<CellId> needs;                 // cells that must be in every bundle that has this one, sorted, unique
+  std::vector<CellId>
+      needs;  // cells that must be in every bundle that has this one, sorted, unique
 };
 
 // Which cells a proxy has besides those that its cells need.
@@ -84,7 +87,8 @@ struct AdminPair {
 };
 // Makes them. Both functions are thread-safe.
 struct AdminAuthority {
-  // Cheap. A certificate is valid for an epoch and some time more, so that nobody is in a hurry when it changes.
+  // Cheap. A certificate is valid for an epoch and some time more, so that nobody is in a hurry
+  // when it changes.
   std::function<int64_t(std::string_view address)> epoch;
   // Pure; dear: the generator keeps the last results.
   std::function<base::Result<AdminPair>(std::string_view address, int64_t epoch)> certificate;
@@ -95,8 +99,9 @@ struct AdminAuthority {
 struct Settings {
   std::string zone = "default";
   AdminAuthority admin;  // empty: only readiness is served to other hosts
-  std::vector<std::string> internal_ranges = {"10.0.0.0/8", "192.168.0.0/16", "172.16.0.0/12", "fc00::/7",
-                                              "fd00::/8",   "127.0.0.1/32",   "::1/128"};
+  std::vector<std::string> internal_ranges = {"10.0.0.0/8", "192.168.0.0/16", "172.16.0.0/12",
+                                              "fc00::/7",   "fd00::/8",       "127.0.0.1/32",
+                                              "::1/128"};
 };
 
 class Generator {
@@ -104,21 +109,25 @@ class Generator {
   Generator(policy::PolicyTable policies, Settings settings);
   ~Generator();
 
-  // kNotFound when the Dataplane is absent. `index`: of the proxy's mesh in this snapshot, for plans of many proxies; null:
-  // the view is selected without one. The result is the same.
-  base::Result<ProxyPlan> PlanOf(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy, const ProxyNode& node,
+  // kNotFound when the Dataplane is absent. `index`: of the proxy's mesh in this snapshot, for
+  // plans of many proxies; null: the view is selected without one. The result is the same.
+  base::Result<ProxyPlan> PlanOf(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy,
+                                 const ProxyNode& node,
                                  const policy::ViewIndex* index = nullptr) const;
 
-  // Null when what the id names is gone (deleted service): the cell has no resources then. `node` is read for Own only.
-  // Cost: in proportion to the cell.
-  CellContextPtr ContextOf(const mesh::Snapshot& snapshot, const CellId& id, const ProxyNode* node) const;
+  // Null when what the id names is gone (deleted service): the cell has no resources then. `node`
+  // is read for Own only. Cost: in proportion to the cell.
+  CellContextPtr ContextOf(const mesh::Snapshot& snapshot, const CellId& id,
+                           const ProxyNode* node) const;
   static base::ContentHash HashOf(const CellContext& context);
 
-  // kInvalid: a policy cannot be applied; the message names it. The caller keeps the last good bytes.
+  // kInvalid: a policy cannot be applied; the message names it. The caller keeps the last good
+  // bytes.
   base::Result<SealedCell> Build(const CellContext& context) const;
 
   // Everything at once, from scratch and without any cache: the oracle, inspection.
-  base::Result<bundle::XdsBundle> BuildAll(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy,
+  base::Result<bundle::XdsBundle> BuildAll(const mesh::Snapshot& snapshot,
+                                           const base::ProxyKey& proxy,
                                            const ProxyNode& node) const;
 
   const policy::PolicyTable& policies() const;
@@ -128,7 +137,8 @@ class Generator {
   std::unique_ptr<State> state_;
 };
 
-// Joins own resources and cells into a bundle: per type sorted by name; a name that occurs twice is kept once.
+// Joins own resources and cells into a bundle: per type sorted by name; a name that occurs twice is
+// kept once.
 bundle::XdsBundle Assemble(model::Revision revision, std::vector<bundle::SealedPtr> resources);
 
 // A resource as protobuf's JSON, with `@type`, for inspection.

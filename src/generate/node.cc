@@ -23,7 +23,8 @@ base::Status ReadPort(const Value& metadata, std::string_view key, uint32_t& out
   std::optional<uint64_t> port;
   if (const std::string* text = member->if_string()) port = base::ParseUint(*text);
   if (const int64_t* number = member->if_int(); number != nullptr && *number >= 0) port = *number;
-  if (!port || *port > 65535) return base::Invalid(base::Format("node metadata {}: not a port", key));
+  if (!port || *port > 65535)
+    return base::Invalid(base::Format("node metadata {}: not a port", key));
   out = static_cast<uint32_t>(*port);
   return base::Ok{};
 }
@@ -42,16 +43,19 @@ base::Result<ProxyNode> ParseProxyNode(std::string_view metadata_json) {
   node.admin_socket_path = Text(metadata, "dataplane.admin.socketPath");
   node.workdir = Text(metadata, "workdir");
   node.system_ca_path = Text(metadata, "systemCaPath");
-  if (const Value* flag = metadata.Find("ipv6Enabled"); flag != nullptr && flag->if_bool() != nullptr)
+  if (const Value* flag = metadata.Find("ipv6Enabled");
+      flag != nullptr && flag->if_bool() != nullptr)
     node.ipv6_enabled = *flag->if_bool();
-  if (const Value* list = metadata.Find("features"); list != nullptr && list->if_array() != nullptr) {
+  if (const Value* list = metadata.Find("features");
+      list != nullptr && list->if_array() != nullptr) {
     for (const Value& feature : *list->if_array()) {
       if (const std::string* text = feature.if_string()) node.features.push_back(*text);
     }
   }
   std::sort(node.features.begin(), node.features.end());
   node.features.erase(std::unique(node.features.begin(), node.features.end()), node.features.end());
-  if (const Value* version = metadata.At({"version", "envoy", "version"}); version && version->if_string())
+  if (const Value* version = metadata.At({"version", "envoy", "version"});
+      version && version->if_string())
     node.envoy_version = *version->if_string();
   return node;
 }

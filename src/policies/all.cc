@@ -3,9 +3,9 @@
 namespace kuma::policies {
 
 // A line POLICY(foo) of all.def stands for policies/foo/, whose apply.cc defines foo::Policy().
-#define POLICY(name)            \
-  namespace name {              \
-  policy::PolicyType Policy();  \
+#define POLICY(name)           \
+  namespace name {             \
+  policy::PolicyType Policy(); \
   }
 #include "policies/all.def"
 #undef POLICY

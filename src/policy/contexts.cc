@@ -20,7 +20,9 @@ void AddText(const std::optional<TextMatch>& match, base::Hasher& hasher) {
 }
 
 void AddTraits(const Traits& traits, base::Hasher& hasher) {
-  hasher.Add(uint64_t{traits.transparent_proxy}).Add(uint64_t{traits.ipv6}).Add(uint64_t{traits.unified_naming});
+  hasher.Add(uint64_t{traits.transparent_proxy})
+      .Add(uint64_t{traits.ipv6})
+      .Add(uint64_t{traits.unified_naming});
   hasher.Add(traits.features.size());
   for (const std::string& feature : traits.features) hasher.Add(feature);
   hasher.Add(traits.identity);
@@ -89,7 +91,11 @@ void EndpointsContext::AddTo(base::Hasher& hasher) const {
 }
 
 void InboundContext::AddTo(base::Hasher& hasher) const {
-  hasher.Add(section).Add(address).Add(uint64_t{port}).Add(service_address).Add(uint64_t{service_port});
+  hasher.Add(section)
+      .Add(address)
+      .Add(uint64_t{port})
+      .Add(service_address)
+      .Add(uint64_t{service_port});
   hasher.Add(static_cast<uint64_t>(protocol));
   AddTraits(traits, hasher);
   confs.AddTo(hasher);

@@ -1,7 +1,7 @@
 #pragma once
 
-// What a policy sees when it shapes a cell: plain values, resolved and merged. One context for each kind of cell;
-// two equal contexts give equal cells. All immutable once made.
+// What a policy sees when it shapes a cell: plain values, resolved and merged. One context for each
+// kind of cell; two equal contexts give equal cells. All immutable once made.
 
 #include <compare>
 #include <cstdint>
@@ -30,17 +30,18 @@ struct Traits {
   bool ipv6 = true;
   bool unified_naming = true;
   std::vector<std::string> features;  // only those that shape shared cells; sorted
-  std::string identity;               // KRI of the MeshIdentity that selects the proxy and its provider, or empty
+  std::string
+      identity;  // KRI of the MeshIdentity that selects the proxy and its provider, or empty
   auto operator<=>(const Traits&) const = default;
 };
 
 // One port of a service, as somebody refers to it.
 struct Destination {
-  model::ResourceKey service;    // MeshService, MeshExternalService, MeshMultiZoneService
-  model::Kri kri;                // of the service, without section
-  std::string section;           // how the reference spells the port: its name or its number
+  model::ResourceKey service;  // MeshService, MeshExternalService, MeshMultiZoneService
+  model::Kri kri;              // of the service, without section
+  std::string section;         // how the reference spells the port: its name or its number
   uint32_t port = 0;
-  std::string port_name;         // its name, or its number when it has none
+  std::string port_name;  // its name, or its number when it has none
   Protocol protocol = Protocol::kTcp;
 
   // Name of cluster, endpoint set and listener.
@@ -52,8 +53,8 @@ struct Destination {
 // Which entry of which policy a piece of configuration came from.
 struct Origin {
   model::ResourceKey policy;
-  model::Kri kri;      // of the policy, without section
-  size_t index = 0;    // of the entry in its `to` or `rules` list
+  model::Kri kri;    // of the policy, without section
+  size_t index = 0;  // of the entry in its `to` or `rules` list
   auto operator<=>(const Origin&) const = default;
 };
 
@@ -61,7 +62,8 @@ struct Origin {
 class Effective {
  public:
   Effective() = default;  // nothing configured
-  Effective(std::shared_ptr<const void> conf, const void* tag, base::ContentHash hash, std::vector<Origin> origins)
+  Effective(std::shared_ptr<const void> conf, const void* tag, base::ContentHash hash,
+            std::vector<Origin> origins)
       : conf_(std::move(conf)), tag_(tag), hash_(hash), origins_(std::move(origins)) {}
 
   bool empty() const { return conf_ == nullptr; }
@@ -119,8 +121,9 @@ struct ListenerContext {
   std::string bind_address;
   uint32_t bind_port = 0;
   Traits traits;
-  Confs confs;                         // for the destination
-  std::map<std::string, Confs, std::less<>> routes;  // for a MeshHTTPRoute that policies name, by its KRI without section
+  Confs confs;  // for the destination
+  std::map<std::string, Confs, std::less<>>
+      routes;  // for a MeshHTTPRoute that policies name, by its KRI without section
   // References of confs to backends that exist, by BackendKey(). What is not here did not resolve.
   std::map<std::string, Destination> backends;
   // Labels of the proxy, where a policy puts them into routes; part of the cell's slot.
@@ -131,8 +134,8 @@ struct ListenerContext {
   const C* Conf() const {
     return confs.Get<C>();
   }
-  // What the policy says for a route that came from this MeshHTTPRoute: its own conf if it has any, else that of the
-  // destination.
+  // What the policy says for a route that came from this MeshHTTPRoute: its own conf if it has any,
+  // else that of the destination.
   template <class C>
   const C* RouteConf(std::string_view route_kri) const {
     const auto found = routes.find(route_kri);
@@ -211,8 +214,9 @@ struct InboundContext {
   uint32_t service_port = 0;
   Protocol protocol = Protocol::kTcp;
   Traits traits;
-  Confs confs;                                        // of the rules without match, merged
-  // All rules of each policy kind, most specific match first; kinds by ConfTag in the order of the policy table.
+  Confs confs;  // of the rules without match, merged
+  // All rules of each policy kind, most specific match first; kinds by ConfTag in the order of the
+  // policy table.
   std::vector<std::pair<const void*, std::vector<InboundRule>>> rules;
 
   template <class C>
@@ -253,7 +257,8 @@ struct ProxyContext {
   void AddTo(base::Hasher& hasher) const;
 };
 
-// Identity of a reference for ListenerContext::backends: kind, labels, port and section name; not the weight.
+// Identity of a reference for ListenerContext::backends: kind, labels, port and section name; not
+// the weight.
 std::string BackendKey(const BackendRef& ref);
 
 }  // namespace kuma::policy

@@ -6,8 +6,8 @@
 //     return policy::Describe<Spec>(Type(), {.listener = ApplyListener, .cluster = ApplyCluster});
 //   }
 //
-// A spec has `target_ref` and any of: `to` (entries with `target_ref` and `default_conf`), `rules` (entries with
-// `default_conf` and maybe `matches`), `default_conf` (for the whole proxy).
+// A spec has `target_ref` and any of: `to` (entries with `target_ref` and `default_conf`), `rules`
+// (entries with `default_conf` and maybe `matches`), `default_conf` (for the whole proxy).
 
 #include <optional>
 #include <utility>
@@ -43,7 +43,8 @@ inline std::vector<TrafficMatch> MatchesOf(const std::vector<Match>& matches) {
     TrafficMatch& out = result.emplace_back();
     if (match.spiffe_id) {
       const bool prefix = match.spiffe_id->type == SpiffeIdMatchType::kPrefix;
-      out.spiffe_id = TextMatch{prefix ? MatchType::kPrefix : MatchType::kExact, match.spiffe_id->value};
+      out.spiffe_id =
+          TextMatch{prefix ? MatchType::kPrefix : MatchType::kExact, match.spiffe_id->value};
     }
     if (match.sni) out.sni = TextMatch{MatchType::kExact, match.sni->value};
   }

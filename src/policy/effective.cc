@@ -56,7 +56,8 @@ const TargetRef* TargetOf(const PolicyType& type, const model::Resource& policy)
   return type.spec.target == nullptr ? nullptr : type.spec.target(policy);
 }
 
-Entry MakeEntry(const PolicyType& type, const model::Resource& policy, const void* conf, size_t index) {
+Entry MakeEntry(const PolicyType& type, const model::Resource& policy, const void* conf,
+                size_t index) {
   Entry entry;
   entry.policy_rank = RankOf(TargetOf(type, policy), policy.meta());
   entry.display_name = model::DisplayName(policy.meta());
@@ -67,7 +68,8 @@ Entry MakeEntry(const PolicyType& type, const model::Resource& policy, const voi
 
 // Collects entries of `to` lists for which fits(target) says so.
 template <class F>
-std::vector<Entry> CollectTo(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view, F fits) {
+std::vector<Entry> CollectTo(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                             const View& view, F fits) {
   std::vector<Entry> entries;
   if (!type.has_to()) return entries;
   ForEachPolicy(type, mesh, view, [&](const model::Resource& policy) {
@@ -77,7 +79,8 @@ std::vector<Entry> CollectTo(const PolicyType& type, const mesh::MeshSnapshot& m
       if (!fits(target)) continue;
       Entry entry = MakeEntry(type, policy, items[i].conf, i);
       entry.kind = KindRank(target.kind);
-      entry.section = target.kind == TargetKind::kMeshService && target.section_name && !target.section_name->empty();
+      entry.section = target.kind == TargetKind::kMeshService && target.section_name &&
+                      !target.section_name->empty();
       entries.push_back(std::move(entry));
     }
   });
@@ -92,7 +95,8 @@ bool FitsLabels(const TargetRef& target, const model::Resource& resource) {
 // A port is meant by its name, or by its number.
 bool FitsSection(const TargetRef& target, const Destination& destination) {
   if (!target.section_name || target.section_name->empty()) return true;
-  return *target.section_name == destination.port_name || *target.section_name == std::to_string(destination.port);
+  return *target.section_name == destination.port_name ||
+         *target.section_name == std::to_string(destination.port);
 }
 
 int CompareText(const std::optional<TextMatch>& a, const std::optional<TextMatch>& b) {
@@ -105,16 +109,18 @@ int CompareText(const std::optional<TextMatch>& a, const std::optional<TextMatch
 
 Effective EffectiveFor(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
                        const Destination& destination, const model::Resource& service) {
-  return Merge(type, CollectTo(type, mesh, view, [&](const TargetRef& target) {
-    if (target.kind == TargetKind::kMesh) return true;
-    if (model::NameOf(target.kind) != service.type().kind || !FitsLabels(target, service)) return false;
-    // An external service has one port only.
-    return target.kind == TargetKind::kMeshExternalService || FitsSection(target, destination);
-  }));
+  return Merge(
+      type, CollectTo(type, mesh, view, [&](const TargetRef& target) {
+        if (target.kind == TargetKind::kMesh) return true;
+        if (model::NameOf(target.kind) != service.type().kind || !FitsLabels(target, service))
+          return false;
+        // An external service has one port only.
+        return target.kind == TargetKind::kMeshExternalService || FitsSection(target, destination);
+      }));
 }
 
-Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
-                            const model::Resource& route) {
+Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                            const View& view, const model::Resource& route) {
   bool named = false;
   const std::vector<Entry> entries = CollectTo(type, mesh, view, [&](const TargetRef& target) {
     if (target.kind == TargetKind::kMesh) return true;
@@ -125,8 +131,8 @@ Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& me
   return named ? Merge(type, entries) : Effective();
 }
 
-InboundConf EffectiveForInbound(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
-                                std::string_view section) {
+InboundConf EffectiveForInbound(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                                const View& view, std::string_view section) {
   InboundConf result;
   if (!type.has_rules()) return result;
   struct Rule {
@@ -157,14 +163,16 @@ InboundConf EffectiveForInbound(const PolicyType& type, const mesh::MeshSnapshot
     }
     for (const TrafficMatch& match : rule.matches) result.rules.push_back({match, conf});
   }
-  std::stable_sort(result.rules.begin(), result.rules.end(), [](const InboundRule& a, const InboundRule& b) {
-    return CompareMatches(a.match, b.match) < 0;
-  });
+  std::stable_sort(result.rules.begin(), result.rules.end(),
+                   [](const InboundRule& a, const InboundRule& b) {
+                     return CompareMatches(a.match, b.match) < 0;
+                   });
   result.catch_all = Merge(type, for_all);
   return result;
 }
 
-Effective EffectiveForProxy(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view) {
+Effective EffectiveForProxy(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                            const View& view) {
   std::vector<Entry> entries;
   if (!type.is_proxy_wide()) return {};
   ForEachPolicy(type, mesh, view, [&](const model::Resource& policy) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Effective configurations: what the policies of a view say about one destination, route, inbound or proxy. Pure.
+// Effective configurations: what the policies of a view say about one destination, route, inbound
+// or proxy. Pure.
 
 #include <string_view>
 #include <vector>
@@ -12,28 +13,31 @@
 
 namespace kuma::policy {
 
-// Merges entries of `to` lists for the mesh, for the service, and for the port, in order of precedence: first of the
-// policies' top-level targetRef, then of the entries (Mesh < service < port). Empty when none fits.
+// Merges entries of `to` lists for the mesh, for the service, and for the port, in order of
+// precedence: first of the policies' top-level targetRef, then of the entries (Mesh < service <
+// port). Empty when none fits.
 Effective EffectiveFor(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
                        const Destination& destination, const model::Resource& service);
 
-// For a MeshHTTPRoute: entries for the mesh and for the route. Empty when no entry names the route, whatever is said for
-// the mesh: then what holds for the destination counts.
-Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
-                            const model::Resource& route);
+// For a MeshHTTPRoute: entries for the mesh and for the route. Empty when no entry names the route,
+// whatever is said for the mesh: then what holds for the destination counts.
+Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                            const View& view, const model::Resource& route);
 
 struct InboundConf {
   Effective catch_all;             // rules without match, merged
   std::vector<InboundRule> rules;  // all, unmerged, most specific match first
 };
 // Rules for an inbound. `section`: its name, or its port when it has none.
-InboundConf EffectiveForInbound(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
-                                std::string_view section);
+InboundConf EffectiveForInbound(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                                const View& view, std::string_view section);
 
 // For the whole proxy.
-Effective EffectiveForProxy(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view);
+Effective EffectiveForProxy(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                            const View& view);
 
-// Most specific first: SPIFFE ids before none, exact before prefix; then SNI before none. 0: equal rank.
+// Most specific first: SPIFFE ids before none, exact before prefix; then SNI before none. 0: equal
+// rank.
 int CompareMatches(const std::optional<TrafficMatch>& a, const std::optional<TrafficMatch>& b);
 
 }  // namespace kuma::policy

@@ -32,14 +32,16 @@ struct AnyTo {
   TargetRef target_ref;
   Value conf;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("targetRef", &AnyTo::target_ref, "d"), model::Field("default", &AnyTo::conf, "d")};
+    return std::tuple{model::Field("targetRef", &AnyTo::target_ref, "d"),
+                      model::Field("default", &AnyTo::conf, "d")};
   }
 };
 struct AnyRule {
   std::vector<Match> matches;
   Value conf;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("matches", &AnyRule::matches, "d"), model::Field("default", &AnyRule::conf, "d")};
+    return std::tuple{model::Field("matches", &AnyRule::matches, "d"),
+                      model::Field("default", &AnyRule::conf, "d")};
   }
 };
 struct AnySpec {
@@ -48,9 +50,10 @@ struct AnySpec {
   std::vector<AnyRule> rules;
   Value proxy_conf;
   static constexpr auto Fields() {
-    return std::tuple{
-        model::Field("targetRef", &AnySpec::target_ref, "d"), model::Field("to", &AnySpec::to, "d"),
-        model::Field("rules", &AnySpec::rules, "d"), model::Field("default", &AnySpec::proxy_conf, "d")};
+    return std::tuple{model::Field("targetRef", &AnySpec::target_ref, "d"),
+                      model::Field("to", &AnySpec::to, "d"),
+                      model::Field("rules", &AnySpec::rules, "d"),
+                      model::Field("default", &AnySpec::proxy_conf, "d")};
   }
 };
 
@@ -68,7 +71,8 @@ std::vector<TrafficMatch> Matches(const AnyRule& rule) {
     TrafficMatch& out = matches.emplace_back();
     if (match.spiffe_id) {
       const bool prefix = match.spiffe_id->type == SpiffeIdMatchType::kPrefix;
-      out.spiffe_id = TextMatch{prefix ? MatchType::kPrefix : MatchType::kExact, match.spiffe_id->value};
+      out.spiffe_id =
+          TextMatch{prefix ? MatchType::kPrefix : MatchType::kExact, match.spiffe_id->value};
     }
     if (match.sni) out.sni = TextMatch{MatchType::kExact, match.sni->value};
   }
@@ -89,14 +93,18 @@ PolicyType AnyPolicy(const model::ResourceType& schema) {
   };
   type.spec.rules = [](const model::Resource& resource) {
     std::vector<RuleItem> items;
-    for (const AnyRule& rule : resource.Spec<AnySpec>().rules) items.push_back({Matches(rule), &rule.conf});
+    for (const AnyRule& rule : resource.Spec<AnySpec>().rules)
+      items.push_back({Matches(rule), &rule.conf});
     return items;
   };
-  type.spec.proxy = [](const model::Resource& resource) -> const void* { return &resource.Spec<AnySpec>().proxy_conf; };
+  type.spec.proxy = [](const model::Resource& resource) -> const void* {
+    return &resource.Spec<AnySpec>().proxy_conf;
+  };
   type.conf.tag = ConfTag<Value>();
   type.conf.merge = [](std::span<const MergeInput> inputs) -> std::shared_ptr<const void> {
     auto merged = std::make_shared<Value>();
-    for (const MergeInput& input : inputs) MergePatch(*merged, *static_cast<const Value*>(input.conf));
+    for (const MergeInput& input : inputs)
+      MergePatch(*merged, *static_cast<const Value*>(input.conf));
     return merged;
   };
   type.conf.encode = [](const void* merged) { return *static_cast<const Value*>(merged); };
@@ -107,13 +115,16 @@ PolicyType AnyPolicy(const model::ResourceType& schema) {
 }
 
 const model::ResourceType& Kind(const std::string& kind) {
-  static std::map<std::string, model::ResourceType>& kinds = *new std::map<std::string, model::ResourceType>;
+  static std::map<std::string, model::ResourceType>& kinds =
+      *new std::map<std::string, model::ResourceType>;
   static std::set<std::string>& names = *new std::set<std::string>;
   const auto found = kinds.find(kind);
   if (found != kinds.end()) return found->second;
   model::ResourceType row;
   row.kind = *names.insert(kind).first;
-  row.short_name = kind == "MeshHTTPRoute" ? "mhttpr" : kind == "MeshExternalService" ? "extsvc" : "any";
+  row.short_name = kind == "MeshHTTPRoute"         ? "mhttpr"
+                   : kind == "MeshExternalService" ? "extsvc"
+                                                   : "any";
   row.scope = kind == "Mesh" ? model::Scope::kGlobal : model::Scope::kMesh;
   row.is_policy = true;
   return kinds.emplace(kind, model::Describe<AnySpec>(row)).first->second;
@@ -145,7 +156,8 @@ model::ResourcePtr FromYaml(const Value& document, model::Labels labels = {}) {
   const model::ResourceType& type = TypeOf(kind);
   model::Metadata meta;
   meta.name = *document.Find("name")->if_string();
-  if (const Value* mesh = document.Find("mesh"); mesh != nullptr && type.scope == model::Scope::kMesh)
+  if (const Value* mesh = document.Find("mesh");
+      mesh != nullptr && type.scope == model::Scope::kMesh)
     meta.mesh = *mesh->if_string();
   if (const Value* given = document.Find("labels")) {
     for (const auto& [key, value] : *given->if_object()) labels[key] = *value.if_string();
@@ -177,8 +189,10 @@ networking:
 )");
 }
 
-model::ResourcePtr AnyOf(const std::string& name, const std::string& spec, const std::string& labels = "{}") {
-  return Parse("{type: MeshAny, name: " + name + ", mesh: m, labels: " + labels + ", spec: " + spec + "}");
+model::ResourcePtr AnyOf(const std::string& name, const std::string& spec,
+                         const std::string& labels = "{}") {
+  return Parse("{type: MeshAny, name: " + name + ", mesh: m, labels: " + labels +
+               ", spec: " + spec + "}");
 }
 
 class EngineTest : public testing::Test {
@@ -195,13 +209,15 @@ class EngineTest : public testing::Test {
   }
   std::string ForService(const std::string& section) {
     const model::ResourcePtr service = Parse(
-        "{type: MeshService, name: backend, mesh: m, labels: {app: backend, kuma.io/display-name: backend}, "
+        "{type: MeshService, name: backend, mesh: m, labels: {app: backend, kuma.io/display-name: "
+        "backend}, "
         "spec: {ports: [{port: 80, name: main}, {port: 81}]}}");
     Destination destination;
     destination.port = section == "main" ? 80 : 81;
     destination.port_name = section;
     const ViewPtr view = SelectView(world_.mesh(), *Dataplane(), world_.table);
-    const Effective conf = EffectiveFor(world_.table[0], world_.mesh(), *view, destination, *service);
+    const Effective conf =
+        EffectiveFor(world_.table[0], world_.mesh(), *view, destination, *service);
     return conf.empty() ? "" : model::ToJson(*conf.As<Value>());
   }
   World world_;
@@ -212,15 +228,18 @@ using Names = std::vector<std::string>;
 TEST_F(EngineTest, SelectsByLabelsSectionsAndZones) {
   world_.Put(AnyOf("mesh", "{}"));
   world_.Put(AnyOf("labels", "{targetRef: {kind: Dataplane, labels: {app: web, version: v1}}}"));
-  world_.Put(AnyOf("other-labels", "{targetRef: {kind: Dataplane, labels: {app: web, version: v2}}}"));
-  world_.Put(AnyOf("by-name", "{targetRef: {kind: Dataplane, labels: {kuma.io/display-name: web-1}}}"));
+  world_.Put(
+      AnyOf("other-labels", "{targetRef: {kind: Dataplane, labels: {app: web, version: v2}}}"));
+  world_.Put(
+      AnyOf("by-name", "{targetRef: {kind: Dataplane, labels: {kuma.io/display-name: web-1}}}"));
   world_.Put(AnyOf("section", "{targetRef: {kind: Dataplane, sectionName: http}}"));
   world_.Put(AnyOf("section-by-port", "{targetRef: {kind: Dataplane, sectionName: '81'}}"));
   world_.Put(AnyOf("no-such-section", "{targetRef: {kind: Dataplane, sectionName: '80'}}"));
   world_.Put(AnyOf("this-zone", "{}", "{kuma.io/origin: zone, kuma.io/zone: east}"));
   world_.Put(AnyOf("other-zone", "{}", "{kuma.io/origin: zone, kuma.io/zone: west}"));
   world_.Put(AnyOf("shadow", "{}", "{kuma.io/effect: shadow}"));
-  EXPECT_EQ(Selected(), (Names{"mesh", "this-zone", "labels", "by-name", "section-by-port", "section"}));
+  EXPECT_EQ(Selected(),
+            (Names{"mesh", "this-zone", "labels", "by-name", "section-by-port", "section"}));
   const Names with_shadow = Selected(Shadow::kInclude);
   EXPECT_EQ(std::count(with_shadow.begin(), with_shadow.end(), "shadow"), 1);
 }
@@ -260,20 +279,26 @@ TEST_F(EngineTest, EntriesForPortsWinOverThoseForServicesAndTheMesh) {
 }
 
 TEST_F(EngineTest, ThePolicysTargetCountsMoreThanTheEntrys) {
-  world_.Put(AnyOf("mesh", "{to: [{targetRef: {kind: MeshService, labels: {app: backend}}, default: {who: mesh}}]}"));
-  world_.Put(AnyOf("dataplane", "{targetRef: {kind: Dataplane}, to: [{targetRef: {kind: Mesh}, default: {who: dp}}]}"));
+  world_.Put(AnyOf(
+      "mesh",
+      "{to: [{targetRef: {kind: MeshService, labels: {app: backend}}, default: {who: mesh}}]}"));
+  world_.Put(
+      AnyOf("dataplane",
+            "{targetRef: {kind: Dataplane}, to: [{targetRef: {kind: Mesh}, default: {who: dp}}]}"));
   EXPECT_EQ(ForService("main"), R"({"who":"dp"})");
 }
 
 TEST_F(EngineTest, NumbersOfPortsNameThem) {
-  world_.Put(AnyOf("p", R"({to: [{targetRef: {kind: MeshService, labels: {app: backend}, sectionName: "80"},
+  world_.Put(AnyOf(
+      "p", R"({to: [{targetRef: {kind: MeshService, labels: {app: backend}, sectionName: "80"},
                                 default: {x: 1}}]})"));
   EXPECT_EQ(ForService("main"), R"({"x":1})");
   EXPECT_EQ(ForService("81"), "");
 }
 
 TEST_F(EngineTest, RoutesHaveAConfOnlyWhereTheyAreNamed) {
-  const model::ResourcePtr route = Parse("{type: MeshHTTPRoute, name: r, mesh: m, labels: {kuma.io/display-name: r}}");
+  const model::ResourcePtr route =
+      Parse("{type: MeshHTTPRoute, name: r, mesh: m, labels: {kuma.io/display-name: r}}");
   world_.Put(route);
   world_.Put(AnyOf("p", "{to: [{targetRef: {kind: Mesh}, default: {mesh: 1}}]}"));
   const auto conf = [&] {
@@ -282,15 +307,20 @@ TEST_F(EngineTest, RoutesHaveAConfOnlyWhereTheyAreNamed) {
     return found.empty() ? "" : model::ToJson(*found.As<Value>());
   };
   EXPECT_EQ(conf(), "");
-  world_.Put(AnyOf("q", R"({to: [{targetRef: {kind: MeshHTTPRoute, labels: {kuma.io/display-name: r}}, default: {q: 1}},
+  world_.Put(AnyOf(
+      "q",
+      R"({to: [{targetRef: {kind: MeshHTTPRoute, labels: {kuma.io/display-name: r}}, default: {q: 1}},
                                {targetRef: {kind: MeshService, labels: {app: x}}, default: {no: 1}}]})"));
   EXPECT_EQ(conf(), R"({"mesh":1,"q":1})");
 }
 
 TEST_F(EngineTest, RulesAreForTheSectionTheyName) {
   world_.Put(AnyOf("all", "{rules: [{default: {all: 1, who: all}}]}"));
-  world_.Put(AnyOf("http", "{targetRef: {kind: Dataplane, sectionName: http}, rules: [{default: {who: http}}]}"));
-  world_.Put(AnyOf("matched", R"({rules: [{matches: [{spiffeID: {type: Prefix, value: "spiffe://a"}},
+  world_.Put(
+      AnyOf("http",
+            "{targetRef: {kind: Dataplane, sectionName: http}, rules: [{default: {who: http}}]}"));
+  world_.Put(
+      AnyOf("matched", R"({rules: [{matches: [{spiffeID: {type: Prefix, value: "spiffe://a"}},
                                                      {spiffeID: {type: Exact, value: "spiffe://a/b"}}],
                                            default: {who: client}}]})"));
   const ViewPtr view = SelectView(world_.mesh(), *Dataplane(), world_.table);
@@ -383,7 +413,8 @@ void CheckMatching(const fs::path& dataplane, const fs::path& policies, const fs
   for (const auto& key : view->policies) names.push_back(key.name);
   std::vector<std::string> expected;
   const std::vector<Value> answers = ReadYaml(golden);
-  if (const Value* items = answers[0].Find("items"); items != nullptr && items->if_array() != nullptr) {
+  if (const Value* items = answers[0].Find("items");
+      items != nullptr && items->if_array() != nullptr) {
     for (const Value& item : *items->if_array()) expected.push_back(NameOf(item));
   }
   EXPECT_EQ(names, expected) << golden;
@@ -397,8 +428,8 @@ TEST(MatchingGoldenTest, DataplanePolicies) {
     const std::string file = entry.path().filename();
     if (!file.ends_with(".golden.yaml")) continue;
     const std::string name = file.substr(0, file.find('.'));
-    CheckMatching(folder / (name + ".dataplane.yaml"), folder / (name + ".policies.yaml"), entry.path(),
-                  [](const Value&) { return model::Labels(); });
+    CheckMatching(folder / (name + ".dataplane.yaml"), folder / (name + ".policies.yaml"),
+                  entry.path(), [](const Value&) { return model::Labels(); });
     ++checked;
   }
   EXPECT_GT(checked, 3);
@@ -482,11 +513,13 @@ TEST(RulesGoldenTest, Outbound) {
         Value actual_conf = *conf.As<Value>();
         SpellDurations(actual_conf);
         const Value& expected_conf = (*rule.Find("Conf")->if_array())[0];
-        EXPECT_EQ(actual_conf, expected_conf)
-            << kri << " in " << golden << "\n" << model::ToJson(actual_conf) << "\n" << model::ToJson(expected_conf);
+        EXPECT_EQ(actual_conf, expected_conf) << kri << " in " << golden << "\n"
+                                              << model::ToJson(actual_conf) << "\n"
+                                              << model::ToJson(expected_conf);
         std::vector<std::string> origins;
         std::vector<std::string> expected;
-        for (const Origin& origin : conf.origins()) origins.push_back(origin.policy.name + std::to_string(origin.index));
+        for (const Origin& origin : conf.origins())
+          origins.push_back(origin.policy.name + std::to_string(origin.index));
         for (const Value& origin : *rule.Find("Origin")->if_array()) {
           expected.push_back(*origin.At({"Resource", "Name"})->if_string() +
                              std::to_string(*origin.Find("RuleIndex")->if_int()));
@@ -506,7 +539,8 @@ TEST(RulesGoldenTest, Inbound) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string file = entry.path().filename();
     if (!file.ends_with(".input.yaml")) continue;
-    const fs::path golden = folder / (file.substr(0, file.size() - std::string(".input.yaml").size()) + ".golden.yaml");
+    const fs::path golden =
+        folder / (file.substr(0, file.size() - std::string(".input.yaml").size()) + ".golden.yaml");
     World world;
     View view;
     std::string kind;
@@ -526,9 +560,11 @@ TEST(RulesGoldenTest, Inbound) {
     ASSERT_EQ(conf.rules.size(), expected.size()) << golden;
     for (size_t i = 0; i < expected.size(); ++i) {
       const InboundRule& rule = conf.rules[i];
-      EXPECT_EQ(rule.conf.origins()[0].policy.name, *expected[i].At({"origin", "Resource", "name"})->if_string())
+      EXPECT_EQ(rule.conf.origins()[0].policy.name,
+                *expected[i].At({"origin", "Resource", "name"})->if_string())
           << golden << " " << i;
-      EXPECT_EQ(static_cast<int64_t>(rule.conf.origins()[0].index), *expected[i].At({"origin", "RuleIndex"})->if_int());
+      EXPECT_EQ(static_cast<int64_t>(rule.conf.origins()[0].index),
+                *expected[i].At({"origin", "RuleIndex"})->if_int());
       EXPECT_EQ(rule.match.has_value(), !expected[i].Find("match")->is_null());
     }
     ++checked;

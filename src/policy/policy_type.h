@@ -1,7 +1,8 @@
 #pragma once
 
-// The row of a policy: everything that generic code knows about it. Made by policy::Describe<Spec>() (describe_policy.h)
-// in policies/<name>/apply.cc; the list is policies/all.def.
+// The row of a policy: everything that generic code knows about it. Made by
+// policy::Describe<Spec>() (describe_policy.h) in policies/<name>/apply.cc; the list is
+// policies/all.def.
 
 #include <cstdint>
 #include <memory>
@@ -56,20 +57,24 @@ struct ConfOps {
   void (*backend_refs)(const void* merged, std::vector<BackendUse>& out) = nullptr;
 };
 
-// Reads a resource of the kind. Pointers live as long as its spec. Functions are null when the kind lacks the part.
+// Reads a resource of the kind. Pointers live as long as its spec. Functions are null when the kind
+// lacks the part.
 struct SpecOps {
-  const TargetRef* (*target)(const model::Resource& resource) = nullptr;  // null result: the whole mesh
+  const TargetRef* (*target)(const model::Resource& resource) =
+      nullptr;  // null result: the whole mesh
   std::vector<ToItem> (*to)(const model::Resource& resource) = nullptr;
   std::vector<RuleItem> (*rules)(const model::Resource& resource) = nullptr;
   const void* (*proxy)(const model::Resource& resource) = nullptr;  // conf for the whole proxy
 };
 
-// Functions that shape cells; each sees its own context and its draft only. They run for each cell of the kind, with or
-// without confs, in the order of the table. kInvalid: the policy cannot be applied.
+// Functions that shape cells; each sees its own context and its draft only. They run for each cell
+// of the kind, with or without confs, in the order of the table. kInvalid: the policy cannot be
+// applied.
 struct Hooks {
   base::Status (*listener)(const ListenerContext& context, envoy::ListenerDraft& draft) = nullptr;
   base::Status (*cluster)(const ClusterContext& context, envoy::ClusterDraft& draft) = nullptr;
-  base::Status (*endpoints)(const EndpointsContext& context, envoy::EndpointsDraft& draft) = nullptr;
+  base::Status (*endpoints)(const EndpointsContext& context,
+                            envoy::EndpointsDraft& draft) = nullptr;
   base::Status (*inbound)(const InboundContext& context, envoy::InboundDraft& draft) = nullptr;
   base::Status (*proxy)(const ProxyContext& context, envoy::ProxyDraft& draft) = nullptr;
 };

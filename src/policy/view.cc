@@ -42,7 +42,9 @@ std::string LabelKey(std::string_view key, std::string_view value) {
   return text;
 }
 
-bool IsShadow(const model::Resource& policy) { return policy.meta().Label(model::kEffectLabel) == "shadow"; }
+bool IsShadow(const model::Resource& policy) {
+  return policy.meta().Label(model::kEffectLabel) == "shadow";
+}
 
 ViewPtr MakeView(const std::string& mesh, std::vector<model::ResourceKey> policies) {
   auto view = std::make_shared<View>();
@@ -57,13 +59,15 @@ ViewPtr MakeView(const std::string& mesh, std::vector<model::ResourceKey> polici
 
 }  // namespace
 
-bool Selects(const PolicyType& type, const model::Resource& policy, const model::Resource& dataplane) {
+bool Selects(const PolicyType& type, const model::Resource& policy,
+             const model::Resource& dataplane) {
   const model::Metadata& meta = dataplane.meta();
   if (!SelectsZone(policy.meta(), meta) || !SeesNamespaceOf(policy.meta(), meta)) return false;
   const auto& spec = dataplane.Spec<resources::dataplane::Spec>();
   const bool delegated_gateway = spec.networking && spec.networking->gateway;
   const TargetRef* target = TargetOf(type, policy);
-  if (target == nullptr || target->kind == TargetKind::kMesh) return delegated_gateway || HasSection(spec, {});
+  if (target == nullptr || target->kind == TargetKind::kMesh)
+    return delegated_gateway || HasSection(spec, {});
   if (target->kind != TargetKind::kDataplane) return false;
   if (!HasLabels(meta, target->labels)) return false;
   return delegated_gateway || HasSection(spec, target->section_name.value_or(std::string()));
@@ -75,7 +79,8 @@ int ComparePrecedence(const PolicyType& type, const model::Resource& a, const mo
   return model::DisplayName(b.meta()).compare(model::DisplayName(a.meta()));
 }
 
-ViewIndex::ViewIndex(const mesh::MeshSnapshot& mesh, const PolicyTable& table, Shadow shadow) : mesh_(mesh.name()) {
+ViewIndex::ViewIndex(const mesh::MeshSnapshot& mesh, const PolicyTable& table, Shadow shadow)
+    : mesh_(mesh.name()) {
   for (const PolicyType& type : table) {
     const size_t first = entries_.size();
     mesh.Of(type.kind()).ForEach([&](const std::string&, const model::ResourcePtr& policy) {
@@ -101,12 +106,15 @@ ViewPtr ViewIndex::Select(const model::Resource& dataplane) const {
   std::vector<size_t> candidates = for_all_;
   const auto add = [&](std::string_view key, std::string_view value) {
     const auto found = by_label_.find(LabelKey(key, value));
-    if (found != by_label_.end()) candidates.insert(candidates.end(), found->second.begin(), found->second.end());
+    if (found != by_label_.end())
+      candidates.insert(candidates.end(), found->second.begin(), found->second.end());
   };
   const model::Metadata& meta = dataplane.meta();
   for (const auto& [key, value] : meta.labels) add(key, value);
   if (meta.Label(model::kDisplayNameLabel).empty()) add(model::kDisplayNameLabel, meta.name);
-  std::erase_if(candidates, [&](size_t i) { return !Selects(*entries_[i].type, *entries_[i].policy, dataplane); });
+  std::erase_if(candidates, [&](size_t i) {
+    return !Selects(*entries_[i].type, *entries_[i].policy, dataplane);
+  });
   std::sort(candidates.begin(), candidates.end());
   std::vector<model::ResourceKey> keys;
   keys.reserve(candidates.size());
@@ -114,8 +122,8 @@ ViewPtr ViewIndex::Select(const model::Resource& dataplane) const {
   return MakeView(mesh_, std::move(keys));
 }
 
-ViewPtr SelectView(const mesh::MeshSnapshot& mesh, const model::Resource& dataplane, const PolicyTable& table,
-                   Shadow shadow) {
+ViewPtr SelectView(const mesh::MeshSnapshot& mesh, const model::Resource& dataplane,
+                   const PolicyTable& table, Shadow shadow) {
   return ViewIndex(mesh, table, shadow).Select(dataplane);
 }
 

@@ -313,6 +313,7 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
       decoded.violations.Add(field, "unknown field", "strict validation is on: apiServer.strictValidation");
     }
   }
+  model::ValidateKindName(type, meta, is_new, decoded.violations);
   if (!decoded.violations.empty() || decoded.resource == nullptr) {
     return ToResponse(NotValid(operation, std::move(decoded.violations)));
   }

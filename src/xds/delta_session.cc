@@ -269,7 +269,15 @@ Survey DeltaSession::State::Look(XdsType type, Time now) {
   ts.Walk(Desired(type), [&](std::string_view name, const SealedPtr* want, const SealedPtr* have, Held* entry) {
     if (want == nullptr) {
       const bool held = entry != nullptr ? entry->HasSomething() : have != nullptr;
-      if (entry != nullptr) entry->resend = false;
+      if (entry != nullptr && entry->resend) {
+        // A cluster that the bundle has dropped meanwhile warms, and is in use until its users are gone.
+        if (type == XdsType::kEndpoints && entry->certain != nullptr) {
+          survey.sends.push_back(entry->certain);
+          return;
+        }
+        entry->resend = false;
+        if (type == XdsType::kEndpoints && !held) entry->tell_absent = true;
+      }
       const bool stays = held && (type == XdsType::kCluster || type == XdsType::kRoute);
       if (entry != nullptr && entry->tell_absent && !stays) {
         survey.removed.push_back(name);
@@ -501,11 +509,10 @@ void DeltaSession::State::Compose(XdsType type, Time now, Survey& survey, Sessio
 void DeltaSession::State::OweEndpoints(Time now, const std::vector<SealedPtr>& clusters) {
   TypeState& ts = Of(XdsType::kEndpoints);
   for (const SealedPtr& cluster : clusters) {
-    const bool exists = bundle::Find(*Desired(XdsType::kEndpoints), cluster->name) != nullptr;
-    if (exists) ts.awaited[cluster->name] = {now, false, true};
-    if (!ts.requested || !ts.Subscribed(cluster->name)) continue;
-    Held& held = ts.Touch(cluster->name);
-    (exists ? held.resend : held.tell_absent) = true;
+    if (bundle::Find(*Desired(XdsType::kEndpoints), cluster->name) != nullptr) {
+      ts.awaited[cluster->name] = {now, false, true};
+    }
+    if (ts.requested && ts.Subscribed(cluster->name)) ts.Touch(cluster->name).resend = true;
   }
 }
 

@@ -500,9 +500,17 @@ TEST(DeltaSessionTest, EndpointsThatAreUnderWayAreSentOnceMoreAfterTheirCluster)
   EXPECT_EQ(h.Ack(kEds), "EDS +a");
 }
 
-TEST(DeltaSessionTest, AChangedClusterWithoutEndpointsIsToldSo) {
+TEST(DeltaSessionTest, AChangedClusterWithoutEndpointsKeepsTheLastOnes) {
   Running h;
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a; EDS -a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a; EDS +a");
+}
+
+TEST(DeltaSessionTest, AClusterThatIsDroppedWhileItWarmsGetsItsEndpointsAllTheSame) {
+  Running h;
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "EDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a");
+  EXPECT_EQ(h.Bundle({Make(kLds, "l", "2")}), "LDS +l");
+  EXPECT_EQ(h.Ack(kEds), "EDS +a");  // else Envoy would not acknowledge the cluster before its time-out
 }
 
 TEST(DeltaSessionTest, EndpointsWaitForAChangeOfTheirClusterThatHasToWaitItself) {

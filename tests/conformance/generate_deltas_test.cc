@@ -1,6 +1,6 @@
-// What single policies change: src/policies/<policy>/testdata/apply/<case>/input.yaml holds policies,
-// change.golden.yaml the difference that they make to the proxies of src/generate/testdata/mesh.yaml.
-// KUMA_UPDATE_GOLDENS=1 writes the goldens; look at the diff.
+// What single policies change: src/policies/<policy>/testdata/apply/<case>/input.yaml holds
+// policies, change.golden.yaml the difference that they make to the proxies of
+// src/generate/testdata/mesh.yaml. KUMA_UPDATE_GOLDENS=1 writes the goldens; look at the diff.
 
 #include <gtest/gtest.h>
 
@@ -55,8 +55,9 @@ void Load(const fs::path& path, mesh::MeshState& state) {
     ASSERT_TRUE(decoded.unknown.empty()) << path << ": unknown field " << decoded.unknown[0];
     model::Metadata meta = decoded.resource->meta();
     meta.labels = model::ComputeLabels(decoded.resource->type(), meta, {});
-    const auto resource = std::make_shared<model::Resource>(decoded.resource->type(), std::move(meta),
-                                                            decoded.resource->spec(), decoded.resource->status());
+    const auto resource =
+        std::make_shared<model::Resource>(decoded.resource->type(), std::move(meta),
+                                          decoded.resource->spec(), decoded.resource->status());
     changes.push_back({resource->key(), nullptr, resource, {1}});
   }
   state.Apply(changes);
@@ -107,7 +108,8 @@ void Difference(const Value& before, const Value& after, const std::string& path
   const Array* x = before.if_array();
   const Array* y = after.if_array();
   if (x != nullptr && y != nullptr && x->size() == y->size()) {
-    for (size_t i = 0; i < x->size(); ++i) Difference((*x)[i], (*y)[i], path + "/" + std::to_string(i), out);
+    for (size_t i = 0; i < x->size(); ++i)
+      Difference((*x)[i], (*y)[i], path + "/" + std::to_string(i), out);
     return;
   }
   out.Set(path, after);
@@ -161,7 +163,8 @@ TEST(DeltaTest, PoliciesChangeWhatTheirGoldensSay) {
     if (HasFatalFailure()) continue;
     const Value changes = Changes(before, Generate(state));
     const fs::path golden = folder / "change.golden.yaml";
-    if (std::getenv("KUMA_UPDATE_GOLDENS") != nullptr) std::ofstream(golden) << model::ToYaml(changes);
+    if (std::getenv("KUMA_UPDATE_GOLDENS") != nullptr)
+      std::ofstream(golden) << model::ToYaml(changes);
     const auto expected = model::ParseYaml(Read(golden));
     ASSERT_TRUE(expected.has_value() && expected->size() == 1) << golden;
     EXPECT_EQ((*expected)[0], changes) << golden << "\n" << model::ToYaml(changes);

@@ -1,5 +1,5 @@
-// Recorded meshes (conformance/scenarios): resources in, the Envoy configuration of each proxy out, compared with what
-// Kuma 3.0 sent.
+// Recorded meshes (conformance/scenarios): resources in, the Envoy configuration of each proxy out,
+// compared with what Kuma 3.0 sent.
 
 #include <gtest/gtest.h>
 
@@ -73,8 +73,8 @@ std::string Text(const Value& value, std::string_view key) {
   return member != nullptr && member->if_string() != nullptr ? *member->if_string() : std::string();
 }
 
-// The resources of a scenario as they were stored: what was written, or, where there is a listing, what was read back
-// (with computed labels and what the control plane made by itself).
+// The resources of a scenario as they were stored: what was written, or, where there is a listing,
+// what was read back (with computed labels and what the control plane made by itself).
 class Scenario {
  public:
   explicit Scenario(fs::path folder) : folder_(std::move(folder)) {
@@ -123,7 +123,9 @@ class Scenario {
     const auto documents = model::ParseYaml(Read(folder_ / "scenario.yaml"));
     return documents.has_value() && (*documents)[0].At({"proxies", proxy, "nack"}) != nullptr;
   }
-  fs::path Capture(const std::string& proxy) const { return folder_ / "capture" / "proxies" / proxy; }
+  fs::path Capture(const std::string& proxy) const {
+    return folder_ / "capture" / "proxies" / proxy;
+  }
 
  private:
   void PutItems(const Value& list) {
@@ -138,13 +140,16 @@ class Scenario {
       unknown_.insert(kind);
       return;
     }
-    for (const char* key : {"creationTime", "modificationTime", "kri", "status"}) document.if_object()->Erase(key);
+    for (const char* key : {"creationTime", "modificationTime", "kri", "status"})
+      document.if_object()->Erase(key);
     const model::Decoded decoded = model::DecodeResource(document, Types());
-    ASSERT_NE(decoded.resource, nullptr) << folder_ << " " << kind << " " << decoded.violations.ToString();
+    ASSERT_NE(decoded.resource, nullptr)
+        << folder_ << " " << kind << " " << decoded.violations.ToString();
     model::Metadata meta = decoded.resource->meta();
     meta.labels = model::ComputeLabels(decoded.resource->type(), meta, {});
-    const auto resource = std::make_shared<model::Resource>(decoded.resource->type(), std::move(meta),
-                                                            decoded.resource->spec(), decoded.resource->status());
+    const auto resource =
+        std::make_shared<model::Resource>(decoded.resource->type(), std::move(meta),
+                                          decoded.resource->spec(), decoded.resource->status());
     resources_[resource->key()] = resource;
   }
 
@@ -187,7 +192,8 @@ Value JsonOf(const bundle::XdsBundle& bundle) {
 }
 
 // The first differences, as paths.
-void Differences(const Value& expected, const Value& actual, const std::string& path, std::vector<std::string>& out) {
+void Differences(const Value& expected, const Value& actual, const std::string& path,
+                 std::vector<std::string>& out) {
   if (expected == actual || out.size() > 12) return;
   const Object* a = expected.if_object();
   const Object* b = actual.if_object();
@@ -201,14 +207,16 @@ void Differences(const Value& expected, const Value& actual, const std::string& 
       }
     }
     for (const auto& [key, member] : *b) {
-      if (a->Find(key) == nullptr) out.push_back(path + "/" + key + ": not expected: " + model::ToJson(member));
+      if (a->Find(key) == nullptr)
+        out.push_back(path + "/" + key + ": not expected: " + model::ToJson(member));
     }
     return;
   }
   const Array* x = expected.if_array();
   const Array* y = actual.if_array();
   if (x != nullptr && y != nullptr && x->size() == y->size()) {
-    for (size_t i = 0; i < x->size(); ++i) Differences((*x)[i], (*y)[i], path + "/" + std::to_string(i), out);
+    for (size_t i = 0; i < x->size(); ++i)
+      Differences((*x)[i], (*y)[i], path + "/" + std::to_string(i), out);
     return;
   }
   out.push_back(path + ": " + model::ToJson(actual) + ", expected " + model::ToJson(expected));
@@ -218,8 +226,10 @@ Generator& TheGenerator() {
   static Generator generator = [] {
     generate::Settings settings;
     settings.admin.epoch = [](std::string_view) { return int64_t{1}; };
-    settings.admin.certificate = [](std::string_view address, int64_t) -> base::Result<generate::AdminPair> {
-      const std::string pem = "-----BEGIN CERTIFICATE-----\n" + std::string(address) + std::string(60, 'x');
+    settings.admin.certificate = [](std::string_view address,
+                                    int64_t) -> base::Result<generate::AdminPair> {
+      const std::string pem =
+          "-----BEGIN CERTIFICATE-----\n" + std::string(address) + std::string(60, 'x');
       return generate::AdminPair{pem, base::Redacted<std::string>(pem), pem};
     };
     return Generator(policies::AllPolicies(), std::move(settings));
@@ -227,8 +237,10 @@ Generator& TheGenerator() {
   return generator;
 }
 
-// The way of the control loop: plan, cells by need, assemble; contexts of equal hash must give equal cells.
-bundle::XdsBundle BuildByCells(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy, const ProxyNode& node) {
+// The way of the control loop: plan, cells by need, assemble; contexts of equal hash must give
+// equal cells.
+bundle::XdsBundle BuildByCells(const mesh::Snapshot& snapshot, const base::ProxyKey& proxy,
+                               const ProxyNode& node) {
   const Generator& generator = TheGenerator();
   const auto plan = generator.PlanOf(snapshot, proxy, node);
   EXPECT_TRUE(plan.has_value());
@@ -259,14 +271,16 @@ TEST_P(ScenarioTest, EqualsTheRecording) {
   const fs::path folder = ScenarioFolder() / GetParam();
   const Scenario scenario(folder);
   ASSERT_FALSE(HasFatalFailure());
-  for (const std::string& kind : scenario.unknown_kinds()) std::cout << "SKIPPED: kind " << kind << " is not known\n";
+  for (const std::string& kind : scenario.unknown_kinds())
+    std::cout << "SKIPPED: kind " << kind << " is not known\n";
   const mesh::SnapshotPtr snapshot = scenario.Snapshot();
   for (const std::string& name : scenario.Proxies()) {
     const fs::path capture = scenario.Capture(name);
     // What a proxy has after it rejected a response is another matter.
     if (!fs::exists(capture / "xds.json") || scenario.Rejects(name)) continue;
     const Value bootstrap = ReadJson(capture / "bootstrap.json");
-    const auto node = generate::ParseProxyNode(model::ToJson(*bootstrap.At({"bootstrap", "node", "metadata"})));
+    const auto node =
+        generate::ParseProxyNode(model::ToJson(*bootstrap.At({"bootstrap", "node", "metadata"})));
     ASSERT_TRUE(node.has_value()) << node.error().message();
     const base::ProxyKey proxy{scenario.Mesh(), name};
     const auto all = TheGenerator().BuildAll(*snapshot, proxy, *node);
@@ -308,11 +322,12 @@ std::vector<std::string> Complete() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Recorded, ScenarioTest, testing::ValuesIn(Complete()), [](const auto& tested) {
-  std::string name = tested.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Recorded, ScenarioTest, testing::ValuesIn(Complete()),
+                         [](const auto& tested) {
+                           std::string name = tested.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ScenarioTest);
 
 }  // namespace

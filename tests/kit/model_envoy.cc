@@ -160,7 +160,9 @@ std::vector<DeltaRequest> ModelEnvoy::OnResponse(Time now, const DeltaResponse& 
 std::vector<DeltaRequest> ModelEnvoy::OnTimer(Time now) {
   std::erase_if(draining_, [&](const Draining& draining) { return draining.until <= now; });
   for (auto& [name, cluster] : clusters_) {
-    if (cluster.warming != nullptr && cluster.warming_since + options_.fetch_timeout <= now) Warm(name);
+    if (cluster.warming == nullptr || cluster.warming_since + options_.fetch_timeout > now) continue;
+    ++fetch_timeouts_;
+    Warm(name);
   }
   UpdateInterests();
   return News();

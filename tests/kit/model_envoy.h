@@ -92,6 +92,8 @@ class ModelEnvoy {
   // clusters were never warm, the same name twice in a response.
   const std::vector<std::string>& faults() const { return faults_; }
   uint64_t nacks() const { return nacks_; }
+  // Clusters that nobody sent endpoints for in time.
+  uint64_t fetch_timeouts() const { return fetch_timeouts_; }
 
  private:
   struct Cluster {
@@ -131,6 +133,7 @@ class ModelEnvoy {
   std::vector<Draining> draining_;
   std::vector<std::string> faults_;
   uint64_t nacks_ = 0;
+  uint64_t fetch_timeouts_ = 0;
 };
 
 // The wire format, for tests that run the whole control plane.

@@ -363,6 +363,9 @@ void World::StopGracefully() {
   }
   here->streams.clear();
   control_plane_ = nullptr;
+  for (auto& [name, peer] : peers_) {
+    if (peer->stream != nullptr && peer->stream->open) Cut(*peer, seconds(0), false);
+  }
   StartControlPlane();
 }
 

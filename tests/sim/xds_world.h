@@ -350,6 +350,10 @@ class XdsWorld {
 
   void CheckAlways() {
     for (const std::string& fault : envoy_.faults()) Fail(fault);
+    // Disconnected, it waits in vain for what it has.
+    if (!refusals_ && !forgets_ && late_ < std::chrono::seconds(1) && envoy_.fetch_timeouts() > 0) {
+      Fail("a cluster had to wait for endpoints until the time-out");
+    }
     if (session_->deviations() > 120) Fail(base::Format("the session remembers {} names", session_->deviations()));
   }
 

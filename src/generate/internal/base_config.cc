@@ -19,12 +19,13 @@ constexpr std::string_view kAdmin = "system_envoy_admin";
 constexpr std::string_view kReadiness = "system_probe_readiness";
 constexpr std::string_view kReusePort = "feature-reuse-port";
 constexpr std::string_view kReadinessSocket = "feature-readiness-unix-socket";
-// Where proxied traffic leaves from towards an application that does not listen on loopback, so that the rules of
-// transparent proxying let it pass.
+// Where proxied traffic leaves from towards an application that does not listen on loopback, so
+// that the rules of transparent proxying let it pass.
 constexpr std::string_view kPassthroughSource = "127.0.0.6";
 constexpr std::string_view kPassthroughSource6 = "::6";
 
-// Inbounds begin with twice the usual limits; MeshTimeout replaces them unless its rules are for some clients only.
+// Inbounds begin with twice the usual limits; MeshTimeout replaces them unless its rules are for
+// some clients only.
 constexpr seconds kConnectTimeout(5);
 constexpr seconds kInboundConnectTimeout(10);
 constexpr seconds kInboundIdleTimeout(7200);
@@ -136,7 +137,8 @@ envoy::EndpointsDraft OutboundEndpoints(const policy::EndpointsContext& context)
     locality.set_priority(key.second);
     for (const policy::Endpoint* endpoint : endpoints) {
       api::LbEndpoint& entry = *locality.add_lb_endpoints();
-      *entry.mutable_endpoint()->mutable_address() = envoy::SocketAddress(endpoint->address, endpoint->port);
+      *entry.mutable_endpoint()->mutable_address() =
+          envoy::SocketAddress(endpoint->address, endpoint->port);
       if (endpoint->weight > 0) entry.mutable_load_balancing_weight()->set_value(endpoint->weight);
       if (endpoint->labels.empty()) continue;
       auto& metadata = *entry.mutable_metadata()->mutable_filter_metadata();
@@ -149,17 +151,20 @@ envoy::EndpointsDraft OutboundEndpoints(const policy::EndpointsContext& context)
   return draft;
 }
 
-envoy::InboundDraft Inbound(const policy::InboundContext& context, const policy::ProxyContext& proxy,
+envoy::InboundDraft Inbound(const policy::InboundContext& context,
+                            const policy::ProxyContext& proxy,
                             std::span<const std::string_view> internal_ranges) {
   const std::string name = context.Name();
   envoy::InboundDraft draft;
 
-  draft.cluster = envoy::StaticCluster(name, envoy::SocketAddress(context.service_address, context.service_port), false);
+  draft.cluster = envoy::StaticCluster(
+      name, envoy::SocketAddress(context.service_address, context.service_port), false);
   draft.cluster.protocol = context.protocol;
   envoy::SetDuration(kInboundConnectTimeout, draft.cluster.cluster.mutable_connect_timeout());
   if (envoy::IsHttpBased(context.protocol)) {
-    envoy::SetDuration(kInboundIdleTimeout,
-                       draft.cluster.Http().mutable_common_http_protocol_options()->mutable_idle_timeout());
+    envoy::SetDuration(
+        kInboundIdleTimeout,
+        draft.cluster.Http().mutable_common_http_protocol_options()->mutable_idle_timeout());
     if (context.protocol == Protocol::kHttp) {
       envoy::SpeakHttp1(draft.cluster);
     } else {
@@ -168,8 +173,8 @@ envoy::InboundDraft Inbound(const policy::InboundContext& context, const policy:
   }
   if (context.traits.transparent_proxy && !IsLoopback(context.service_address)) {
     auto* source = draft.cluster.cluster.mutable_upstream_bind_config()->mutable_source_address();
-    source->set_address(std::string(envoy::IsIpv6Address(context.service_address) ? kPassthroughSource6
-                                                                                   : kPassthroughSource));
+    source->set_address(std::string(
+        envoy::IsIpv6Address(context.service_address) ? kPassthroughSource6 : kPassthroughSource));
     source->set_port_value(0);
   }
 
@@ -181,7 +186,9 @@ envoy::InboundDraft Inbound(const policy::InboundContext& context, const policy:
   *listener.listener.mutable_address() = envoy::SocketAddress(context.address, context.port);
   listener.listener.mutable_enable_reuse_port()->set_value(proxy.HasFeature(kReusePort));
   if (context.traits.transparent_proxy) listener.listener.mutable_bind_to_port()->set_value(false);
-  envoy::SetTags(proxy.labels.empty() ? model::Labels{{"kuma.io/unified-name", name}} : proxy.labels, listener);
+  envoy::SetTags(
+      proxy.labels.empty() ? model::Labels{{"kuma.io/unified-name", name}} : proxy.labels,
+      listener);
 
   envoy::FilterChainDraft& chain = listener.chains.emplace_back();
   if (!envoy::IsHttpBased(context.protocol)) {
@@ -193,7 +200,8 @@ envoy::InboundDraft Inbound(const policy::InboundContext& context, const policy:
   api::HttpConnectionManager& manager = chain.http->manager;
   manager.set_forward_client_cert_details(api::HttpConnectionManager::SANITIZE_SET);
   manager.mutable_set_current_client_cert_details()->set_uri(true);
-  envoy::SetDuration(kInboundIdleTimeout, manager.mutable_common_http_protocol_options()->mutable_idle_timeout());
+  envoy::SetDuration(kInboundIdleTimeout,
+                     manager.mutable_common_http_protocol_options()->mutable_idle_timeout());
   envoy::SetDuration(kInboundStreamIdleTimeout, manager.mutable_stream_idle_timeout());
   chain.http->route_config.set_name(name);
   chain.http->route_config.add_request_headers_to_remove("x-kuma-tags");
@@ -204,12 +212,13 @@ envoy::InboundDraft Inbound(const policy::InboundContext& context, const policy:
   return draft;
 }
 
-base::Status AddAdmin(const OwnCell& own, const AdminAuthority& authority, AdminMemo& memo, envoy::ProxyDraft& draft) {
+base::Status AddAdmin(const OwnCell& own, const AdminAuthority& authority, AdminMemo& memo,
+                      envoy::ProxyDraft& draft) {
   if (own.admin_port == 0) return base::Ok{};
   if (own.readiness_port == 0) return base::Invalid("ReadinessPort has to be in (0, 65535] range");
 
-  // The address comes from the proxy itself. Only local ones are believed: with another one, the listener below would
-  // be a way to any host.
+  // The address comes from the proxy itself. Only local ones are believed: with another one, the
+  // listener below would be a way to any host.
   std::string address = own.admin_address;
   if (address.empty() || address == "0.0.0.0") address = "127.0.0.1";
   if (address == "::") address = "::1";
@@ -240,11 +249,12 @@ base::Status AddAdmin(const OwnCell& own, const AdminAuthority& authority, Admin
                                              ? envoy::SocketAddress(address, own.admin_port)
                                              : envoy::PipeAddress(own.admin_socket_path),
                                          ipv6));
-  draft.clusters.push_back(SystemCluster(kReadiness,
-                                         own.proxy.HasFeature(kReadinessSocket)
-                                             ? envoy::PipeAddress(ReadinessSocket(own.proxy.workdir))
-                                             : envoy::SocketAddress(address, own.readiness_port),
-                                         ipv6));
+  draft.clusters.push_back(
+      SystemCluster(kReadiness,
+                    own.proxy.HasFeature(kReadinessSocket)
+                        ? envoy::PipeAddress(ReadinessSocket(own.proxy.workdir))
+                        : envoy::SocketAddress(address, own.readiness_port),
+                    ipv6));
   return base::Ok{};
 }
 

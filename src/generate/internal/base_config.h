@@ -16,10 +16,12 @@ envoy::ListenerDraft OutboundListener(const policy::ListenerContext& context,
                                       std::span<const std::string_view> internal_ranges);
 envoy::ClusterDraft OutboundCluster(const policy::ClusterContext& context);
 envoy::EndpointsDraft OutboundEndpoints(const policy::EndpointsContext& context);
-envoy::InboundDraft Inbound(const policy::InboundContext& context, const policy::ProxyContext& proxy,
+envoy::InboundDraft Inbound(const policy::InboundContext& context,
+                            const policy::ProxyContext& proxy,
                             std::span<const std::string_view> internal_ranges);
-// Adds listener and clusters for Envoy's admin interface and the readiness of kuma-dp. Nothing without an admin port.
-// `authority` may be empty; `memo` belongs to it.
-base::Status AddAdmin(const OwnCell& own, const AdminAuthority& authority, AdminMemo& memo, envoy::ProxyDraft& draft);
+// Adds listener and clusters for Envoy's admin interface and the readiness of kuma-dp. Nothing
+// without an admin port. `authority` may be empty; `memo` belongs to it.
+base::Status AddAdmin(const OwnCell& own, const AdminAuthority& authority, AdminMemo& memo,
+                      envoy::ProxyDraft& draft);
 
 }  // namespace kuma::generate

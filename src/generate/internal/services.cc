@@ -25,12 +25,14 @@ bool HasLabels(const model::Metadata& meta, const model::Labels& labels) {
 // Does traffic to the service's port go to this inbound?
 bool IsBehind(const mesh_service::Port& port, const dataplane::Inbound& inbound) {
   if (!port.target_port) return inbound.port == static_cast<uint32_t>(port.port);
-  if (const auto* number = std::get_if<int64_t>(&port.target_port->value)) return inbound.port == *number;
+  if (const auto* number = std::get_if<int64_t>(&port.target_port->value))
+    return inbound.port == *number;
   return std::get<std::string>(port.target_port->value) == inbound.name;
 }
 
 bool IsHealthy(const dataplane::Inbound& inbound) {
-  return inbound.state == dataplane::InboundState::kReady && (!inbound.health || inbound.health->ready);
+  return inbound.state == dataplane::InboundState::kReady &&
+         (!inbound.health || inbound.health->ready);
 }
 
 bool IsOfThisZone(const model::Metadata& meta) {
@@ -44,26 +46,32 @@ std::vector<ServicePort> PortsOf(const model::Resource& service) {
   std::vector<ServicePort> ports;
   if (service.type().kind == "MeshService") {
     for (const mesh_service::Port& port : service.Spec<mesh_service::Spec>().ports) {
-      ports.push_back({static_cast<uint32_t>(port.port), port.SectionName(), envoy::ParseProtocol(port.app_protocol)});
+      ports.push_back({static_cast<uint32_t>(port.port), port.SectionName(),
+                       envoy::ParseProtocol(port.app_protocol)});
     }
   }
   return ports;
 }
 
-model::ResourcePtr FindService(const mesh::MeshSnapshot& mesh, std::string_view kind, const model::Labels& labels) {
+model::ResourcePtr FindService(const mesh::MeshSnapshot& mesh, std::string_view kind,
+                               const model::Labels& labels) {
   model::ResourcePtr oldest;
   if (labels.empty()) return oldest;
-  // Names begin with the display name: "<display name>", "<display name>.<namespace>", "<display name>-<hash>".
+  // Names begin with the display name: "<display name>", "<display name>.<namespace>", "<display
+  // name>-<hash>".
   const auto wanted = labels.find(std::string(model::kDisplayNameLabel));
-  const std::string_view beginning = wanted == labels.end() ? std::string_view() : std::string_view(wanted->second);
+  const std::string_view beginning =
+      wanted == labels.end() ? std::string_view() : std::string_view(wanted->second);
   mesh.Of(kind).ForEach([&](const std::string& name, const model::ResourcePtr& service) {
     if (!name.starts_with(beginning) || !HasLabels(service->meta(), labels)) return;
-    if (oldest == nullptr || service->meta().creation_time < oldest->meta().creation_time) oldest = service;
+    if (oldest == nullptr || service->meta().creation_time < oldest->meta().creation_time)
+      oldest = service;
   });
   return oldest;
 }
 
-std::optional<policy::Destination> DestinationOf(const model::Resource& service, std::string_view section) {
+std::optional<policy::Destination> DestinationOf(const model::Resource& service,
+                                                 std::string_view section) {
   const std::vector<ServicePort> ports = PortsOf(service);
   const ServicePort* found = nullptr;
   if (section.empty()) {
@@ -88,8 +96,8 @@ std::optional<policy::Destination> DestinationOf(const model::Resource& service,
   return destination;
 }
 
-std::optional<policy::Destination> Resolve(const mesh::MeshSnapshot& mesh, const policy::BackendRef& ref,
-                                           std::string_view ns) {
+std::optional<policy::Destination> Resolve(const mesh::MeshSnapshot& mesh,
+                                           const policy::BackendRef& ref, std::string_view ns) {
   model::Labels labels = ref.labels;
   const auto display_name = labels.find(std::string(model::kDisplayNameLabel));
   if (!ns.empty() && display_name != labels.end() && !display_name->second.empty())
@@ -105,7 +113,8 @@ std::string DestinationId(const policy::Destination& destination) {
   return destination.service.kind + "/" + destination.service.name + "/" + destination.section;
 }
 
-std::optional<policy::Destination> FindDestination(const mesh::MeshSnapshot& mesh, std::string_view id,
+std::optional<policy::Destination> FindDestination(const mesh::MeshSnapshot& mesh,
+                                                   std::string_view id,
                                                    model::ResourcePtr* service) {
   const size_t first = id.find('/');
   const size_t last = id.rfind('/');
@@ -115,12 +124,15 @@ std::optional<policy::Destination> FindDestination(const mesh::MeshSnapshot& mes
   return DestinationOf(**service, id.substr(last + 1));
 }
 
-std::vector<policy::Endpoint> EndpointsOf(const mesh::MeshSnapshot& mesh, const model::Resource& service,
+std::vector<policy::Endpoint> EndpointsOf(const mesh::MeshSnapshot& mesh,
+                                          const model::Resource& service,
                                           const policy::Destination& destination) {
   std::vector<policy::Endpoint> endpoints;
   if (service.type().kind != "MeshService" || !IsOfThisZone(service.meta())) return endpoints;
   for (const mesh_service::Port& port : service.Spec<mesh_service::Spec>().ports) {
-    if (static_cast<uint32_t>(port.port) != destination.port || port.SectionName() != destination.port_name) continue;
+    if (static_cast<uint32_t>(port.port) != destination.port ||
+        port.SectionName() != destination.port_name)
+      continue;
     for (const model::ResourcePtr& member : *mesh.MembersOf(service.name())) {
       const auto& networking = member->Spec<dataplane::Spec>().networking;
       if (!networking) continue;

@@ -21,23 +21,28 @@ struct ServicePort {
 // Ports of a MeshService, MeshExternalService or MeshMultiZoneService; empty for every other kind.
 std::vector<ServicePort> PortsOf(const model::Resource& service);
 
-// The service that has all labels; of several the oldest (that breaks the least when another one appears). Null: none.
-model::ResourcePtr FindService(const mesh::MeshSnapshot& mesh, std::string_view kind, const model::Labels& labels);
+// The service that has all labels; of several the oldest (that breaks the least when another one
+// appears). Null: none.
+model::ResourcePtr FindService(const mesh::MeshSnapshot& mesh, std::string_view kind,
+                               const model::Labels& labels);
 
 // `section`: name or number of a port; empty: the only port. Nothing when there is no such port.
-std::optional<policy::Destination> DestinationOf(const model::Resource& service, std::string_view section);
+std::optional<policy::Destination> DestinationOf(const model::Resource& service,
+                                                 std::string_view section);
 
 // What a policy's backendRef means, seen from a policy in namespace `ns`.
-std::optional<policy::Destination> Resolve(const mesh::MeshSnapshot& mesh, const policy::BackendRef& ref,
-                                           std::string_view ns);
+std::optional<policy::Destination> Resolve(const mesh::MeshSnapshot& mesh,
+                                           const policy::BackendRef& ref, std::string_view ns);
 
 // "MeshService/<name>/<section>" and back. The service may be gone.
 std::string DestinationId(const policy::Destination& destination);
-std::optional<policy::Destination> FindDestination(const mesh::MeshSnapshot& mesh, std::string_view id,
+std::optional<policy::Destination> FindDestination(const mesh::MeshSnapshot& mesh,
+                                                   std::string_view id,
                                                    model::ResourcePtr* service);
 
 // Healthy endpoints behind the port.
-std::vector<policy::Endpoint> EndpointsOf(const mesh::MeshSnapshot& mesh, const model::Resource& service,
+std::vector<policy::Endpoint> EndpointsOf(const mesh::MeshSnapshot& mesh,
+                                          const model::Resource& service,
                                           const policy::Destination& destination);
 
 }  // namespace kuma::generate

@@ -94,7 +94,7 @@ void Http2Session::CancelRequest(uint64_t number) {
 
 bool Http2Session::AnswerBegan(uint64_t number) const {
   const Stream* stream = Find(static_cast<int32_t>(number));
-  return stream != nullptr && stream->http_status != 0;
+  return stream != nullptr ? stream->http_status != 0 : ended_answer_began_;
 }
 
 void Http2Session::StartCall(const GrpcCall& call, std::string_view authority, runtime::Time now,

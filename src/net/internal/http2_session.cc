@@ -286,6 +286,7 @@ void Http2Session::Abort(Stream& stream, GrpcStatus status, uint32_t code) {
 void Http2Session::Close(std::unique_ptr<Stream> stream, uint32_t code) {
   if (streams_.empty()) empty_since_ = now_;
   stream->dead = true;
+  ended_answer_began_ = stream->http_status != 0;
   if (stream->done) {
     const ResponseDone done = std::exchange(stream->done, nullptr);
     done(base::Unavailable(code == NGHTTP2_NO_ERROR ? "the peer closed the stream without an answer"
@@ -421,6 +422,7 @@ void Http2Session::OnDisconnected(const base::Error& why) {
   streams_.clear();
   for (auto& [id, stream] : streams) {
     stream->dead = true;
+    ended_answer_began_ = stream->http_status != 0;
     if (stream->done) {
       const ResponseDone done = std::exchange(stream->done, nullptr);
       done(why);

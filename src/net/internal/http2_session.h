@@ -108,6 +108,7 @@ class Http2Session final : public ClientSession {
   bool draining_ = false;
   bool final_goaway_ = false;
   bool dead_ = false;
+  bool ended_answer_began_ = false;  // of the stream that ends right now
   TokenBucket resets_, pings_, settings_, priorities_, window_updates_, empty_data_, continuations_;
 };
 

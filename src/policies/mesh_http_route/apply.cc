@@ -35,8 +35,8 @@ base::ContentHash KeyOf(const std::vector<Match>& matches) {
   return hasher.Finish();
 }
 
-// The first rule with its matches counts in a policy, and the most specific policy among several. What a rule leaves out
-// is filled in from the ones it wins over.
+// The first rule with its matches counts in a policy, and the most specific policy among several.
+// What a rule leaves out is filled in from the ones it wins over.
 std::shared_ptr<const void> MergeRoutes(std::span<const policy::MergeInput> inputs) {
   auto merged = std::make_shared<MergedRoutes>();
   std::vector<base::ContentHash> keys;
@@ -57,7 +57,8 @@ std::shared_ptr<const void> MergeRoutes(std::span<const policy::MergeInput> inpu
   for (size_t i = 0; i < confs.size(); ++i) {
     RuleConf& conf = merged->rules[i].conf;
     conf = *confs[i].back();
-    for (size_t j = confs[i].size() - 1; j-- > 0;) conf = model::Merge(std::move(conf), *confs[i][j]);
+    for (size_t j = confs[i].size() - 1; j-- > 0;)
+      conf = model::Merge(std::move(conf), *confs[i][j]);
   }
   return merged;
 }
@@ -104,7 +105,8 @@ int CompareMatches(const Match& a, const Match& b) {
   if (const int by_path = ComparePaths(a.path, b.path); by_path != 0) return by_path;
   if (const int by_method = CompareSet(a.method, b.method); by_method != 0) return by_method;
   if (a.headers.size() != b.headers.size()) return a.headers.size() > b.headers.size() ? -1 : 1;
-  if (a.query_params.size() != b.query_params.size()) return a.query_params.size() > b.query_params.size() ? -1 : 1;
+  if (a.query_params.size() != b.query_params.size())
+    return a.query_params.size() > b.query_params.size() ? -1 : 1;
   return 0;
 }
 
@@ -120,7 +122,9 @@ api::HeaderMatcher MatcherOf(const policy::HeaderMatch& header) {
   HeaderMatchKind kind = HeaderMatchKind::kExact;
   switch (header.type) {
     case policy::HeaderMatchType::kPresent: kind = HeaderMatchKind::kPresent; break;
-    case policy::HeaderMatchType::kRegularExpression: kind = HeaderMatchKind::kRegularExpression; break;
+    case policy::HeaderMatchType::kRegularExpression:
+      kind = HeaderMatchKind::kRegularExpression;
+      break;
     case policy::HeaderMatchType::kAbsent: kind = HeaderMatchKind::kAbsent; break;
     case policy::HeaderMatchType::kPrefix:
       // Envoy takes no empty prefix.
@@ -133,8 +137,8 @@ api::HeaderMatcher MatcherOf(const policy::HeaderMatch& header) {
 
 void AddConditions(const Match& match, api::RouteMatch& out) {
   if (match.method) {
-    *out.add_headers() =
-        envoy::HeaderMatcherOf(envoy::HeaderMatchKind::kExact, ":method", model::NameOf(*match.method));
+    *out.add_headers() = envoy::HeaderMatcherOf(envoy::HeaderMatchKind::kExact, ":method",
+                                                model::NameOf(*match.method));
   }
   // Of several conditions for one name the first counts.
   std::set<std::string_view> parameters;
@@ -159,14 +163,17 @@ std::vector<EnvoyMatch> EnvoyMatches(const Match& match) {
   const PathMatch path = match.path.value_or(PathMatch{PathMatchType::kPathPrefix, "/"});
   switch (path.type) {
     case PathMatchType::kExact: result[0].match.set_path(path.value); break;
-    case PathMatchType::kRegularExpression: result[0].match.mutable_safe_regex()->set_regex(path.value); break;
+    case PathMatchType::kRegularExpression:
+      result[0].match.mutable_safe_regex()->set_regex(path.value);
+      break;
     case PathMatchType::kPathPrefix: {
       result[0].of_prefix = true;
       if (path.value == "/") {
         result[0].match.set_prefix("/");
         break;
       }
-      // "/a" fits "/a" and "/a/b", not "/ab". Envoy's own match for that would rewrite "/a/b" to "//b".
+      // "/a" fits "/a" and "/a/b", not "/ab". Envoy's own match for that would rewrite "/a/b" to
+      // "//b".
       std::string prefix = path.value;
       if (prefix.ends_with('/')) prefix.pop_back();
       result[0].match.set_path(prefix);
@@ -183,14 +190,17 @@ std::vector<EnvoyMatch> EnvoyMatches(const Match& match) {
 
 template <class Headers, class Names>
 void ModifyHeaders(const HeaderModifier& modifier, Headers* to_add, Names* to_remove) {
-  const auto add = [to_add](const HeaderKeyValue& header, api::HeaderValueOption::HeaderAppendAction action) {
+  const auto add = [to_add](const HeaderKeyValue& header,
+                            api::HeaderValueOption::HeaderAppendAction action) {
     auto& option = *to_add->Add();
     option.set_append_action(action);
     option.mutable_header()->set_key(header.name);
     option.mutable_header()->set_value(header.value);
   };
-  for (const HeaderKeyValue& header : modifier.set) add(header, api::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD);
-  for (const HeaderKeyValue& header : modifier.add) add(header, api::HeaderValueOption::APPEND_IF_EXISTS_OR_ADD);
+  for (const HeaderKeyValue& header : modifier.set)
+    add(header, api::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD);
+  for (const HeaderKeyValue& header : modifier.add)
+    add(header, api::HeaderValueOption::APPEND_IF_EXISTS_OR_ADD);
   for (const std::string& name : modifier.remove) *to_remove->Add() = name;
 }
 
@@ -247,7 +257,8 @@ base::Status Mirror(const RequestMirror& mirror, const Destination* backend, api
   if (mirror.percentage) {
     const std::optional<double> percent = mirror.percentage->Number();
     if (!percent) return base::Invalid("percentage of a RequestMirror is not a number");
-    *policy.mutable_runtime_fraction()->mutable_default_value() = envoy::FractionalPercent(*percent);
+    *policy.mutable_runtime_fraction()->mutable_default_value() =
+        envoy::FractionalPercent(*percent);
   }
   return base::Ok{};
 }
@@ -264,14 +275,15 @@ struct Plan {
   Match match;
   std::string name;
   std::string origin;
-  const RuleConf* conf = nullptr;     // null: implicit
+  const RuleConf* conf = nullptr;  // null: implicit
   std::vector<Share> split;
   uint64_t unresolved_weight = 0;
-  bool all_unresolved = false;        // there are references, none of them can take a request
+  bool all_unresolved = false;  // there are references, none of them can take a request
 };
 
 // Null unless it can take HTTP requests.
-const Destination* HttpBackend(const policy::ListenerContext& context, const policy::BackendRef& ref) {
+const Destination* HttpBackend(const policy::ListenerContext& context,
+                               const policy::BackendRef& ref) {
   const Destination* backend = context.Backend(ref);
   return backend != nullptr && envoy::IsHttpBased(backend->protocol) ? backend : nullptr;
 }
@@ -299,14 +311,16 @@ std::vector<Plan> PlanRoutes(const policy::ListenerContext& context, const Merge
       plans.push_back(plan);
     }
   }
-  std::stable_sort(plans.begin(), plans.end(),
-                   [](const Plan& a, const Plan& b) { return CompareMatches(a.match, b.match) < 0; });
+  std::stable_sort(plans.begin(), plans.end(), [](const Plan& a, const Plan& b) {
+    return CompareMatches(a.match, b.match) < 0;
+  });
   Plan catch_all;
   catch_all.match.path = PathMatch{PathMatchType::kPathPrefix, "/"};
   catch_all.name = envoy::kImplicitRouteName;
   catch_all.split.push_back({&context.destination, 1});
-  const bool has_one = std::any_of(plans.begin(), plans.end(),
-                                   [&](const Plan& plan) { return model::Equal(plan.match, catch_all.match); });
+  const bool has_one = std::any_of(plans.begin(), plans.end(), [&](const Plan& plan) {
+    return model::Equal(plan.match, catch_all.match);
+  });
   if (!has_one) plans.push_back(std::move(catch_all));
   return plans;
 }
@@ -323,8 +337,11 @@ void Forward(const Plan& plan, api::Route& route) {
       cluster.mutable_weight()->set_value(share.weight);
     }
   }
-  const auto is_external = [](const Share& share) { return share.to->service.kind == "MeshExternalService"; };
-  if (std::any_of(plan.split.begin(), plan.split.end(), is_external)) action.mutable_auto_host_rewrite()->set_value(true);
+  const auto is_external = [](const Share& share) {
+    return share.to->service.kind == "MeshExternalService";
+  };
+  if (std::any_of(plan.split.begin(), plan.split.end(), is_external))
+    action.mutable_auto_host_rewrite()->set_value(true);
 }
 
 // `unresolved` of `total` as Envoy's fraction, exact where it can be.
@@ -351,8 +368,8 @@ void Refuse(api::Route& route) {
   route.mutable_direct_response()->mutable_body()->set_inline_string("");
 }
 
-base::Status AddRoutes(const policy::ListenerContext& context, const Plan& plan, envoy::ListenerDraft& listener,
-                       envoy::HttpManagerDraft& manager) {
+base::Status AddRoutes(const policy::ListenerContext& context, const Plan& plan,
+                       envoy::ListenerDraft& listener, envoy::HttpManagerDraft& manager) {
   for (const EnvoyMatch& match : EnvoyMatches(plan.match)) {
     envoy::RouteDraft draft;
     draft.origin = plan.origin;
@@ -382,7 +399,8 @@ base::Status AddRoutes(const policy::ListenerContext& context, const Plan& plan,
       }
     }
     for (const Share& share : plan.split) listener.more_clusters.push_back(share.to->Name());
-    // Requests whose backends are missing get a 500, in the share of those backends; a redirect needs no backend.
+    // Requests whose backends are missing get a 500, in the share of those backends; a redirect
+    // needs no backend.
     if (redirects || plan.unresolved_weight == 0) {
       if (plan.all_unresolved && !redirects) Refuse(route);
     } else if (plan.all_unresolved) {
@@ -407,7 +425,8 @@ base::Status ApplyListener(const policy::ListenerContext& context, envoy::Listen
   for (envoy::FilterChainDraft& chain : listener.chains) {
     if (!chain.http) continue;
     chain.http->routes.clear();
-    for (const Plan& plan : PlanRoutes(context, *routes)) TRY(AddRoutes(context, plan, listener, *chain.http));
+    for (const Plan& plan : PlanRoutes(context, *routes))
+      TRY(AddRoutes(context, plan, listener, *chain.http));
   }
   return base::Ok{};
 }
@@ -421,9 +440,12 @@ policy::PolicyType Policy() {
   conf.encode = EncodeRoutes;
   conf.hash = HashRoutes;
   conf.backend_refs = BackendsOf;
-  return policy::DescribeMerged<Spec>(
-      Schema(), conf, {.listener = ApplyListener, .cluster = nullptr, .endpoints = nullptr, .inbound = nullptr,
-                       .proxy = nullptr});
+  return policy::DescribeMerged<Spec>(Schema(), conf,
+                                      {.listener = ApplyListener,
+                                       .cluster = nullptr,
+                                       .endpoints = nullptr,
+                                       .inbound = nullptr,
+                                       .proxy = nullptr});
 }
 
 }  // namespace kuma::policies::mesh_http_route

@@ -55,7 +55,9 @@ api::HeaderMatcher MatcherOf(const policy::HeaderMatch& header) {
   HeaderMatchKind kind = HeaderMatchKind::kExact;
   switch (header.type) {
     case policy::HeaderMatchType::kPresent: kind = HeaderMatchKind::kPresent; break;
-    case policy::HeaderMatchType::kRegularExpression: kind = HeaderMatchKind::kRegularExpression; break;
+    case policy::HeaderMatchType::kRegularExpression:
+      kind = HeaderMatchKind::kRegularExpression;
+      break;
     case policy::HeaderMatchType::kAbsent: kind = HeaderMatchKind::kAbsent; break;
     case policy::HeaderMatchType::kPrefix: kind = HeaderMatchKind::kPrefix; break;
     default: break;
@@ -68,7 +70,8 @@ void ConfigureRateLimited(const RateLimitedBackOff& conf, api::RetryPolicy& retr
   for (const ResetHeader& header : conf.reset_headers) {
     auto& entry = *out.add_reset_headers();
     entry.set_name(header.name);
-    if (header.format == ResetHeaderFormat::kUnixTimestamp) entry.set_format(api::RetryPolicy::UNIX_TIMESTAMP);
+    if (header.format == ResetHeaderFormat::kUnixTimestamp)
+      entry.set_format(api::RetryPolicy::UNIX_TIMESTAMP);
   }
   if (conf.max_interval) envoy::SetDuration(conf.max_interval->value, out.mutable_max_interval());
 }
@@ -78,7 +81,8 @@ template <class C>
 bool ConfigureShared(const C& conf, api::RetryPolicy& retry) {
   if (conf.num_retries == 0u) return false;
   if (conf.num_retries) retry.mutable_num_retries()->set_value(*conf.num_retries);
-  if (conf.per_try_timeout) envoy::SetDuration(conf.per_try_timeout->value, retry.mutable_per_try_timeout());
+  if (conf.per_try_timeout)
+    envoy::SetDuration(conf.per_try_timeout->value, retry.mutable_per_try_timeout());
   if (conf.back_off) {
     auto& back_off = *retry.mutable_retry_back_off();
     if (conf.back_off->base_interval)
@@ -97,7 +101,8 @@ void ConfigureRetryOn(const std::vector<std::string>& retry_on, api::RetryPolicy
       retry.add_retriable_status_codes(static_cast<uint32_t>(base::ParseUint(item).value_or(0)));
     } else if (item.starts_with(kMethodPrefix)) {
       std::string method = item.substr(kMethodPrefix.size());
-      for (char& letter : method) letter = static_cast<char>(letter >= 'a' && letter <= 'z' ? letter - 'a' + 'A' : letter);
+      for (char& letter : method)
+        letter = static_cast<char>(letter >= 'a' && letter <= 'z' ? letter - 'a' + 'A' : letter);
       *retry.add_retriable_request_headers() =
           envoy::HeaderMatcherOf(envoy::HeaderMatchKind::kExact, ":method", method);
     } else {
@@ -124,10 +129,11 @@ void ConfigureHostSelection(const std::vector<HostSelection>& selections, api::R
       case Predicate::kOmitHostsWithTags: {
         ::envoy::extensions::retry::host::omit_host_metadata::v3::OmitHostMetadataConfig config;
         if (!selection.tags.empty()) {
-          auto& fields =
-              *(*config.mutable_metadata_match()->mutable_filter_metadata())["envoy.lb"].mutable_fields();
+          auto& fields = *(*config.mutable_metadata_match()->mutable_filter_metadata())["envoy.lb"]
+                              .mutable_fields();
           for (const auto& [key, value] : selection.tags) {
-            if (key != "kuma.io/service") fields[key].set_string_value(value);  // the cluster says that
+            if (key != "kuma.io/service")
+              fields[key].set_string_value(value);  // the cluster says that
           }
         }
         auto& predicate = *retry.add_retry_host_predicate();
@@ -136,7 +142,8 @@ void ConfigureHostSelection(const std::vector<HostSelection>& selections, api::R
         break;
       }
       case Predicate::kOmitPreviousPriorities: {
-        ::envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig config;
+        ::envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig
+            config;
         config.set_update_frequency(selection.update_frequency.value_or(0));
         retry.mutable_retry_priority()->set_name("envoy.retry_priorities.previous_priorities");
         envoy::Pack(config, retry.mutable_retry_priority()->mutable_typed_config());
@@ -151,10 +158,13 @@ std::optional<api::RetryPolicy> PolicyOf(const Http& conf) {
   api::RetryPolicy retry;
   if (!ConfigureShared(conf, retry)) return std::nullopt;
   ConfigureRetryOn(conf.retry_on, retry);
-  for (const auto& header : conf.retriable_request_headers) *retry.add_retriable_request_headers() = MatcherOf(header);
-  for (const auto& header : conf.retriable_response_headers) *retry.add_retriable_headers() = MatcherOf(header);
+  for (const auto& header : conf.retriable_request_headers)
+    *retry.add_retriable_request_headers() = MatcherOf(header);
+  for (const auto& header : conf.retriable_response_headers)
+    *retry.add_retriable_headers() = MatcherOf(header);
   ConfigureHostSelection(conf.host_selection, retry);
-  if (conf.host_selection_max_attempts) retry.set_host_selection_retry_max_attempts(*conf.host_selection_max_attempts);
+  if (conf.host_selection_max_attempts)
+    retry.set_host_selection_retry_max_attempts(*conf.host_selection_max_attempts);
   return retry;
 }
 
@@ -178,7 +188,8 @@ std::optional<api::RetryPolicy> PolicyOf(const Conf& conf, envoy::Protocol proto
 
 base::Status ApplyListener(const policy::ListenerContext& context, envoy::ListenerDraft& listener) {
   const Conf* conf = context.Conf<Conf>();
-  if (conf != nullptr && conf->tcp && conf->tcp->max_connect_attempt && listener.protocol == envoy::Protocol::kTcp) {
+  if (conf != nullptr && conf->tcp && conf->tcp->max_connect_attempt &&
+      listener.protocol == envoy::Protocol::kTcp) {
     listener.ForEachTcp([&](api::TcpProxy& proxy) {
       proxy.mutable_max_connect_attempts()->set_value(*conf->tcp->max_connect_attempt);
     });
@@ -189,7 +200,8 @@ base::Status ApplyListener(const policy::ListenerContext& context, envoy::Listen
       const Conf* of_route = route.origin.empty() ? conf : context.RouteConf<Conf>(route.origin);
       std::optional<api::RetryPolicy> retry;
       if (of_route != nullptr) retry = PolicyOf(*of_route, listener.protocol);
-      // A policy for the route that says nothing for the protocol leaves what holds for the destination.
+      // A policy for the route that says nothing for the protocol leaves what holds for the
+      // destination.
       if (!retry && conf != nullptr) retry = PolicyOf(*conf, listener.protocol);
       if (retry) *route.route.mutable_route()->mutable_retry_policy() = *std::move(retry);
     }
@@ -200,9 +212,11 @@ base::Status ApplyListener(const policy::ListenerContext& context, envoy::Listen
 }  // namespace
 
 policy::PolicyType Policy() {
-  return policy::Describe<Spec, Conf>(
-      Schema(), {.listener = ApplyListener, .cluster = nullptr, .endpoints = nullptr, .inbound = nullptr,
-                 .proxy = nullptr});
+  return policy::Describe<Spec, Conf>(Schema(), {.listener = ApplyListener,
+                                                 .cluster = nullptr,
+                                                 .endpoints = nullptr,
+                                                 .inbound = nullptr,
+                                                 .proxy = nullptr});
 }
 
 }  // namespace kuma::policies::mesh_retry

@@ -27,7 +27,8 @@ constexpr std::string_view kFilterState = "envoy.filters.network.set_filter_stat
 constexpr std::string_view kSpiffeIdKey = "kuma.mesh_timeout.match.spiffe_id";
 constexpr std::string_view kSniKey = "kuma.mesh_timeout.match.sni";
 
-void Set(const std::optional<Duration>& value, nanoseconds otherwise, google::protobuf::Duration* into) {
+void Set(const std::optional<Duration>& value, nanoseconds otherwise,
+         google::protobuf::Duration* into) {
   envoy::SetDuration(value ? value->value : otherwise, into);
 }
 
@@ -45,18 +46,22 @@ void ConfigureChains(const Conf& conf, envoy::ListenerDraft& listener) {
   const Http http = HttpOf(conf);
   listener.ForEachHttp([&](envoy::HttpManagerDraft& manager) {
     for (envoy::RouteDraft& route : manager.routes) ConfigureRoute(http, route.route);
-    Set(http.request_headers_timeout, seconds(0), manager.manager.mutable_request_headers_timeout());
+    Set(http.request_headers_timeout, seconds(0),
+        manager.manager.mutable_request_headers_timeout());
     // Idle connections are closed by the cluster's side.
-    envoy::SetDuration(seconds(0),
-                       manager.manager.mutable_common_http_protocol_options()->mutable_idle_timeout());
+    envoy::SetDuration(
+        seconds(0), manager.manager.mutable_common_http_protocol_options()->mutable_idle_timeout());
   });
-  listener.ForEachTcp([&](api::TcpProxy& proxy) { Set(conf.idle_timeout, kIdleTimeout, proxy.mutable_idle_timeout()); });
+  listener.ForEachTcp([&](api::TcpProxy& proxy) {
+    Set(conf.idle_timeout, kIdleTimeout, proxy.mutable_idle_timeout());
+  });
 }
 
 void ConfigureCluster(const Conf& conf, envoy::ClusterDraft& cluster) {
   Set(conf.connection_timeout, kConnectTimeout, cluster.cluster.mutable_connect_timeout());
   // Not for grpc: its streams live long.
-  if (cluster.protocol != envoy::Protocol::kHttp && cluster.protocol != envoy::Protocol::kHttp2) return;
+  if (cluster.protocol != envoy::Protocol::kHttp && cluster.protocol != envoy::Protocol::kHttp2)
+    return;
   const Http http = HttpOf(conf);
   auto& options = *cluster.Http().mutable_common_http_protocol_options();
   Set(conf.idle_timeout, kIdleTimeout, options.mutable_idle_timeout());
@@ -64,8 +69,8 @@ void ConfigureCluster(const Conf& conf, envoy::ClusterDraft& cluster) {
   Set(http.max_connection_duration, seconds(0), options.mutable_max_connection_duration());
 }
 
-// ---- rules for clients with certain SPIFFE ids: copies of each route, most specific first, that match on what a network
-// filter noted about the connection
+// ---- rules for clients with certain SPIFFE ids: copies of each route, most specific first, that
+// match on what a network filter noted about the connection
 
 struct MatchedRule {
   TrafficMatch match;
@@ -80,7 +85,9 @@ bool SetsRouteTimeouts(const Conf& conf) {
 int CompareSpecificity(const TrafficMatch& a, const TrafficMatch& b) {
   if (const int order = policy::CompareMatches(a, b); order != 0) return order;
   const auto prefix_size = [](const TrafficMatch& match) {
-    return match.spiffe_id && match.spiffe_id->type == policy::MatchType::kPrefix ? match.spiffe_id->value.size() : 0;
+    return match.spiffe_id && match.spiffe_id->type == policy::MatchType::kPrefix
+               ? match.spiffe_id->value.size()
+               : 0;
   };
   const size_t size_a = prefix_size(a);
   const size_t size_b = prefix_size(b);
@@ -114,10 +121,12 @@ std::vector<MatchedRule> MatchedRules(const std::vector<policy::InboundRule>& ru
     std::vector<MatchedRule> applicable;
     std::copy_if(given.begin(), given.end(), std::back_inserter(applicable),
                  [&rule](const MatchedRule& other) { return Covers(other.match, rule.match); });
-    std::stable_sort(applicable.begin(), applicable.end(),
-                     [&](const MatchedRule& a, const MatchedRule& b) { return more_specific(b, a); });
+    std::stable_sort(
+        applicable.begin(), applicable.end(),
+        [&](const MatchedRule& a, const MatchedRule& b) { return more_specific(b, a); });
     MatchedRule merged{rule.match, applicable[0].conf};
-    for (size_t i = 1; i < applicable.size(); ++i) merged.conf = model::Merge(std::move(merged.conf), applicable[i].conf);
+    for (size_t i = 1; i < applicable.size(); ++i)
+      merged.conf = model::Merge(std::move(merged.conf), applicable[i].conf);
     effective.push_back(std::move(merged));
   }
   return effective;
@@ -128,7 +137,8 @@ void AddNote(std::string_view key, std::string_view format,
   auto& value = *config.add_on_downstream_tls_handshake();
   value.set_object_key(std::string(key));
   value.set_factory_key("envoy.string");
-  value.mutable_format_string()->mutable_text_format_source()->set_inline_string(std::string(format));
+  value.mutable_format_string()->mutable_text_format_source()->set_inline_string(
+      std::string(format));
   value.set_read_only(true);
   value.set_skip_if_empty(true);
 }
@@ -139,13 +149,16 @@ void NoteConnection(const std::vector<MatchedRule>& rules, envoy::FilterChainDra
   }
   ::envoy::extensions::filters::network::set_filter_state::v3::Config config;
   AddNote(kSpiffeIdKey, "%DOWNSTREAM_PEER_URI_SAN%", config);
-  if (std::any_of(rules.begin(), rules.end(), [](const MatchedRule& rule) { return rule.match.sni.has_value(); }))
+  if (std::any_of(rules.begin(), rules.end(),
+                  [](const MatchedRule& rule) { return rule.match.sni.has_value(); }))
     AddNote(kSniKey, "%REQUESTED_SERVER_NAME%", config);
-  chain.network_filters.insert(chain.network_filters.begin(), envoy::NetworkFilterOf(kFilterState, config));
+  chain.network_filters.insert(chain.network_filters.begin(),
+                               envoy::NetworkFilterOf(kFilterState, config));
 }
 
 bool HasTarget(const api::RouteAction& action) {
-  return !action.cluster().empty() || !action.cluster_header().empty() || action.weighted_clusters().clusters_size() > 0;
+  return !action.cluster().empty() || !action.cluster_header().empty() ||
+         action.weighted_clusters().clusters_size() > 0;
 }
 
 envoy::RouteDraft CopyFor(const MatchedRule& rule, envoy::RouteDraft route) {
@@ -162,12 +175,15 @@ envoy::RouteDraft CopyFor(const MatchedRule& rule, envoy::RouteDraft route) {
   if (rule.match.sni) add_state(kSniKey, *rule.match.sni);
   api::RouteAction& action = *route.route.mutable_route();
   const Http http = HttpOf(rule.conf);
-  if (http.request_timeout) envoy::SetDuration(http.request_timeout->value, action.mutable_timeout());
-  if (http.stream_idle_timeout) envoy::SetDuration(http.stream_idle_timeout->value, action.mutable_idle_timeout());
+  if (http.request_timeout)
+    envoy::SetDuration(http.request_timeout->value, action.mutable_timeout());
+  if (http.stream_idle_timeout)
+    envoy::SetDuration(http.stream_idle_timeout->value, action.mutable_idle_timeout());
   return route;
 }
 
-void ConfigureMatchedRoutes(const std::vector<policy::InboundRule>& rules, envoy::ListenerDraft& listener) {
+void ConfigureMatchedRoutes(const std::vector<policy::InboundRule>& rules,
+                            envoy::ListenerDraft& listener) {
   const std::vector<MatchedRule> matched = MatchedRules(rules);
   if (matched.empty()) return;
   for (envoy::FilterChainDraft& chain : listener.chains) {
@@ -209,8 +225,9 @@ base::Status ApplyCluster(const policy::ClusterContext& context, envoy::ClusterD
 
 base::Status ApplyInbound(const policy::InboundContext& context, envoy::InboundDraft& inbound) {
   const std::vector<policy::InboundRule>& rules = context.Rules<Conf>();
-  const bool for_all = rules.empty() || std::any_of(rules.begin(), rules.end(),
-                                                    [](const policy::InboundRule& rule) { return !rule.match; });
+  const bool for_all =
+      rules.empty() || std::any_of(rules.begin(), rules.end(),
+                                   [](const policy::InboundRule& rule) { return !rule.match; });
   if (for_all) {
     const Conf& conf = ConfOr(context.Conf<Conf>());
     ConfigureChains(conf, inbound.listener);
@@ -223,9 +240,11 @@ base::Status ApplyInbound(const policy::InboundContext& context, envoy::InboundD
 }  // namespace
 
 policy::PolicyType Policy() {
-  return policy::Describe<Spec, Conf>(
-      Schema(), {.listener = ApplyListener, .cluster = ApplyCluster, .endpoints = nullptr, .inbound = ApplyInbound,
-                 .proxy = nullptr});
+  return policy::Describe<Spec, Conf>(Schema(), {.listener = ApplyListener,
+                                                 .cluster = ApplyCluster,
+                                                 .endpoints = nullptr,
+                                                 .inbound = ApplyInbound,
+                                                 .proxy = nullptr});
 }
 
 }  // namespace kuma::policies::mesh_timeout

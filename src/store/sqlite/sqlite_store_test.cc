@@ -265,8 +265,9 @@ TEST_F(SqliteStoreTest, RemovedFileStopsWritesNotReads) {
 TEST_F(SqliteStoreTest, UnusablePathsAreNamed) {
   path_ = "/proc/no/such/kuma.db";
   EXPECT_THAT(OpenFails().message(), HasSubstr("/proc/no"));
-  path_ = folder_;
-  EXPECT_THAT(OpenFails().message(), HasSubstr(folder_));
+  path_ = folder_ + "/folder";
+  std::filesystem::create_directory(path_);
+  EXPECT_THAT(OpenFails().message(), HasSubstr(path_));
   path_ = "";
   EXPECT_EQ(OpenFails().code(), Code::kInvalid);
 }
