@@ -32,7 +32,7 @@ size_t InCommon(const policy::ViewPtr& a, const policy::ViewPtr& b) {
 
 uint64_t BytesOf(const Cell& cell) {
   uint64_t bytes = 0;
-  for (const bundle::SealedPtr& resource : cell.resources) bytes += resource->bytes ? resource->bytes->size() : 0;
+  for (const bundle::SealedPtr& resource : cell.content->resources) bytes += resource->bytes ? resource->bytes->size() : 0;
   return bytes;
 }
 
@@ -180,6 +180,17 @@ Group& Cells::GroupOf(std::vector<CellId> roots) {
   return group;
 }
 
+// Needs have no cycles: listener, cluster, endpoints.
+bool Cells::IsWhole(Cell& cell, std::map<const Cell*, bool>& known) {
+  const auto found = known.find(&cell);
+  if (found != known.end()) return found->second;
+  bool whole = cell.failure.empty() || cell.has_good;
+  for (Cell* need : cell.content->needs) whole = IsWhole(*need, known) && whole;
+  if (whole) cell.whole = cell.content;
+  known.emplace(&cell, whole);
+  return whole;
+}
+
 bool Cells::Refresh(Group& group, Interner& interner) {
   std::vector<Cell*> closure;
   std::set<const Cell*> seen;
@@ -191,8 +202,23 @@ bool Cells::Refresh(Group& group, Interner& interner) {
     CHECK(root != nullptr, "a group's root is always a cell");
     add(root);
   }
+  // What is sent comes first, then what only waits to be whole.
+  std::map<const Cell*, bool> known;
+  std::set<const Cell*> sent;
+  const auto sends = [&](Cell* cell) {
+    if (IsWhole(*cell, known)) return true;
+    return cell->whole != nullptr && std::all_of(cell->whole->needs.begin(), cell->whole->needs.end(),
+                                                 [&](Cell* need) { return IsWhole(*need, known); });
+  };
   for (size_t i = 0; i < closure.size(); ++i) {
-    for (Cell* need : closure[i]->needs) add(need);
+    if (!sends(closure[i])) continue;
+    sent.insert(closure[i]);
+    for (Cell* need : closure[i]->whole->needs) add(need);
+  }
+  for (size_t i = 0; i < closure.size(); ++i) {
+    for (Cell* need : closure[i]->content->needs) add(need);
+    if (closure[i]->whole == nullptr) continue;
+    for (Cell* need : closure[i]->whole->needs) add(need);
   }
 
   if (closure != group.cells) {
@@ -209,8 +235,10 @@ bool Cells::Refresh(Group& group, Interner& interner) {
   }
 
   std::vector<bundle::SealedPtr> resources;
-  for (const Cell* cell : group.cells)
-    resources.insert(resources.end(), cell->resources.begin(), cell->resources.end());
+  for (const Cell* cell : group.cells) {
+    if (!sent.contains(cell)) continue;
+    resources.insert(resources.end(), cell->whole->resources.begin(), cell->whole->resources.end());
+  }
   bundle::XdsBundle assembled = generate::Assemble({}, std::move(resources));
   bool changed = group.fresh;
   for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {
@@ -243,11 +271,10 @@ void Cells::SetOwn(Proxy& proxy, Cell* own) {
   if (own != nullptr) ++own->owners;
 }
 
-bool Cells::SetContent(Cell& cell, std::vector<bundle::SealedPtr> resources, std::vector<Cell*> needs) {
-  if (cell.resources == resources && cell.needs == needs) return false;
+bool Cells::SetContent(Cell& cell, Content content) {
+  if (cell.content->resources == content.resources && cell.content->needs == content.needs) return false;
   counters_.cell_bytes -= BytesOf(cell);
-  cell.resources = std::move(resources);
-  cell.needs = std::move(needs);
+  cell.content = std::make_shared<const Content>(std::move(content));
   counters_.cell_bytes += BytesOf(cell);
   return true;
 }

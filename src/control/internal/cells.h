@@ -40,6 +40,15 @@ struct Effect {
 using Effects = std::vector<Effect>;
 void AddEffects(Effects& to, const Effects& more);
 
+struct Cell;
+
+// What a cell holds. Immutable.
+struct Content {
+  std::vector<bundle::SealedPtr> resources;
+  std::vector<Cell*> needs;
+};
+using ContentPtr = std::shared_ptr<const Content>;
+
 // One cell that some bundle holds, or is about to. Its address is its identity while a round runs.
 struct Cell {
   generate::CellId id;
@@ -48,9 +57,11 @@ struct Cell {
   bool checked = false;       // `context` counts
   bool gone = false;          // what the id names does not exist: no resources
   base::ContentHash context;  // that was built last, or that failed to
-  std::vector<bundle::SealedPtr> resources;  // last good
-  std::vector<Cell*> needs;
-  bool has_good = false;  // `resources` and `needs` were built once, by this cell or by one like it
+  ContentPtr content = std::make_shared<const Content>();  // the newest good one
+  // The newest good one of which everything that it needs could be built, too; null: none yet. It is what bundles hold:
+  // a listener with a route to a cluster that could not be built is not sent.
+  ContentPtr whole;
+  bool has_good = false;  // `content` was built once, by this cell or by one like it
   std::string failure;    // not empty: degraded
   base::Revision failed_since;
 
@@ -78,7 +89,7 @@ struct ProxyLess {
 struct Group {
   uint64_t number = 0;
   std::vector<generate::CellId> roots;  // listeners of the plan and what the own part needs
-  std::vector<Cell*> cells;             // closure, roots first
+  std::vector<Cell*> cells;             // closure, roots first; also of content that is not sent
   std::array<bundle::SealedListPtr, bundle::kXdsTypeCount> lists;
   std::set<Proxy*, ProxyLess> proxies;
   bool fresh = true;   // no closure yet
@@ -148,7 +159,7 @@ class Cells {
   void Join(Proxy& proxy, Group* group);  // null: leaves its group
   void SetOwn(Proxy& proxy, Cell* own);   // null: none
   // Replaces what the cell holds. True if it differs from what it held.
-  bool SetContent(Cell& cell, std::vector<bundle::SealedPtr> resources, std::vector<Cell*> needs);
+  bool SetContent(Cell& cell, Content content);
   void SetFailure(Cell& cell, std::string failure, base::Revision since);
 
   // Cells whose users are gone, and groups without members. Call between rounds only.
@@ -174,6 +185,7 @@ class Cells {
     std::map<policy::ViewPtr, CellSet, ViewLess> views;
   };
   void Erase(Cell& cell);
+  bool IsWhole(Cell& cell, std::map<const Cell*, bool>& known);
   void Unlink(Group& group);
 
   Counters& counters_;

@@ -373,7 +373,7 @@ void Rounds::TakeCell(CellJob& job) {
     case CellJob::Outcome::kGone:
       cell.gone = true;
       cells_.SetFailure(cell, {}, {});
-      changed = cells_.SetContent(cell, {}, {});
+      changed = cells_.SetContent(cell, {});
       break;
     case CellJob::Outcome::kBuilt:
       ++counters_.generations[static_cast<size_t>(cell.id.kind)];
@@ -400,7 +400,7 @@ bool Rounds::TakeBuilt(Cell& cell, generate::SealedCell& sealed) {
     needs.push_back(&need);
   }
   cell.has_good = true;
-  return cells_.SetContent(cell, std::move(sealed.resources), std::move(needs));
+  return cells_.SetContent(cell, {std::move(sealed.resources), std::move(needs)});
 }
 
 // Never half-applied: the cell keeps its last good resources; a new one takes those of the cell that it replaces.
@@ -411,7 +411,7 @@ bool Rounds::TakeFailure(Cell& cell, std::string failure) {
   const Cell* alike = cells_.MostAlike(cell);
   if (alike == nullptr) return false;
   cell.has_good = true;
-  return cells_.SetContent(cell, alike->resources, alike->needs);
+  return cells_.SetContent(cell, *alike->content);
 }
 
 void Rounds::MaybeFinish() {
@@ -423,7 +423,7 @@ void Rounds::Touch(Proxy& proxy) { touched_.insert(&proxy); }
 void Rounds::Regroup(Proxy& proxy, std::set<Group*, ByNumber>& groups) {
   proxy.regroup = false;
   std::vector<generate::CellId> roots = proxy.plan->listeners;
-  for (const Cell* need : proxy.own->needs) roots.push_back(need->id);
+  for (const Cell* need : proxy.own->content->needs) roots.push_back(need->id);
   Group& group = cells_.GroupOf(std::move(roots));
   cells_.Join(proxy, &group);
   if (group.fresh) groups.insert(&group);
@@ -490,6 +490,7 @@ void Rounds::Finish() {
   report.left = std::exchange(left_, {});
   running_ = false;
   snapshot_ = nullptr;
+  UpdateCounters();
   // Before the bundles: nobody hears of an answer before he knows the question.
   if (around_.on_round && (settled || !report.published.empty() || !report.left.empty())) around_.on_round(report);
   if (!bundles.empty()) around_.publish(std::move(bundles));
@@ -505,7 +506,7 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   const Effects effects = std::exchange(proxy.effects, {});
   if (!proxy.plan) return std::nullopt;
   std::array<bool, bundle::kXdsTypeCount> owned{};
-  std::vector<bundle::SealedPtr> resources = proxy.own->resources;
+  std::vector<bundle::SealedPtr> resources = proxy.own->content->resources;
   for (const bundle::SealedPtr& resource : resources) owned[static_cast<size_t>(resource->type)] = true;
   for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {
     const bundle::SealedList& shared = *proxy.group->lists[type];
