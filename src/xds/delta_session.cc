@@ -325,14 +325,14 @@ Survey DeltaSession::State::Look(XdsType type, Time now) {
 }
 
 // Endpoints follow the change of their cluster: not its acknowledgement, which Envoy gives when the cluster is
-// warm. Those that are owed since a cluster was sent go at once, so that one that changes all the time gets some.
+// warm. Those that are owed since a cluster was sent go at once: it warms, whatever comes after it.
 void DeltaSession::State::HoldEndpoints(Survey& endpoints, const Survey& clusters) {
   if (clusters.sends.empty()) return;
   const TypeState& ts = Of(XdsType::kEndpoints);
   const TypeState& cds = Of(XdsType::kCluster);
   const auto must_wait = [&](const SealedPtr& resource) {
-    const auto owed = ts.awaited.find(resource->name);
-    if (owed != ts.awaited.end() && owed->second.owed && !owed->second.sent) return false;
+    const auto entry = ts.overlay.find(resource->name);
+    if (entry != ts.overlay.end() && entry->second.resend) return false;
     return std::any_of(clusters.sends.begin(), clusters.sends.end(), [&](const SealedPtr& cluster) {
       return cluster->name == resource->name && (cds.in_flight == nullptr || !cds.in_flight->Sends(*cluster));
     });
