@@ -40,7 +40,7 @@ struct ChangeSet {
   // nothing but times and revision there is no Change (the newer resource is held all the same).
   std::vector<Change> changes;
   // (mesh, name), sorted, unique: MeshServices that exist and have other members than before the
-  // step, or a member with changed inputs.
+  // step, or a member with changed inputs. May name one too many when its selector changed, too.
   std::vector<std::pair<std::string, std::string>> services_with_changed_members;
 
   bool empty() const { return changes.empty(); }

@@ -261,6 +261,7 @@ void World::StartControlPlane() {
                 if (self == nullptr) return;
                 for (const auto& [proxy, bundle] : bundles) {
                   Note(Format("publish {} revision {}", proxy.ToString(), bundle->revision.value));
+                  CheckClosed(proxy, *bundle);
                   for (const XdsType type : bundle::kAllXdsTypes) {
                     for (const SealedPtr& resource : bundle->Of(type))
                       sealed_.insert_or_assign({type, resource->name, resource->VersionText()}, resource);
@@ -733,6 +734,16 @@ void World::CheckAlways() {
   const control::Counters& counters = control_plane_->loop->counters();
   if (counters.oracle_differences != 0) Fail("the sampled oracle found a difference");
   CheckRollouts();
+}
+
+// A bundle brings everything that it names.
+void World::CheckClosed(const ProxyKey& proxy, const bundle::XdsBundle& bundle) {
+  for (const SealedPtr& listener : bundle.Of(XdsType::kListener)) {
+    for (const std::string& cluster : listener->clusters) {
+      if (bundle::Find(bundle.Of(XdsType::kCluster), cluster) == nullptr)
+        Fail(Format("{} is given {} without cluster {}", proxy.ToString(), listener->name, cluster));
+    }
+  }
 }
 
 // No rollout goes back.

@@ -87,6 +87,7 @@ class World {
 
   // The checks.
   void CheckAlways();
+  void CheckClosed(const base::ProxyKey& proxy, const bundle::XdsBundle& bundle);
   void CheckRollouts();
   void CheckQuiet();
   void CheckPeer(Peer& peer);
