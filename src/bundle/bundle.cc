@@ -49,7 +49,8 @@ constexpr uint32_t kName = 3;
 constexpr uint32_t kTypeUrl = 1;
 constexpr uint32_t kValue = 2;
 
-std::string Frame(XdsType type, std::string_view name, std::string_view version, std::string_view message) {
+std::string Frame(XdsType type, std::string_view name, std::string_view version,
+                  std::string_view message) {
   const std::string_view url = TypeUrl(type);
   const size_t any = FieldSize(url.size()) + FieldSize(message.size());
   const size_t resource = FieldSize(version.size()) + FieldSize(any) + FieldSize(name.size());
@@ -74,12 +75,14 @@ std::string_view TypeUrl(XdsType type) { return kTypeUrls[static_cast<size_t>(ty
 
 const XdsType* FindXdsType(std::string_view type_url) {
   const auto found = std::find(kTypeUrls.begin(), kTypeUrls.end(), type_url);
-  return found == kTypeUrls.end() ? nullptr : &kAllXdsTypes[static_cast<size_t>(found - kTypeUrls.begin())];
+  return found == kTypeUrls.end() ? nullptr
+                                  : &kAllXdsTypes[static_cast<size_t>(found - kTypeUrls.begin())];
 }
 
 const SealedPtr* FindPtr(const SealedList& list, std::string_view name) {
-  const auto found = std::lower_bound(list.begin(), list.end(), name,
-                                      [](const SealedPtr& a, std::string_view b) { return a->name < b; });
+  const auto found =
+      std::lower_bound(list.begin(), list.end(), name,
+                       [](const SealedPtr& a, std::string_view b) { return a->name < b; });
   return found != list.end() && (*found)->name == name ? &*found : nullptr;
 }
 
@@ -96,7 +99,8 @@ SealedPtr Seal(SealInput input) {
   sealed->wire_version = std::move(input.wire_version);
   sealed->clusters = std::move(input.clusters);
   std::sort(sealed->clusters.begin(), sealed->clusters.end());
-  sealed->clusters.erase(std::unique(sealed->clusters.begin(), sealed->clusters.end()), sealed->clusters.end());
+  sealed->clusters.erase(std::unique(sealed->clusters.begin(), sealed->clusters.end()),
+                         sealed->clusters.end());
   sealed->origins = std::move(input.origins);
   sealed->bytes = std::make_shared<const std::string>(
       Frame(sealed->type, sealed->name, sealed->VersionText(), input.message));
@@ -106,9 +110,9 @@ SealedPtr Seal(SealInput input) {
 SealedListPtr MakeList(std::vector<SealedPtr> resources) {
   std::sort(resources.begin(), resources.end(),
             [](const SealedPtr& a, const SealedPtr& b) { return a->name < b->name; });
-  const auto twice = std::adjacent_find(resources.begin(), resources.end(), [](const auto& a, const auto& b) {
-    return a->name == b->name || a->type != b->type;
-  });
+  const auto twice = std::adjacent_find(
+      resources.begin(), resources.end(),
+      [](const auto& a, const auto& b) { return a->name == b->name || a->type != b->type; });
   CHECK(twice == resources.end(), "a list holds one type and each name once");
   return std::make_shared<const SealedList>(std::move(resources));
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// Sealed Envoy configuration as bytes with names and versions; no protobuf types. Everything here is immutable
-// and shared between threads as shared_ptr<const>.
+// Sealed Envoy configuration as bytes with names and versions; no protobuf types. Everything here
+// is immutable and shared between threads as shared_ptr<const>.
 
 #include <array>
 #include <memory>
@@ -30,32 +30,34 @@ const XdsType* FindXdsType(std::string_view type_url);
 struct SealedResource {
   XdsType type = XdsType::kCluster;
   std::string name;
-  // What tells two contents apart: equal name and version mean equal configuration. Deterministic. On the wire the
-  // version is its 32 hexadecimal digits, unless `wire_version` is set.
+  // What tells two contents apart: equal name and version mean equal configuration. Deterministic.
+  // On the wire the version is its 32 hexadecimal digits, unless `wire_version` is set.
   ContentHash version;
-  // One serialised `resources` field (number 2) of envoy.service.discovery.v3.DeltaDiscoveryResponse with tag and length,
-  // holding name, version and the packed resource: a response is a small header plus these bytes.
+  // One serialised `resources` field (number 2) of
+  // envoy.service.discovery.v3.DeltaDiscoveryResponse with tag and length, holding name, version
+  // and the packed resource: a response is a small header plus these bytes.
   std::shared_ptr<const std::string> bytes;
-  // Names that this resource needs at the proxy before it can be used: clusters of a listener's or route's
-  // actions. Sorted. A cluster's endpoint set has the cluster's name and is not listed.
+  // Names that this resource needs at the proxy before it can be used: clusters of a listener's or
+  // route's actions. Sorted. A cluster's endpoint set has the cluster's name and is not listed.
   std::vector<std::string> clusters;
   // Which stored resources shaped it ("MeshTimeout default/web"), for NACKs and explanations.
   std::vector<std::string> origins;
-  // Empty, or the version text that Envoy keeps and names again after a reconnect: secrets use authenticated text.
+  // Empty, or the version text that Envoy keeps and names again after a reconnect: secrets use
+  // authenticated text.
   std::string wire_version;
 
   std::string VersionText() const { return wire_version.empty() ? version.ToHex() : wire_version; }
 };
 using SealedPtr = std::shared_ptr<const SealedResource>;
 
-// Resources of one type, sorted by name, names unique. Equal lists are interned by their maker, so that comparing
-// pointers often suffices.
+// Resources of one type, sorted by name, names unique. Equal lists are interned by their maker, so
+// that comparing pointers often suffices.
 using SealedList = std::vector<SealedPtr>;
 using SealedListPtr = std::shared_ptr<const SealedList>;
 
 // Everything one proxy should have.
 struct XdsBundle {
-  Revision revision;  // of the snapshot that it was assembled from
+  Revision revision;                                   // of the snapshot that it was assembled from
   std::array<SealedListPtr, kXdsTypeCount> resources;  // never null; indexed by XdsType
 
   const SealedList& Of(XdsType type) const { return *resources[static_cast<size_t>(type)]; }
@@ -68,12 +70,14 @@ const SealedPtr* FindPtr(const SealedList& list, std::string_view name);
 
 // True if both stand for the same content under the same name.
 inline bool SameContent(const SealedResource& a, const SealedResource& b) {
-  return &a == &b || (a.version == b.version && a.wire_version == b.wire_version && a.name == b.name);
+  return &a == &b ||
+         (a.version == b.version && a.wire_version == b.wire_version && a.name == b.name);
 }
 
-// The only maker of SealedResource: hashes `message` (the serialised Envoy resource, deterministic) and frames it.
-// `clusters` need not be sorted. `version` replaces the hash of the content, and `wire_version` its text, where the
-// message holds what must not count (a fresh certificate of the same identity).
+// The only maker of SealedResource: hashes `message` (the serialised Envoy resource, deterministic)
+// and frames it. `clusters` need not be sorted. `version` replaces the hash of the content, and
+// `wire_version` its text, where the message holds what must not count (a fresh certificate of the
+// same identity).
 struct SealInput {
   XdsType type = XdsType::kCluster;
   std::string name = {};

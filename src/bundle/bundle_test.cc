@@ -23,23 +23,36 @@ TEST(BundleTest, SealedBytesAreOneResourceOfAResponse) {
                                  .version = &version});
   EXPECT_EQ(sealed->clusters, (std::vector<std::string>{"a", "b"}));
   const std::string url = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
-  EXPECT_EQ(*sealed->bytes, "\x12\x69\x0a\x20" "0123456789abcdef0000000000000000" "\x12\x42\x0a\x3c" + url +
-                                "\x12\x02\x08\x01" "\x1a\x01r");
+  EXPECT_EQ(*sealed->bytes,
+            "\x12\x69\x0a\x20"
+            "0123456789abcdef0000000000000000"
+            "\x12\x42\x0a\x3c" +
+                url +
+                "\x12\x02\x08\x01"
+                "\x1a\x01r");
 }
 
 TEST(BundleTest, AVersionOfItsOwnReplacesTheHash) {
   const ContentHash version{1, 2};
-  const SealedPtr a =
-      Seal({.type = XdsType::kSecret, .name = "cert", .message = "one", .version = &version, .wire_version = "v:1"});
-  const SealedPtr b =
-      Seal({.type = XdsType::kSecret, .name = "cert", .message = "two", .version = &version, .wire_version = "v:1"});
+  const SealedPtr a = Seal({.type = XdsType::kSecret,
+                            .name = "cert",
+                            .message = "one",
+                            .version = &version,
+                            .wire_version = "v:1"});
+  const SealedPtr b = Seal({.type = XdsType::kSecret,
+                            .name = "cert",
+                            .message = "two",
+                            .version = &version,
+                            .wire_version = "v:1"});
   EXPECT_TRUE(SameContent(*a, *b));
   EXPECT_EQ(a->VersionText(), "v:1");
   EXPECT_NE(a->bytes->find("v:1"), std::string::npos);
 }
 
 TEST(BundleTest, ListsAreSortedAndSearchable) {
-  const auto seal = [](std::string name) { return Seal({.name = std::move(name), .message = "m"}); };
+  const auto seal = [](std::string name) {
+    return Seal({.name = std::move(name), .message = "m"});
+  };
   const SealedListPtr list = MakeList({seal("c"), seal("a"), seal("b")});
   EXPECT_EQ(list->front()->name, "a");
   EXPECT_EQ(Find(*list, "b")->name, "b");

@@ -18,7 +18,8 @@ using internal::HubState;
 constexpr base::Logger kLog("xds");
 
 net::GrpcStatus StatusOf(const base::Error& error) {
-  if (error.code() == base::Code::kDenied) return {net::GrpcCode::kUnauthenticated, error.message()};
+  if (error.code() == base::Code::kDenied)
+    return {net::GrpcCode::kUnauthenticated, error.message()};
   return net::ToGrpcStatus(error);
 }
 
@@ -26,10 +27,12 @@ bool Debugs() { return base::GetLogLevel() == base::LogLevel::kDebug; }
 
 // "Cluster 7 +a -b", for the log.
 std::string Text(const DeltaRequest& request) {
-  std::string text = request.type_url.substr(request.type_url.rfind('.') + 1) + " " + request.response_nonce;
+  std::string text =
+      request.type_url.substr(request.type_url.rfind('.') + 1) + " " + request.response_nonce;
   for (const std::string& name : request.subscribe) text += " +" + name;
   for (const std::string& name : request.unsubscribe) text += " -" + name;
-  for (const auto& [name, version] : request.initial_resource_versions) text += " " + name + "=" + version;
+  for (const auto& [name, version] : request.initial_resource_versions)
+    text += " " + name + "=" + version;
   if (request.error_detail) text += " NACK";
   return text;
 }
@@ -41,14 +44,15 @@ std::string Text(const DeltaResponse& response) {
   return text;
 }
 
-// Who is at the other end: asks once, and hears of the answer on the stream's loop while the stream lives.
+// Who is at the other end: asks once, and hears of the answer on the stream's loop while the stream
+// lives.
 class Admission : public std::enable_shared_from_this<Admission> {
  public:
   using Done = std::function<void(base::Status)>;
 
   // `done` is called at most once, not after Cancel.
-  void Start(runtime::SerialExecutor& loop, const AdsServiceOptions& options, const NodeDescription& node,
-             const net::Headers& metadata, Done done) {
+  void Start(runtime::SerialExecutor& loop, const AdsServiceOptions& options,
+             const NodeDescription& node, const net::Headers& metadata, Done done) {
     done_ = std::move(done);
     timeout_ = loop.PostAfter(options.authenticate_within, [this] {
       Finish(base::Unavailable("the token could not be checked in time"));
@@ -80,8 +84,8 @@ class Admission : public std::enable_shared_from_this<Admission> {
 // One delta ADS stream. Confined to its loop.
 class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStream {
  public:
-  AdsStream(std::shared_ptr<HubState> hub, std::shared_ptr<const AdsServiceOptions> options, net::Headers metadata,
-            net::Peer peer)
+  AdsStream(std::shared_ptr<HubState> hub, std::shared_ptr<const AdsServiceOptions> options,
+            net::Headers metadata, net::Peer peer)
       : hub_(std::move(hub)),
         options_(std::move(options)),
         metadata_(std::move(metadata)),
@@ -101,17 +105,18 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     }
     waiting_bytes_ += message.size();
     if (waiting_.size() >= options_->waiting_requests || waiting_bytes_ > options_->waiting_bytes) {
-      return Finish({net::GrpcCode::kResourceExhausted, "too much was sent before the token was checked"});
+      return Finish(
+          {net::GrpcCode::kResourceExhausted, "too much was sent before the token was checked"});
     }
     waiting_.push_back(std::move(parsed->request));
     if (admission_ != nullptr) return;
-    if (!parsed->node) return Finish({net::GrpcCode::kInvalidArgument, "the first message must have node.id"});
+    if (!parsed->node)
+      return Finish({net::GrpcCode::kInvalidArgument, "the first message must have node.id"});
     node_ = std::move(*parsed->node);
     node_.peer = peer_;
     admission_ = std::make_shared<Admission>();
-    admission_->Start(stream_->loop(), *options_, node_, metadata_, [this](base::Status status) {
-      OnAdmitted(std::move(status));
-    });
+    admission_->Start(stream_->loop(), *options_, node_, metadata_,
+                      [this](base::Status status) { OnAdmitted(std::move(status)); });
   }
 
   void OnHalfClose() override { Finish({}); }
@@ -160,8 +165,10 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     HubState::Registration registration = hub_->Register(stream_->loop(), *this, node_);
     number_ = registration.number;
     session_->Recall(registration.memory);
-    if (registration.bundle != nullptr) Take(session_->OnBundle(Now(), std::move(registration.bundle)));
-    kLog.Debug("proxy connected", {{"proxy", node_.id}, {"envoy", node_.envoy_version}, {"stream", number_}});
+    if (registration.bundle != nullptr)
+      Take(session_->OnBundle(Now(), std::move(registration.bundle)));
+    kLog.Debug("proxy connected",
+               {{"proxy", node_.id}, {"envoy", node_.envoy_version}, {"stream", number_}});
     node_.metadata_json = {};
     for (DeltaRequest& request : std::exchange(waiting_, {})) {
       if (ended_) return;
@@ -216,8 +223,10 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     timer_ = stream_->loop().PostAfter(std::max(*at - Now(), runtime::Duration::zero()), [this] {
       armed_for_.reset();
       if (ended_ || !wake_at_) return;
-      if (Now() >= *wake_at_) Take(session_->OnTimer(Now()));
-      else Wake(wake_at_);
+      if (Now() >= *wake_at_)
+        Take(session_->OnTimer(Now()));
+      else
+        Wake(wake_at_);
     });
   }
 
@@ -260,8 +269,8 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
   runtime::Timer timer_;
 };
 
-// Envoy opens this stream because its bootstrap says so. The answer keeps it quiet: without one it would ask
-// again and again.
+// Envoy opens this stream because its bootstrap says so. The answer keeps it quiet: without one it
+// would ask again and again.
 class HealthStream final : public net::GrpcStreamHandler {
  public:
   HealthStream(std::shared_ptr<const AdsServiceOptions> options, net::Headers metadata)
@@ -272,7 +281,9 @@ class HealthStream final : public net::GrpcStreamHandler {
     if (answered_ || admission_ != nullptr) return;  // reports
     const auto node = internal::ParseHealthRequest(message);
     if (!node) return stream_->Finish(StatusOf(node.error()));
-    if (!*node) return stream_->Finish({net::GrpcCode::kInvalidArgument, "the first message must have a node"});
+    if (!*node)
+      return stream_->Finish(
+          {net::GrpcCode::kInvalidArgument, "the first message must have a node"});
     admission_ = std::make_shared<Admission>();
     admission_->Start(stream_->loop(), *options_, **node, metadata_, [this](base::Status status) {
       if (!status) return stream_->Finish(StatusOf(status.error()));
@@ -282,7 +293,9 @@ class HealthStream final : public net::GrpcStreamHandler {
     });
   }
   void OnHalfClose() override { stream_->Finish({}); }
-  void OnDrain() override { stream_->Finish({net::GrpcCode::kUnavailable, "the control plane is stopping"}); }
+  void OnDrain() override {
+    stream_->Finish({net::GrpcCode::kUnavailable, "the control plane is stopping"});
+  }
   void OnClosed(const net::GrpcStatus&, const net::Headers&) override {
     if (admission_ != nullptr) admission_->Cancel();
   }
@@ -301,13 +314,16 @@ AdsService::AdsService(const Hub& hub, AdsServiceOptions options)
     : hub_(hub.state()), options_(std::make_shared<const AdsServiceOptions>(std::move(options))) {}
 
 std::optional<net::GrpcAnswer> AdsService::Serve(const net::GrpcRequest& request) const {
-  if (request.path == "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources") {
-    return net::GrpcAnswer(std::make_unique<AdsStream>(hub_, options_, request.metadata, request.peer));
+  if (request.path ==
+      "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources") {
+    return net::GrpcAnswer(
+        std::make_unique<AdsStream>(hub_, options_, request.metadata, request.peer));
   }
-  if (request.path == "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources") {
-    return net::GrpcAnswer(net::GrpcStatus{
-        net::GrpcCode::kUnimplemented,
-        "this control plane speaks incremental xDS only: set ads_config.api_type to DELTA_GRPC in the bootstrap"});
+  if (request.path ==
+      "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources") {
+    return net::GrpcAnswer(net::GrpcStatus{net::GrpcCode::kUnimplemented,
+                                           "this control plane speaks incremental xDS only: set "
+                                           "ads_config.api_type to DELTA_GRPC in the bootstrap"});
   }
   if (request.path == "/envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck") {
     return net::GrpcAnswer(std::make_unique<HealthStream>(options_, request.metadata));

@@ -2,11 +2,13 @@
 
 // The discovery services of Envoy, for the gRPC router of a server:
 //
-//   /envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources   served from a Hub
-//   /envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources  refused with the way out
-//   /envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck                 one answer: nothing to check
+//   /envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources   served from a
+//   Hub /envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources  refused
+//   with the way out /envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck one answer:
+//   nothing to check
 //
-// A stream begins with a message that names its node; until the node is authenticated nothing is sent.
+// A stream begins with a message that names its node; until the node is authenticated nothing is
+// sent.
 
 #include <chrono>
 #include <functional>
@@ -20,9 +22,9 @@
 
 namespace kuma::xds {
 
-// Checks the token in `metadata`. Called on the stream's loop; must not block. `done` is called once, on any thread,
-// while the loops live: kDenied ends the stream with UNAUTHENTICATED and the message, other errors with what
-// they mean in gRPC.
+// Checks the token in `metadata`. Called on the stream's loop; must not block. `done` is called
+// once, on any thread, while the loops live: kDenied ends the stream with UNAUTHENTICATED and the
+// message, other errors with what they mean in gRPC.
 using Authenticate = std::function<void(const NodeDescription& node, const net::Headers& metadata,
                                         std::function<void(base::Status)> done)>;
 

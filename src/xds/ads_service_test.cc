@@ -17,7 +17,8 @@ namespace {
 using bundle::Seal;
 using namespace std::chrono_literals;
 
-constexpr char kDelta[] = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+constexpr char kDelta[] =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 constexpr char kHealth[] = "/envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck";
 
 // What the client's end of one stream saw.
@@ -41,7 +42,8 @@ class Recorder final : public net::GrpcStreamHandler {
   std::shared_ptr<Call> call_;
 };
 
-// A control plane with two loops ("one" and "two" are addresses on them), whose clients speak real HTTP/2.
+// A control plane with two loops ("one" and "two" are addresses on them), whose clients speak real
+// HTTP/2.
 class AdsServiceTest : public ::testing::Test {
  protected:
   AdsServiceTest()
@@ -52,31 +54,38 @@ class AdsServiceTest : public ::testing::Test {
         hub_({.loops = {&loop_one_, &loop_two_},
               .clock = &simulation_.clock(),
               .subscribers = {{&listener_, [this](const ProxyEvent& event) { Note(event); }}}}),
-        service_(hub_, {.authenticate = [this](const NodeDescription& node, const net::Headers& metadata,
-                                               std::function<void(base::Status)> done) {
-          Check(node, metadata, std::move(done));
-        }}),
+        service_(hub_, {.authenticate =
+                            [this](const NodeDescription& node, const net::Headers& metadata,
+                                   std::function<void(base::Status)> done) {
+                              Check(node, metadata, std::move(done));
+                            }}),
         network_(simulation_) {
-    for (const auto& [address, loop] : {std::pair("one", &loop_one_), std::pair("two", &loop_two_)}) {
-      network_.Listen(address, *loop, nullptr, [this](const net::GrpcRequest& request) -> net::GrpcAnswer {
-        if (auto answer = service_.Serve(request)) return std::move(*answer);
-        return net::GrpcStatus{net::GrpcCode::kUnimplemented, "no such method"};
-      });
+    for (const auto& [address, loop] :
+         {std::pair("one", &loop_one_), std::pair("two", &loop_two_)}) {
+      network_.Listen(address, *loop, nullptr,
+                      [this](const net::GrpcRequest& request) -> net::GrpcAnswer {
+                        if (auto answer = service_.Serve(request)) return std::move(*answer);
+                        return net::GrpcStatus{net::GrpcCode::kUnimplemented, "no such method"};
+                      });
     }
   }
 
-  void Check(const NodeDescription&, const net::Headers& metadata, std::function<void(base::Status)> done) {
+  void Check(const NodeDescription&, const net::Headers& metadata,
+             std::function<void(base::Status)> done) {
     const std::string token(metadata.Get("authorization"));
     if (token == "never") return void(pending_.push_back(std::move(done)));
     client_.Post([token, done = std::move(done)] {
-      if (token == "good") done(base::Ok{});
-      else done(base::Denied("the token is for another proxy"));
+      if (token == "good")
+        done(base::Ok{});
+      else
+        done(base::Denied("the token is for another proxy"));
     });
   }
 
   void Note(const ProxyEvent& event) {
     std::string text = event.proxy.name + " ";
-    if (const auto* connected = std::get_if<ConnectedEvent>(&event.what)) text += "connected " + connected->node.id;
+    if (const auto* connected = std::get_if<ConnectedEvent>(&event.what))
+      text += "connected " + connected->node.id;
     if (const auto* gone = std::get_if<DisconnectedEvent>(&event.what)) {
       text += gone->stopping ? "stopping" : "disconnected";
     }
@@ -85,7 +94,8 @@ class AdsServiceTest : public ::testing::Test {
     if (const auto* in_step = std::get_if<InStepEvent>(&event.what)) {
       text += "in step " + std::to_string(in_step->revision.value);
     }
-    if (const auto* stalled = std::get_if<StalledEvent>(&event.what)) text += stalled->stalled ? "stalled" : "answers";
+    if (const auto* stalled = std::get_if<StalledEvent>(&event.what))
+      text += stalled->stalled ? "stalled" : "answers";
     events_.push_back(text);
   }
 
@@ -93,13 +103,16 @@ class AdsServiceTest : public ::testing::Test {
     connections_.push_back(network_.Connect(address, client_));
     return connections_.back();
   }
-  std::shared_ptr<Call> Open(const std::string& address, const std::string& path, const std::string& token = "good") {
+  std::shared_ptr<Call> Open(const std::string& address, const std::string& path,
+                             const std::string& token = "good") {
     auto call = std::make_shared<Call>();
     net::GrpcCall request;
     request.path = path;
     request.metadata = {{"authorization", token}};
     auto connection = Dial(address);
-    client_.Post([connection, call, request] { connection->Open(request, std::make_unique<Recorder>(call)); });
+    client_.Post([connection, call, request] {
+      connection->Open(request, std::make_unique<Recorder>(call));
+    });
     simulation_.RunUntilIdle();
     return call;
   }
@@ -109,7 +122,8 @@ class AdsServiceTest : public ::testing::Test {
     });
     simulation_.RunUntilIdle();
   }
-  void Send(const std::shared_ptr<Call>& call, XdsType type, std::string_view node = "default.web") {
+  void Send(const std::shared_ptr<Call>& call, XdsType type,
+            std::string_view node = "default.web") {
     DeltaRequest request;
     request.type_url = bundle::TypeUrl(type);
     Send(call, kit::EncodeRequest(request, node));
@@ -138,7 +152,8 @@ class AdsServiceTest : public ::testing::Test {
     for (const auto& [type, name] : resources) {
       lists[type].push_back(Seal({.type = type, .name = name, .message = "content"}));
     }
-    for (auto& [type, list] : lists) made->resources[static_cast<size_t>(type)] = bundle::MakeList(std::move(list));
+    for (auto& [type, list] : lists)
+      made->resources[static_cast<size_t>(type)] = bundle::MakeList(std::move(list));
     hub_.Publish({"default", "web"}, made);
     simulation_.RunUntilIdle();
   }
@@ -195,7 +210,8 @@ TEST_F(AdsServiceTest, AWrongTokenIsUnauthenticatedWithItsReason) {
   const auto call = Open("one", kDelta, "bad");
   Send(call, XdsType::kCluster);
   ASSERT_TRUE(call->closed);
-  EXPECT_EQ(*call->closed, (net::GrpcStatus{net::GrpcCode::kUnauthenticated, "the token is for another proxy"}));
+  EXPECT_EQ(*call->closed,
+            (net::GrpcStatus{net::GrpcCode::kUnauthenticated, "the token is for another proxy"}));
   EXPECT_EQ(Events(), Texts{});
 }
 
@@ -254,7 +270,8 @@ TEST_F(AdsServiceTest, GarbageIsAnInvalidArgument) {
 }
 
 TEST_F(AdsServiceTest, StateOfTheWorldIsRefusedWithTheWayOut) {
-  const auto call = Open("one", "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources");
+  const auto call = Open(
+      "one", "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources");
   ASSERT_TRUE(call->closed);
   EXPECT_EQ(call->closed->code, net::GrpcCode::kUnimplemented);
   EXPECT_NE(call->closed->message.find("DELTA_GRPC"), std::string::npos);
@@ -287,8 +304,9 @@ TEST_F(AdsServiceTest, WhatAStreamLearnedIsKnownToTheNextOnAnyLoop) {
   Send(call, XdsType::kListener);
   Answer(call, Receive(call), "Error adding/updating listener(s) bad: no\n");
   Answer(call, Receive(call));
-  EXPECT_EQ(Events(), (Texts{"web connected default.web", "web nack Error adding/updating listener(s) bad: no\n",
-                             "web in step 1"}));
+  EXPECT_EQ(Events(),
+            (Texts{"web connected default.web",
+                   "web nack Error adding/updating listener(s) bad: no\n", "web in step 1"}));
   for (const char* address : {"two", "one", "one", "two"}) {
     connections_.back()->Cut();
     simulation_.RunUntilIdle();
@@ -308,7 +326,8 @@ TEST_F(AdsServiceTest, AStreamCanBeEnded) {
   hub_.End({"default", "web"}, base::Denied("the token was revoked"));
   EXPECT_EQ(Events(), Texts{"web disconnected"});
   ASSERT_TRUE(call->closed);
-  EXPECT_EQ(*call->closed, (net::GrpcStatus{net::GrpcCode::kUnauthenticated, "the token was revoked"}));
+  EXPECT_EQ(*call->closed,
+            (net::GrpcStatus{net::GrpcCode::kUnauthenticated, "the token was revoked"}));
 }
 
 TEST_F(AdsServiceTest, AProxyThatDoesNotAnswerIsReported) {
@@ -334,7 +353,9 @@ TEST_F(AdsServiceTest, ASessionCanBeLookedAt) {
 TEST_F(AdsServiceTest, HealthDiscoveryIsAnsweredOnceAndThenQuiet) {
   const auto call = Open("one", kHealth);
   // health_check_request { node { id: "default.web" } }
-  const std::string request = "\x0a\x0f\x0a\x0d\x0a\x0b" "default.web";
+  const std::string request =
+      "\x0a\x0f\x0a\x0d\x0a\x0b"
+      "default.web";
   Send(call, request);
   ASSERT_EQ(call->received.size(), 1u);
   simulation_.Advance(50s);

@@ -1,7 +1,8 @@
 #pragma once
 
-// One delta xDS stream of one client, seen from the server, as a state machine. Pure: no I/O, no lock; time is a
-// parameter. docs/protocols/xds-delta.md is its specification. Confined to the event loop of its connection.
+// One delta xDS stream of one client, seen from the server, as a state machine. Pure: no I/O, no
+// lock; time is a parameter. docs/protocols/xds-delta.md is its specification. Confined to the
+// event loop of its connection.
 
 #include <chrono>
 #include <cstdint>
@@ -31,15 +32,17 @@ struct DeltaRequest {
   std::string type_url;
   std::vector<std::string> subscribe;
   std::vector<std::string> unsubscribe;
-  std::map<std::string, std::string> initial_resource_versions;  // name -> version; read in a type's first request
-  std::string response_nonce;                                    // empty: not an answer
-  std::optional<std::string> error_detail;                       // set: NACK
+  std::map<std::string, std::string>
+      initial_resource_versions;            // name -> version; read in a type's first request
+  std::string response_nonce;               // empty: not an answer
+  std::optional<std::string> error_detail;  // set: NACK
 };
 
 // A response to be sent: its head is small and of its own, the resources are shared bytes.
 struct DeltaResponse {
   XdsType type = XdsType::kCluster;
-  std::string other_type_url;  // not empty: an answer for a type that is not ours, and `type` means nothing
+  std::string
+      other_type_url;  // not empty: an answer for a type that is not ours, and `type` means nothing
   std::string nonce;
   Revision revision;  // of the bundle; system_version_info is its decimal text
   std::vector<SealedPtr> resources;
@@ -58,7 +61,8 @@ struct NackEvent {
   XdsType type;
   Revision revision;
   std::vector<SealedPtr> rejected;  // the culprits if they are known, else all of the response
-  bool culprits_known = false;      // they are quarantined; false: the session now tries parts of the response
+  bool culprits_known =
+      false;  // they are quarantined; false: the session now tries parts of the response
   std::string detail;
 };
 
@@ -66,33 +70,38 @@ struct SessionOutput {
   std::vector<DeltaResponse> send;  // in this order
   std::vector<AckEvent> acks;
   std::vector<NackEvent> nacks;
-  // Set when the client came in step with a bundle that it was not in step with before: everything of it that
-  // the client asked for is acknowledged or quarantined. Clusters that wait for their removal do not count.
+  // Set when the client came in step with a bundle that it was not in step with before: everything
+  // of it that the client asked for is acknowledged or quarantined. Clusters that wait for their
+  // removal do not count.
   std::optional<Revision> in_step;
-  std::optional<Time> wake_at;         // call OnTimer then, if set; replaces what earlier outputs said
-  std::optional<base::Error> failure;  // set: the client broke a bound; end the stream with this reason
+  std::optional<Time> wake_at;  // call OnTimer then, if set; replaces what earlier outputs said
+  std::optional<base::Error>
+      failure;  // set: the client broke a bound; end the stream with this reason
 };
 
 struct SessionOptions {
-  // A removed cluster or endpoint set stays until the last listener update that dropped it was acknowledged and this
-  // has passed: the drain time of Envoy's bootstrap plus a reserve.
+  // A removed cluster or endpoint set stays until the last listener update that dropped it was
+  // acknowledged and this has passed: the drain time of Envoy's bootstrap plus a reserve.
   Duration removal_delay = std::chrono::seconds(35);
   // A response that is not answered within this time counts as stalled.
   Duration stall_after = std::chrono::seconds(30);
-  // Listeners wait this long for something that they need and that exists in some version: clusters that change all
-  // the time, endpoints that nobody asks for.
+  // Listeners wait this long for something that they need and that exists in some version: clusters
+  // that change all the time, endpoints that nobody asks for.
   Duration patience = std::chrono::seconds(5);
-  // Quarantined content is tried again after this, doubled each time up to `retry_at_most`; 0: never. For causes
-  // outside of the configuration, such as a port in use.
+  // Quarantined content is tried again after this, doubled each time up to `retry_at_most`; 0:
+  // never. For causes outside of the configuration, such as a port in use.
   Duration retry_after = std::chrono::minutes(1);
   Duration retry_at_most = std::chrono::minutes(30);
-  size_t response_bytes = 4u << 20;  // more than this is split over several responses, each acknowledged
-  size_t names = 100'000;            // subscribed names of one stream; more is a failure
+  size_t response_bytes =
+      4u << 20;            // more than this is split over several responses, each acknowledged
+  size_t names = 100'000;  // subscribed names of one stream; more is a failure
 };
 
-// What must survive the end of a stream, because Envoy's own versions do not tell it. Small; empty for a client in step.
+// What must survive the end of a stream, because Envoy's own versions do not tell it. Small; empty
+// for a client in step.
 struct SessionMemory {
-  // Envoy may name a version that it does not run, or run a version whose endpoints it still waits for.
+  // Envoy may name a version that it does not run, or run a version whose endpoints it still waits
+  // for.
   struct Doubt {
     XdsType type;
     std::string name;
@@ -127,10 +136,12 @@ class DeltaSession {
   DeltaSession& operator=(DeltaSession&&) noexcept;
 
   SessionOutput OnRequest(Time now, const DeltaRequest& request);
-  // Only the newest bundle counts; may be called before the first request. REQUIRES: no list is null.
+  // Only the newest bundle counts; may be called before the first request. REQUIRES: no list is
+  // null.
   SessionOutput OnBundle(Time now, BundlePtr bundle);
   SessionOutput OnTimer(Time now);
-  // What Remember() of the client's previous stream returned. At any time, best before the first request.
+  // What Remember() of the client's previous stream returned. At any time, best before the first
+  // request.
   void Recall(const SessionMemory& memory);
 
   SessionMemory Remember() const;

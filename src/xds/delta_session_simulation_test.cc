@@ -1,4 +1,5 @@
-// Seeds: 500, or as many as KUMA_SEEDS says, from KUMA_FIRST_SEED on. KUMA_VERBOSE=1 prints every message.
+// Seeds: 500, or as many as KUMA_SEEDS says, from KUMA_FIRST_SEED on. KUMA_VERBOSE=1 prints every
+// message.
 
 #include <gtest/gtest.h>
 
@@ -26,7 +27,8 @@ TEST(DeltaSessionSimulationTest, ConvergesUnderAnyOrderOfEvents) {
   for (uint64_t seed = first; seed < first + count && failed < 5; ++seed) {
     sim::XdsWorld world({.seed = seed, .verbose = verbose});
     world.Run();
-    for (const std::string& failure : world.failures()) ADD_FAILURE() << "seed " << seed << ": " << failure;
+    for (const std::string& failure : world.failures())
+      ADD_FAILURE() << "seed " << seed << ": " << failure;
     failed += world.failures().empty() ? 0 : 1;
     responses += world.responses();
     nacks += world.nacks();

@@ -26,8 +26,10 @@ constexpr XdsType kSds = XdsType::kSecret;
 constexpr XdsType kLds = XdsType::kListener;
 constexpr XdsType kRds = XdsType::kRoute;
 
-SealedPtr Make(XdsType type, std::string name, std::string content = "1", std::vector<std::string> clusters = {}) {
-  return Seal({.type = type, .name = std::move(name), .message = content, .clusters = std::move(clusters)});
+SealedPtr Make(XdsType type, std::string name, std::string content = "1",
+               std::vector<std::string> clusters = {}) {
+  return Seal(
+      {.type = type, .name = std::move(name), .message = content, .clusters = std::move(clusters)});
 }
 std::string VersionOf(const std::string& content) { return base::HashBytes(content).ToHex(); }
 
@@ -37,7 +39,8 @@ std::string Text(const std::vector<DeltaResponse>& responses) {
   for (const DeltaResponse& response : responses) {
     const char* const names[] = {"CDS", "EDS", "SDS", "LDS", "RDS"};
     if (!text.empty()) text += "; ";
-    text += response.other_type_url.empty() ? names[static_cast<size_t>(response.type)] : response.other_type_url;
+    text += response.other_type_url.empty() ? names[static_cast<size_t>(response.type)]
+                                            : response.other_type_url;
     for (const SealedPtr& resource : response.resources) text += " +" + resource->name;
     for (const std::string& name : response.removed) text += " -" + name;
   }
@@ -138,7 +141,8 @@ struct Running : Harness {
   }
 };
 
-// --- subscriptions ---------------------------------------------------------------------------------------------
+// --- subscriptions
+// ---------------------------------------------------------------------------------------------
 
 TEST(DeltaSessionTest, NothingIsSentBeforeThereIsABundle) {
   Harness h;
@@ -283,7 +287,8 @@ TEST(DeltaSessionTest, TooManyNamesAreAFailure) {
   EXPECT_TRUE(h.last.failure);
 }
 
-// --- answers ---------------------------------------------------------------------------------------------------
+// --- answers
+// -------------------------------------------------------------------------------------------------
 
 TEST(DeltaSessionTest, EmptyAndStaleNoncesAreNoAnswers) {
   Harness h;
@@ -362,21 +367,24 @@ TEST(DeltaSessionTest, AResponseWithoutAnswerIsStalled) {
 
 TEST(DeltaSessionTest, LargeResponsesAreSplit) {
   Harness h({.response_bytes = 300});
-  h.Bundle({Make(kCds, "a", std::string(200, 'a')), Make(kCds, "b", std::string(200, 'b')), Make(kCds, "c")});
+  h.Bundle({Make(kCds, "a", std::string(200, 'a')), Make(kCds, "b", std::string(200, 'b')),
+            Make(kCds, "c")});
   EXPECT_EQ(h.Subscribe(kCds), "CDS +a");
   EXPECT_EQ(h.Ack(kCds), "CDS +b");
   EXPECT_EQ(h.Ack(kCds), "CDS +c");
   EXPECT_EQ(h.Ack(kCds), "");
 }
 
-// --- reconnects ------------------------------------------------------------------------------------------------
+// --- reconnects
+// ------------------------------------------------------------------------------------------------
 
 TEST(DeltaSessionTest, InitialVersionsDecideWhatIsSent) {
   Harness h;
   h.Bundle({Make(kLds, "equal"), Make(kLds, "old", "2"), Make(kLds, "new")});
-  EXPECT_EQ(h.Subscribe(kLds, {},
-                        {{"equal", VersionOf("1")}, {"old", VersionOf("1")}, {"gone", VersionOf("1")}}),
-            "LDS +new +old -gone");
+  EXPECT_EQ(
+      h.Subscribe(kLds, {},
+                  {{"equal", VersionOf("1")}, {"old", VersionOf("1")}, {"gone", VersionOf("1")}}),
+      "LDS +new +old -gone");
 }
 
 TEST(DeltaSessionTest, AClientThatHasEverythingGetsNothing) {
@@ -398,8 +406,11 @@ TEST(DeltaSessionTest, VersionsOfNamesThatNobodySubscribedToAreIgnored) {
 
 TEST(DeltaSessionTest, AVersionTextOfItsOwnIsCompared) {
   const ContentHash version{1, 2};
-  const SealedPtr secret =
-      Seal({.type = kSds, .name = "s", .message = "key", .version = &version, .wire_version = "issuer:7"});
+  const SealedPtr secret = Seal({.type = kSds,
+                                 .name = "s",
+                                 .message = "key",
+                                 .version = &version,
+                                 .wire_version = "issuer:7"});
   Harness h;
   h.Bundle({secret});
   EXPECT_EQ(h.Subscribe(kSds, {"s"}, {{"s", "issuer:7"}}), "");
@@ -436,15 +447,18 @@ TEST(DeltaSessionTest, ARecalledDoubtIsSentAlthoughTheVersionIsRight) {
 
 TEST(DeltaSessionTest, AListenerOfARefusedResponseIsRemovedAfterAReconnect) {
   Running h;
-  h.Bundle({Make(kCds, "a"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"}), Make(kLds, "m"), Make(kLds, "n")});
-  h.Nack(kLds, "Error adding/updating listener(s) n: bad\n");  // m is in force, and Envoy will not say so
+  h.Bundle({Make(kCds, "a"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"}), Make(kLds, "m"),
+            Make(kLds, "n")});
+  h.Nack(kLds,
+         "Error adding/updating listener(s) n: bad\n");  // m is in force, and Envoy will not say so
   Harness next;
   next.session.Recall(h.session.Remember());
   next.Bundle({Make(kCds, "a"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})});
   EXPECT_EQ(next.Subscribe(kLds, {}, {{"l", VersionOf("1")}}), "LDS -m");
 }
 
-// --- make before break -----------------------------------------------------------------------------------------
+// --- make before break
+// -----------------------------------------------------------------------------------------
 
 TEST(DeltaSessionTest, ListenersFollowTheAcksOfClustersAndTheirEndpoints) {
   Running h;
@@ -462,7 +476,8 @@ TEST(DeltaSessionTest, ListenersFollowTheAcksOfClustersAndTheirEndpoints) {
 
 TEST(DeltaSessionTest, ListenersWaitForEndpointsThatAreAskedForAfterTheAck) {
   Running h;
-  h.Bundle({Make(kCds, "a"), Make(kCds, "b"), Make(kEds, "a"), Make(kEds, "b"), Make(kLds, "l", "2", {"b"})});
+  h.Bundle({Make(kCds, "a"), Make(kCds, "b"), Make(kEds, "a"), Make(kEds, "b"),
+            Make(kLds, "l", "2", {"b"})});
   EXPECT_EQ(h.Ack(kCds), "");
   EXPECT_EQ(h.Subscribe(kEds, {"b"}), "EDS +b");
   EXPECT_EQ(h.Ack(kEds), "LDS +l");
@@ -470,7 +485,8 @@ TEST(DeltaSessionTest, ListenersWaitForEndpointsThatAreAskedForAfterTheAck) {
 
 TEST(DeltaSessionTest, ListenersDoNotWaitForEverForEndpointsThatNobodyAsksFor) {
   Running h({.patience = 5s});
-  h.Bundle({Make(kCds, "a"), Make(kCds, "b"), Make(kEds, "a"), Make(kEds, "b"), Make(kLds, "l", "2", {"b"})});
+  h.Bundle({Make(kCds, "a"), Make(kCds, "b"), Make(kEds, "a"), Make(kEds, "b"),
+            Make(kLds, "l", "2", {"b"})});
   EXPECT_EQ(h.Ack(kCds), "");
   EXPECT_EQ(h.last.wake_at, h.now + 5s);
   EXPECT_EQ(h.Wait(5s), "LDS +l");
@@ -479,7 +495,8 @@ TEST(DeltaSessionTest, ListenersDoNotWaitForEverForEndpointsThatNobodyAsksFor) {
 TEST(DeltaSessionTest, EndpointsAreSentAgainAfterAChangeOfTheirCluster) {
   Running h;
   // At once: Envoy acknowledges the cluster when it is warm, which takes its endpoints.
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})}), "CDS +a; EDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})}),
+            "CDS +a; EDS +a");
   EXPECT_EQ(h.Ack(kEds), "");
   EXPECT_EQ(h.in_step, 1u);
   EXPECT_EQ(h.Ack(kCds), "");
@@ -488,15 +505,18 @@ TEST(DeltaSessionTest, EndpointsAreSentAgainAfterAChangeOfTheirCluster) {
 
 TEST(DeltaSessionTest, ChangedEndpointsOfAChangedClusterAreSentOnce) {
   Running h;
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a; EDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}),
+            "CDS +a; EDS +a");
   EXPECT_EQ(h.Ack(kEds), "");
   EXPECT_EQ(h.Ack(kCds), "");
 }
 
 TEST(DeltaSessionTest, EndpointsThatAreUnderWayAreSentOnceMoreAfterTheirCluster) {
   Running h;
-  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "EDS +a");
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}),
+            "EDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}),
+            "CDS +a");
   EXPECT_EQ(h.Ack(kEds), "EDS +a");
 }
 
@@ -507,17 +527,21 @@ TEST(DeltaSessionTest, AChangedClusterWithoutEndpointsKeepsTheLastOnes) {
 
 TEST(DeltaSessionTest, AClusterThatIsDroppedWhileItWarmsGetsItsEndpointsAllTheSame) {
   Running h;
-  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "EDS +a");
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}),
+            "EDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}),
+            "CDS +a");
   EXPECT_EQ(h.Bundle({Make(kLds, "l", "2")}), "LDS +l");
-  EXPECT_EQ(h.Ack(kEds), "EDS +a");  // else Envoy would not acknowledge the cluster before its time-out
+  EXPECT_EQ(h.Ack(kEds),
+            "EDS +a");  // else Envoy would not acknowledge the cluster before its time-out
 }
 
 TEST(DeltaSessionTest, EndpointsWaitForAChangeOfTheirClusterThatHasToWaitItself) {
   Running h;
   h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})});
   h.Ack(kEds);
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "3"), Make(kEds, "a", "3"), Make(kLds, "l", "1", {"a"})}), "");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "3"), Make(kEds, "a", "3"), Make(kLds, "l", "1", {"a"})}),
+            "");
   EXPECT_EQ(h.Ack(kCds), "CDS +a; EDS +a");
 }
 
@@ -535,8 +559,8 @@ TEST(DeltaSessionTest, AClusterThatChangesAllTheTimeStarvesNothing) {
   h.Bundle({Make(kCds, "a", "x"), Make(kEds, "a", "2"), Make(kLds, "l", "2", {"a"})});
   for (int i = 0; i < 20; ++i) {
     h.now += 1s;
-    std::string sent =
-        h.Bundle({Make(kCds, "a", std::to_string(i)), Make(kEds, "a", "2"), Make(kLds, "l", "2", {"a"})});
+    std::string sent = h.Bundle(
+        {Make(kCds, "a", std::to_string(i)), Make(kEds, "a", "2"), Make(kLds, "l", "2", {"a"})});
     sent += h.Ack(kCds);
     sent += h.Ack(kEds);
     endpoints = endpoints || sent.find("EDS +a") != std::string::npos;
@@ -550,8 +574,8 @@ TEST(DeltaSessionTest, RoutesWaitLikeListeners) {
   Running h;
   h.Subscribe(kRds, {"r"});
   h.Settle();
-  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kCds, "s"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"}),
-                      Make(kRds, "r", "1", {"s"})}),
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kCds, "s"), Make(kEds, "a"),
+                      Make(kLds, "l", "1", {"a"}), Make(kRds, "r", "1", {"s"})}),
             "CDS +s");
   EXPECT_EQ(h.Ack(kCds), "RDS +r");
 }
@@ -608,7 +632,8 @@ TEST(DeltaSessionTest, AClusterComesBackWhileItsRemovalIsUnderWay) {
   EXPECT_EQ(h.Ack(kCds), "LDS +l");
 }
 
-// --- refusals --------------------------------------------------------------------------------------------------
+// --- refusals
+// -------------------------------------------------------------------------------------------------
 
 TEST(DeltaSessionTest, ANamedCulpritIsQuarantinedAndTheRestSentAgain) {
   Harness h({.retry_after = 0s});
@@ -672,7 +697,8 @@ TEST(DeltaSessionTest, WhatNeedsARejectedClusterIsHeldBackAndOthersAreNot) {
 
 TEST(DeltaSessionTest, ARejectedChangeOfAClusterThatIsThereHoldsNobodyBack) {
   Running h({.retry_after = 0s});
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "2", {"a"})}), "CDS +a; EDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "2", {"a"})}),
+            "CDS +a; EDS +a");
   // The listener goes on with the old cluster.
   EXPECT_EQ(h.Nack(kCds, "Error adding/updating cluster(s) a: bad"), "LDS +l");
 }
@@ -681,7 +707,8 @@ TEST(DeltaSessionTest, AListenerRejectedAtItsFirstTimeBlocksNoOther) {
   Harness h({.retry_after = 0s});
   h.Subscribe(kLds);
   EXPECT_EQ(h.Bundle({Make(kLds, "l"), Make(kLds, "m"), Make(kLds, "n")}), "LDS +l +m +n");
-  EXPECT_EQ(h.Nack(kLds, "Error adding/updating listener(s) m: cannot bind '0.0.0.0:80'\n"), "LDS +l +n");
+  EXPECT_EQ(h.Nack(kLds, "Error adding/updating listener(s) m: cannot bind '0.0.0.0:80'\n"),
+            "LDS +l +n");
   EXPECT_EQ(h.Ack(kLds), "");
   EXPECT_EQ(h.Bundle({Make(kLds, "l", "2"), Make(kLds, "m"), Make(kLds, "n")}), "LDS +l");
 }
@@ -732,29 +759,35 @@ TEST(DeltaSessionTest, AQuarantineOutlivesTheStream) {
 
 TEST(DeltaSessionTest, RejectedEndpointsOfAChangedClusterAreReplacedByTheLastGoodOnes) {
   Running h({.retry_after = 0s});
-  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "EDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}),
+            "EDS +a");
   EXPECT_EQ(h.Nack(kEds, "bad"), "");
-  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}), "CDS +a; EDS +a");
+  EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})}),
+            "CDS +a; EDS +a");
   EXPECT_EQ(h.last.send[1].resources[0]->VersionText(), VersionOf("1"));
   EXPECT_EQ(h.Ack(kEds), "");
   EXPECT_EQ(h.session.Quarantined().size(), 1u);
 }
 
-// --- its parts -------------------------------------------------------------------------------------------------
+// --- its parts
+// -------------------------------------------------------------------------------------------------
 
 TEST(CulpritsTest, NamesAreReadFromEnvoysLists) {
   const std::vector<SealedPtr> sent = {Make(kCds, "a"), Make(kCds, "ab"), Make(kCds, "b")};
   const auto names = [&](std::string_view detail) {
     std::vector<std::string> found;
-    for (const SealedPtr& culprit : internal::FindCulprits(sent, detail)) found.push_back(culprit->name);
+    for (const SealedPtr& culprit : internal::FindCulprits(sent, detail))
+      found.push_back(culprit->name);
     return found;
   };
   EXPECT_THAT(names("Error adding/updating cluster(s) ab: why"), ElementsAre("ab"));
-  EXPECT_THAT(names("Error adding/updating cluster(s) a: why, b: because of x: y"), ElementsAre("a", "b"));
+  EXPECT_THAT(names("Error adding/updating cluster(s) a: why, b: because of x: y"),
+              ElementsAre("a", "b"));
   EXPECT_THAT(names("Error adding/updating listener(s) ab: why\nb: why\n"), ElementsAre("ab", "b"));
   EXPECT_THAT(names("Error adding/updating listener(s) ab: error in b: why"), ElementsAre("ab"));
   EXPECT_THAT(names("a: something else"), IsEmpty());
-  EXPECT_THAT(names("Proto constraint validation failed (X): name: \"ab\" cluster_name: \"b\""), ElementsAre("ab"));
+  EXPECT_THAT(names("Proto constraint validation failed (X): name: \"ab\" cluster_name: \"b\""),
+              ElementsAre("ab"));
   EXPECT_THAT(names("Proto constraint validation failed (X): name: \"a\" name: \"b\""), IsEmpty());
   EXPECT_THAT(names(""), IsEmpty());
 }
@@ -772,7 +805,8 @@ TEST(NameSetTest, SharesWhatItHasInCommonWithAList) {
   EXPECT_FALSE(names.Remove("b"));
   EXPECT_FALSE(names.Contains("b"));
   EXPECT_FALSE(names.Covers(list));
-  names.ShareWith(MakeList({Make(kEds, "b"), Make(kEds, "q"), Make(kEds, "r"), Make(kEds, "s"), Make(kEds, "t")}));
+  names.ShareWith(MakeList(
+      {Make(kEds, "b"), Make(kEds, "q"), Make(kEds, "r"), Make(kEds, "s"), Make(kEds, "t")}));
   EXPECT_EQ(names.deviations(), 3u);  // little in common: copies
   std::vector<std::string> all;
   names.ForEach([&](std::string_view name) { all.emplace_back(name); });

@@ -11,9 +11,11 @@ namespace internal {
 
 HubState::HubState(HubOptions options) : options_(std::move(options)) {
   CHECK(!options_.loops.empty() && options_.clock != nullptr, "a hub needs loops and a clock");
-  for (runtime::SerialExecutor* loop : options_.loops) shards_.push_back(std::make_unique<Shard>(*loop));
+  for (runtime::SerialExecutor* loop : options_.loops)
+    shards_.push_back(std::make_unique<Shard>(*loop));
   for (const ProxyEventSubscriber& subscriber : options_.subscribers) {
-    subscribers_.push_back({subscriber, std::make_shared<std::unordered_map<base::ProxyKey, uint64_t>>()});
+    subscribers_.push_back(
+        {subscriber, std::make_shared<std::unordered_map<base::ProxyKey, uint64_t>>()});
   }
 }
 
@@ -24,21 +26,21 @@ void HubState::ForEachShard(const std::function<void(Shard&)>& task) {
 }
 
 Shard& HubState::ShardOf(runtime::SerialExecutor& loop) {
-  const auto found =
-      std::find_if(shards_.begin(), shards_.end(), [&](const auto& shard) { return &shard->loop == &loop; });
+  const auto found = std::find_if(shards_.begin(), shards_.end(),
+                                  [&](const auto& shard) { return &shard->loop == &loop; });
   CHECK(found != shards_.end(), "streams live on the loops that the hub was given");
   return **found;
 }
 
-HubState::Registration HubState::Register(runtime::SerialExecutor& loop, ProxyStream& stream, const NodeDescription& node) {
+HubState::Registration HubState::Register(runtime::SerialExecutor& loop, ProxyStream& stream,
+                                          const NodeDescription& node) {
   Shard& home = ShardOf(loop);
   const uint64_t number = next_stream_.fetch_add(1);
   Supersede(home, node.proxy, number, home);
   for (const std::unique_ptr<Shard>& shard : shards_) {
     if (shard.get() == &home) continue;
-    shard->loop.Post([self = shared_from_this(), &shard = *shard, &home, proxy = node.proxy, number] {
-      self->Supersede(shard, proxy, number, home);
-    });
+    shard->loop.Post([self = shared_from_this(), &shard = *shard, &home, proxy = node.proxy,
+                      number] { self->Supersede(shard, proxy, number, home); });
   }
   Shard::Entry& entry = home.entries[node.proxy];
   entry.stream = &stream;
@@ -57,9 +59,8 @@ void HubState::Supersede(Shard& shard, const base::ProxyKey& proxy, uint64_t num
     entry.memory = older.Remember();
     entry.memory_number = entry.number;
     if (&shard != &newer) {
-      newer.loop.Post([self = shared_from_this(), &newer, proxy, from = entry.number, memory = entry.memory] {
-        Keep(newer, proxy, from, memory);
-      });
+      newer.loop.Post([self = shared_from_this(), &newer, proxy, from = entry.number,
+                       memory = entry.memory] { Keep(newer, proxy, from, memory); });
     }
     older.End(base::Error(base::Code::kCancelled, "a newer stream of this proxy took over"));
   }
@@ -68,11 +69,13 @@ void HubState::Supersede(Shard& shard, const base::ProxyKey& proxy, uint64_t num
   if (entry.Idle()) shard.entries.erase(found);
 }
 
-void HubState::Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy, uint64_t number,
-                          SessionMemory memory, DisconnectedEvent event) {
+void HubState::Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy,
+                          uint64_t number, SessionMemory memory, DisconnectedEvent event) {
   Shard& shard = ShardOf(loop);
   const auto found = shard.entries.find(proxy);
-  if (found == shard.entries.end() || found->second.number != number || found->second.stream == nullptr) return;
+  if (found == shard.entries.end() || found->second.number != number ||
+      found->second.stream == nullptr)
+    return;
   found->second.stream = nullptr;
   Report({proxy, number, std::move(event)});
   // The next stream may come to any loop.
@@ -85,7 +88,8 @@ void HubState::Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& p
   Keep(shard, proxy, number, memory);
 }
 
-void HubState::Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number, const SessionMemory& memory) {
+void HubState::Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number,
+                    const SessionMemory& memory) {
   Shard::Entry& entry = shard.entries[proxy];
   if (entry.stream != nullptr) {
     if (entry.number > number) entry.stream->Recall(memory);  // it was faster
@@ -103,7 +107,8 @@ void HubState::Report(ProxyEvent event) {
       const bool connected = std::holds_alternative<ConnectedEvent>(shared->what);
       const auto found = newest->find(shared->proxy);
       const uint64_t known = found == newest->end() ? 0 : found->second;
-      if (connected ? shared->stream < known : shared->stream != known) return;  // of a stream that was replaced
+      if (connected ? shared->stream < known : shared->stream != known)
+        return;  // of a stream that was replaced
       if (connected) (*newest)[shared->proxy] = shared->stream;
       if (std::holds_alternative<DisconnectedEvent>(shared->what)) newest->erase(found);
       sink(*shared);
@@ -123,7 +128,8 @@ void Hub::Publish(base::ProxyKey proxy, BundlePtr bundle) {
 }
 
 void Hub::PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles) {
-  const auto shared = std::make_shared<const std::vector<std::pair<base::ProxyKey, BundlePtr>>>(std::move(bundles));
+  const auto shared =
+      std::make_shared<const std::vector<std::pair<base::ProxyKey, BundlePtr>>>(std::move(bundles));
   state_->ForEachShard([shared](internal::Shard& shard) {
     for (const auto& [proxy, bundle] : *shared) {
       internal::Shard::Entry& entry = shard.entries[proxy];
@@ -144,11 +150,13 @@ void Hub::Forget(base::ProxyKey proxy) {
 }
 
 void Hub::End(base::ProxyKey proxy, base::Error reason) {
-  state_->ForEachShard([state = state_, proxy = std::move(proxy), reason = std::move(reason)](internal::Shard& shard) {
+  state_->ForEachShard([state = state_, proxy = std::move(proxy),
+                        reason = std::move(reason)](internal::Shard& shard) {
     const auto found = shard.entries.find(proxy);
     if (found == shard.entries.end() || found->second.stream == nullptr) return;
     internal::ProxyStream& stream = *found->second.stream;
-    state->Unregister(shard.loop, proxy, found->second.number, stream.Remember(), {reason.message()});
+    state->Unregister(shard.loop, proxy, found->second.number, stream.Remember(),
+                      {reason.message()});
     stream.End(reason);
   });
 }
@@ -162,15 +170,17 @@ void Hub::Describe(base::ProxyKey proxy, std::function<void(std::string)> done) 
     std::atomic<size_t> next{0};
   };
   const auto answer = std::make_shared<Answer>(state_->options().loops.size());
-  state_->ForEachShard([answer, proxy = std::move(proxy), done = std::move(done)](internal::Shard& shard) {
-    const auto found = shard.entries.find(proxy);
-    std::string& part = answer->parts[answer->next.fetch_add(1)];
-    if (found != shard.entries.end() && found->second.stream != nullptr) part = found->second.stream->Describe();
-    if (answer->open.fetch_sub(1) != 1) return;
-    std::string text;
-    for (const std::string& other : answer->parts) text += other;
-    done(std::move(text));
-  });
+  state_->ForEachShard(
+      [answer, proxy = std::move(proxy), done = std::move(done)](internal::Shard& shard) {
+        const auto found = shard.entries.find(proxy);
+        std::string& part = answer->parts[answer->next.fetch_add(1)];
+        if (found != shard.entries.end() && found->second.stream != nullptr)
+          part = found->second.stream->Describe();
+        if (answer->open.fetch_sub(1) != 1) return;
+        std::string text;
+        for (const std::string& other : answer->parts) text += other;
+        done(std::move(text));
+      });
 }
 
 }  // namespace kuma::xds

@@ -1,7 +1,7 @@
 #pragma once
 
-// Where bundles meet streams. The writer publishes the newest bundle of a proxy; the stream of that proxy, on whatever
-// event loop it lives, brings Envoy in step with it and reports what happened.
+// Where bundles meet streams. The writer publishes the newest bundle of a proxy; the stream of that
+// proxy, on whatever event loop it lives, brings Envoy in step with it and reports what happened.
 //
 //   writer ---- Publish ----> each loop: ProxyKey -> newest bundle, stream
 //   loop   ---- ProxyEvent -> executor of each subscriber
@@ -30,7 +30,8 @@ namespace internal {
 class HubState;
 }  // namespace internal
 
-// A stream of this proxy is authenticated. Connected twice without Disconnected between: a newer stream took over.
+// A stream of this proxy is authenticated. Connected twice without Disconnected between: a newer
+// stream took over.
 struct ConnectedEvent {
   NodeDescription node;
 };
@@ -49,11 +50,12 @@ struct StalledEvent {
 struct ProxyEvent {
   base::ProxyKey proxy;
   uint64_t stream = 0;  // grows with each stream of this process
-  std::variant<ConnectedEvent, DisconnectedEvent, AckEvent, NackEvent, InStepEvent, StalledEvent> what;
+  std::variant<ConnectedEvent, DisconnectedEvent, AckEvent, NackEvent, InStepEvent, StalledEvent>
+      what;
 };
 
-// Gets the events of each proxy's newest stream, in order, on its executor. Its queue is bounded by the streams: they
-// send one response per type and wait for the answer.
+// Gets the events of each proxy's newest stream, in order, on its executor. Its queue is bounded by
+// the streams: they send one response per type and wait for the answer.
 struct ProxyEventSubscriber {
   runtime::SerialExecutor* executor = nullptr;
   std::function<void(const ProxyEvent&)> sink;
@@ -69,8 +71,9 @@ struct HubOptions {
 // What /metrics shows of streams. Thread-safe; each number is right by itself.
 struct HubCounters {
   using Number = std::atomic<uint64_t>;
-  Number streams = 0;          // authenticated, now
-  Number streams_in_step = 0;  // of these: everything of the newest bundle is acknowledged or quarantined
+  Number streams = 0;  // authenticated, now
+  Number streams_in_step =
+      0;  // of these: everything of the newest bundle is acknowledged or quarantined
   Number responses_sent = 0;
   Number resources_sent = 0;
   Number resources_removed = 0;
@@ -78,8 +81,8 @@ struct HubCounters {
   Number rejected = 0;    // responses
 };
 
-// Thread-safe: each loop has its own map, and everything reaches it by Post. What the options point to outlives
-// the hub and all streams.
+// Thread-safe: each loop has its own map, and everything reaches it by Post. What the options point
+// to outlives the hub and all streams.
 class Hub {
  public:
   explicit Hub(HubOptions options);
@@ -91,12 +94,14 @@ class Hub {
   void Publish(base::ProxyKey proxy, BundlePtr bundle);
   // The same for many at the price of one hop.
   void PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles);
-  // Drops the bundle and what was remembered of earlier streams; a connected stream keeps what it has.
+  // Drops the bundle and what was remembered of earlier streams; a connected stream keeps what it
+  // has.
   void Forget(base::ProxyKey proxy);
   // Ends the stream of a proxy, if there is one: its token was revoked, it was deleted.
   void End(base::ProxyKey proxy, base::Error reason);
 
-  // For a person who asks: what the session of this proxy knows. `done` is called once on some loop.
+  // For a person who asks: what the session of this proxy knows. `done` is called once on some
+  // loop.
   void Describe(base::ProxyKey proxy, std::function<void(std::string)> done);
 
   const HubCounters& counters() const;

@@ -9,7 +9,7 @@ namespace kuma::xds {
 
 // What an Envoy says about itself in its first message. A plain value.
 struct NodeDescription {
-  base::ProxyKey proxy;       // parsed from the id, "<mesh>.<name>"; the mesh may be empty
+  base::ProxyKey proxy;  // parsed from the id, "<mesh>.<name>"; the mesh may be empty
   std::string id;
   std::string cluster;
   std::string metadata_json;  // node.metadata, "{}" if there is none

@@ -54,7 +54,8 @@ template <class Message>
 SealedPtr SealMessage(XdsType type, const std::string& name, const Message& message,
                       std::vector<std::string> clusters = {}) {
   const std::string bytes = message.SerializeAsString();
-  return bundle::Seal({.type = type, .name = name, .message = bytes, .clusters = std::move(clusters)});
+  return bundle::Seal(
+      {.type = type, .name = name, .message = bytes, .clusters = std::move(clusters)});
 }
 
 SealedPtr EdsCluster(const std::string& name, int connect_timeout_ms) {
@@ -62,7 +63,8 @@ SealedPtr EdsCluster(const std::string& name, int connect_timeout_ms) {
   cluster.set_name(name);
   cluster.set_type(::envoy::config::cluster::v3::Cluster::EDS);
   cluster.mutable_eds_cluster_config()->mutable_eds_config()->mutable_ads();
-  cluster.mutable_eds_cluster_config()->mutable_eds_config()->set_resource_api_version(core::ApiVersion::V3);
+  cluster.mutable_eds_cluster_config()->mutable_eds_config()->set_resource_api_version(
+      core::ApiVersion::V3);
   cluster.mutable_connect_timeout()->set_nanos(connect_timeout_ms * 1'000'000);
   return SealMessage(XdsType::kCluster, name, cluster);
 }
@@ -78,7 +80,8 @@ SealedPtr InvalidCluster(const std::string& name) {
 SealedPtr Endpoints(const std::string& name, uint16_t port) {
   ::envoy::config::endpoint::v3::ClusterLoadAssignment assignment;
   assignment.set_cluster_name(name);
-  SetAddress(*assignment.add_endpoints()->add_lb_endpoints()->mutable_endpoint()->mutable_address(), port);
+  SetAddress(*assignment.add_endpoints()->add_lb_endpoints()->mutable_endpoint()->mutable_address(),
+             port);
   return SealMessage(XdsType::kEndpoints, name, assignment);
 }
 
@@ -165,25 +168,31 @@ class RealEnvoyTest : public ::testing::Test {
 
     if (std::getenv("KUMA_VERBOSE") != nullptr) base::SetLogLevel(base::LogLevel::kDebug);
     service_ = std::make_unique<AdsService>(
-        hub_, AdsServiceOptions{.authenticate = [](const NodeDescription&, const net::Headers& metadata,
-                                                   std::function<void(base::Status)> done) {
-          if (metadata.Get("authorization") == "good") done(base::Ok{});
-          else done(base::Denied("no"));
+        hub_,
+        AdsServiceOptions{.authenticate = [](const NodeDescription&, const net::Headers& metadata,
+                                             std::function<void(base::Status)> done) {
+          if (metadata.Get("authorization") == "good")
+            done(base::Ok{});
+          else
+            done(base::Denied("no"));
         }});
     net::ServerOptions options;
     options.tls = net::ServerTlsOptions();
     options.tls->certificate.cert_pem = certificate->cert_pem;
     options.tls->certificate.key_pem = certificate->key_pem;
-    auto server = net::Server::Start(loops_, options, nullptr, [this](const net::GrpcRequest& request) {
-      if (request.path.find("StreamHealthCheck") != std::string::npos) ++health_streams_;
-      auto answer = service_->Serve(request);
-      return answer ? std::move(*answer) : net::GrpcAnswer(net::GrpcStatus{net::GrpcCode::kUnimplemented, "no"});
-    });
+    auto server =
+        net::Server::Start(loops_, options, nullptr, [this](const net::GrpcRequest& request) {
+          if (request.path.find("StreamHealthCheck") != std::string::npos) ++health_streams_;
+          auto answer = service_->Serve(request);
+          return answer ? std::move(*answer)
+                        : net::GrpcAnswer(net::GrpcStatus{net::GrpcCode::kUnimplemented, "no"});
+        });
     ASSERT_TRUE(server) << server.error().message();
     server_ = std::move(*server);
-    auto backend = net::Server::Start(loops_, {}, [](net::HttpRequest, net::HttpResponder responder) {
-      responder.Send({.status = 200, .headers = {}, .body = "hello"});
-    });
+    auto backend =
+        net::Server::Start(loops_, {}, [](net::HttpRequest, net::HttpResponder responder) {
+          responder.Send({.status = 200, .headers = {}, .body = "hello"});
+        });
     ASSERT_TRUE(backend) << backend.error().message();
     backend_ = std::move(*backend);
     StartEnvoy(binary, certificate->cert_pem);
@@ -209,7 +218,8 @@ class RealEnvoyTest : public ::testing::Test {
     bootstrap.mutable_node()->set_id("default.web");
     bootstrap.mutable_node()->set_cluster("web");
     SetAddress(*bootstrap.mutable_admin()->mutable_address(), 0);
-    const auto use_control_plane = [](core::ApiConfigSource& source, core::ApiConfigSource::ApiType type) {
+    const auto use_control_plane = [](core::ApiConfigSource& source,
+                                      core::ApiConfigSource::ApiType type) {
       source.set_api_type(type);
       source.set_transport_api_version(core::ApiVersion::V3);
       auto& grpc = *source.add_grpc_services();
@@ -221,7 +231,8 @@ class RealEnvoyTest : public ::testing::Test {
     auto& dynamic = *bootstrap.mutable_dynamic_resources();
     use_control_plane(*dynamic.mutable_ads_config(), core::ApiConfigSource::DELTA_GRPC);
     use_control_plane(*bootstrap.mutable_hds_config(), core::ApiConfigSource::GRPC);
-    for (core::ConfigSource* source : {dynamic.mutable_cds_config(), dynamic.mutable_lds_config()}) {
+    for (core::ConfigSource* source :
+         {dynamic.mutable_cds_config(), dynamic.mutable_lds_config()}) {
       source->mutable_ads();
       source->set_resource_api_version(core::ApiVersion::V3);
     }
@@ -238,11 +249,15 @@ class RealEnvoyTest : public ::testing::Test {
                server_->port());
     ::envoy::extensions::upstreams::http::v3::HttpProtocolOptions http2;
     http2.mutable_explicit_http_config()->mutable_http2_protocol_options();
-    (*cluster.mutable_typed_extension_protocol_options())["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
-        .PackFrom(http2);
+    (*cluster.mutable_typed_extension_protocol_options())
+        ["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
+            .PackFrom(http2);
     ::envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext tls;
     tls.set_sni("localhost");
-    tls.mutable_common_tls_context()->mutable_validation_context()->mutable_trusted_ca()->set_inline_string(ca);
+    tls.mutable_common_tls_context()
+        ->mutable_validation_context()
+        ->mutable_trusted_ca()
+        ->set_inline_string(ca);
     cluster.mutable_transport_socket()->set_name("envoy.transport_sockets.tls");
     cluster.mutable_transport_socket()->mutable_typed_config()->PackFrom(tls);
 
@@ -270,13 +285,15 @@ class RealEnvoyTest : public ::testing::Test {
     const std::string log = folder_ + "/envoy.log";
     posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    ASSERT_EQ(posix_spawn(&envoy_, binary.c_str(), &actions, nullptr, arguments.data(), environ), 0);
+    ASSERT_EQ(posix_spawn(&envoy_, binary.c_str(), &actions, nullptr, arguments.data(), environ),
+              0);
     posix_spawn_file_actions_destroy(&actions);
   }
 
   // Until the condition holds or the deadline has passed.
   static bool Eventually(const std::function<bool()>& condition) {
-    for (const auto deadline = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < deadline;) {
+    for (const auto deadline = std::chrono::steady_clock::now() + 30s;
+         std::chrono::steady_clock::now() < deadline;) {
       if (condition()) return true;
       std::this_thread::sleep_for(20ms);
     }
@@ -321,10 +338,11 @@ class RealEnvoyTest : public ::testing::Test {
   Events events_;
   runtime::ThreadExecutor executor_{"events"};
   net::EventLoops loops_{2};
-  Hub hub_{{.loops = {&loops_.at(0), &loops_.at(1)},
-            .clock = &clock_,
-            .session = {.removal_delay = 2s, .retry_after = 0s},
-            .subscribers = {{&executor_, [this](const ProxyEvent& event) { events_.Add(event); }}}}};
+  Hub hub_{
+      {.loops = {&loops_.at(0), &loops_.at(1)},
+       .clock = &clock_,
+       .session = {.removal_delay = 2s, .retry_after = 0s},
+       .subscribers = {{&executor_, [this](const ProxyEvent& event) { events_.Add(event); }}}}};
   std::unique_ptr<AdsService> service_;
   std::unique_ptr<net::Server> server_, backend_;
   std::string folder_;
@@ -347,14 +365,17 @@ TEST_F(RealEnvoyTest, FollowsBundles) {
   Publish({EdsCluster("web", 200), Endpoints("web", port), Listener("in", "web")});
   ASSERT_TRUE(events_.WaitInStep(2));
   EXPECT_TRUE(Eventually([&] {
-    return Admin("/stats?filter=warming_clusters").find("cluster_manager.warming_clusters: 0") != std::string::npos;
+    return Admin("/stats?filter=warming_clusters").find("cluster_manager.warming_clusters: 0") !=
+           std::string::npos;
   }));
-  EXPECT_NE(Admin("/config_dump?resource=dynamic_active_clusters").find("0.200s"), std::string::npos);
+  EXPECT_NE(Admin("/config_dump?resource=dynamic_active_clusters").find("0.200s"),
+            std::string::npos);
   EXPECT_TRUE(events_.TakeNacks().empty());
 
   // A listener that Envoy refuses is named and left out; what came with it is in force.
-  Publish({EdsCluster("web", 200), EdsCluster("more", 100), Endpoints("web", port), Endpoints("more", port),
-           Listener("in", "web"), Listener("more", "more"), BadListener("bad")});
+  Publish({EdsCluster("web", 200), EdsCluster("more", 100), Endpoints("web", port),
+           Endpoints("more", port), Listener("in", "web"), Listener("more", "more"),
+           BadListener("bad")});
   ASSERT_TRUE(events_.WaitInStep(3));
   std::vector<NackEvent> nacks = events_.TakeNacks();
   ASSERT_EQ(nacks.size(), 1u);
@@ -365,8 +386,9 @@ TEST_F(RealEnvoyTest, FollowsBundles) {
   EXPECT_EQ(Get(address, "/"), "hello");
 
   // A cluster that breaks the schema takes its whole response down; it is found all the same.
-  Publish({EdsCluster("web", 300), EdsCluster("more", 300), InvalidCluster("wrong"), Endpoints("web", port),
-           Endpoints("more", port), Listener("in", "web"), Listener("more", "more")});
+  Publish({EdsCluster("web", 300), EdsCluster("more", 300), InvalidCluster("wrong"),
+           Endpoints("web", port), Endpoints("more", port), Listener("in", "web"),
+           Listener("more", "more")});
   ASSERT_TRUE(events_.WaitInStep(4));
   nacks = events_.TakeNacks();
   ASSERT_FALSE(nacks.empty());
@@ -374,16 +396,17 @@ TEST_F(RealEnvoyTest, FollowsBundles) {
   ASSERT_EQ(nacks.back().rejected.size(), 1u) << nacks.back().detail;
   EXPECT_EQ(nacks.back().rejected[0]->name, "wrong");
   EXPECT_EQ(nacks.size(), 1u) << nacks[0].detail;
-  EXPECT_NE(Admin("/config_dump?resource=dynamic_active_clusters").find("0.300s"), std::string::npos);
+  EXPECT_NE(Admin("/config_dump?resource=dynamic_active_clusters").find("0.300s"),
+            std::string::npos);
 
   // A reconnect costs nothing: Envoy names its versions, and there is nothing to acknowledge.
-  Publish({EdsCluster("web", 300), EdsCluster("more", 300), Endpoints("web", port), Endpoints("more", port),
-           Listener("in", "web"), Listener("more", "more")});
+  Publish({EdsCluster("web", 300), EdsCluster("more", 300), Endpoints("web", port),
+           Endpoints("more", port), Listener("in", "web"), Listener("more", "more")});
   ASSERT_TRUE(events_.WaitInStep(5));
   const int acks = events_.acks_;
   hub_.End({"default", "web"}, base::Unavailable("test"));
-  Publish({EdsCluster("web", 300), EdsCluster("more", 300), Endpoints("web", port), Endpoints("more", port),
-           Listener("in", "web"), Listener("more", "more")});
+  Publish({EdsCluster("web", 300), EdsCluster("more", 300), Endpoints("web", port),
+           Endpoints("more", port), Listener("in", "web"), Listener("more", "more")});
   ASSERT_TRUE(events_.Wait([](const Events& events) { return events.connected_ == 2; }));
   ASSERT_TRUE(events_.WaitInStep(6));
   EXPECT_EQ(events_.acks_, acks);

@@ -1,6 +1,7 @@
-// A client and a writer that do anything: each byte of the input is an action on one delta session. What must hold
-// whatever they do: one response in flight per type, no name twice in a response, nothing of a type that was not asked
-// for, no name beyond the subscription, bounded memory, and an end: a client that only acknowledges comes to rest.
+// A client and a writer that do anything: each byte of the input is an action on one delta session.
+// What must hold whatever they do: one response in flight per type, no name twice in a response,
+// nothing of a type that was not asked for, no name beyond the subscription, bounded memory, and an
+// end: a client that only acknowledges comes to rest.
 
 #include <array>
 #include <cstddef>
@@ -100,12 +101,14 @@ class Run {
     if (script_.Below(32) == 0) request.type_url = "x";
     for (size_t n = script_.Below(3); n > 0; --n) request.subscribe.push_back(Name());
     for (size_t n = script_.Below(3); n > 0; --n) request.unsubscribe.push_back(Name());
-    for (size_t n = script_.Below(3); n > 0; --n) request.initial_resource_versions[Name()] = Name();
+    for (size_t n = script_.Below(3); n > 0; --n)
+      request.initial_resource_versions[Name()] = Name();
     const auto open = open_.find(type);
     if (answers && open != open_.end() && request.type_url != "x") {
       request.response_nonce = open->second.nonce;
       if (refuses) {
-        request.error_detail = "Error adding/updating cluster(s) " + Name() + ": no, " + Name() + ": no";
+        request.error_detail =
+            "Error adding/updating cluster(s) " + Name() + ": no, " + Name() + ": no";
         if (script_.Below(2) == 0) request.error_detail = "no";
       }
       open_.erase(open);

@@ -18,7 +18,7 @@ using xds::DeltaResponse;
 
 }  // namespace
 
-// ---------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 // ModelSubscription
 
 void ModelSubscription::UpdateInterest(const std::set<std::string>& names) {
@@ -34,7 +34,8 @@ void ModelSubscription::UpdateInterest(const std::set<std::string>& names) {
       ++it;
       continue;
     }
-    if (wildcard() && it->second) by_wildcard_[it->first] = *it->second;  // it may be part of the wildcard
+    if (wildcard() && it->second)
+      by_wildcard_[it->first] = *it->second;  // it may be part of the wildcard
     added_.erase(it->first);
     removed_.insert(it->first);
     it = interest_.erase(it);
@@ -52,7 +53,8 @@ void ModelSubscription::TakeNews(DeltaRequest& request) {
       if (version) request.initial_resource_versions[name] = *version;
       added_.insert(name);
     }
-    for (const auto& [name, version] : by_wildcard_) request.initial_resource_versions[name] = version;
+    for (const auto& [name, version] : by_wildcard_)
+      request.initial_resource_versions[name] = version;
     if (interest_.size() == 1 && wildcard()) added_.clear();  // the older spelling
     removed_.clear();
   }
@@ -73,12 +75,14 @@ void ModelSubscription::Accept(const DeltaResponse& response) {
   }
   for (const std::string& name : response.removed) {
     const auto found = interest_.find(name);
-    if (found != interest_.end()) found->second.reset();
-    else by_wildcard_.erase(name);
+    if (found != interest_.end())
+      found->second.reset();
+    else
+      by_wildcard_.erase(name);
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 // ModelEnvoy
 
 ModelEnvoy::ModelEnvoy(ModelEnvoyOptions options, runtime::Random& random)
@@ -125,14 +129,17 @@ std::vector<DeltaRequest> ModelEnvoy::News(std::optional<XdsType> except) {
 std::vector<DeltaRequest> ModelEnvoy::OnResponse(Time now, const DeltaResponse& response) {
   std::set<std::string_view> names;
   for (const SealedPtr& resource : response.resources) {
-    if (!names.insert(resource->name).second) faults_.push_back("twice in a response: " + resource->name);
+    if (!names.insert(resource->name).second)
+      faults_.push_back("twice in a response: " + resource->name);
   }
   for (const std::string& name : response.removed) {
     if (!names.insert(name).second) faults_.push_back("twice in a response: " + name);
   }
   const std::optional<std::string> error = Apply(now, response);
-  if (!error) Of(response.type).Accept(response);
-  else ++nacks_;
+  if (!error)
+    Of(response.type).Accept(response);
+  else
+    ++nacks_;
   if (response.type == XdsType::kCluster) clusters_answered_ = true;
   const bool paused = ClustersPaused();
   UpdateInterests();
@@ -160,7 +167,8 @@ std::vector<DeltaRequest> ModelEnvoy::OnResponse(Time now, const DeltaResponse& 
 std::vector<DeltaRequest> ModelEnvoy::OnTimer(Time now) {
   std::erase_if(draining_, [&](const Draining& draining) { return draining.until <= now; });
   for (auto& [name, cluster] : clusters_) {
-    if (cluster.warming == nullptr || cluster.warming_since + options_.fetch_timeout > now) continue;
+    if (cluster.warming == nullptr || cluster.warming_since + options_.fetch_timeout > now)
+      continue;
     ++fetch_timeouts_;
     Warm(name);
   }
@@ -209,9 +217,9 @@ std::vector<std::string> ModelEnvoy::Names(XdsType type) const {
 }
 
 size_t ModelEnvoy::warming() const {
-  return static_cast<size_t>(std::count_if(clusters_.begin(), clusters_.end(), [](const auto& cluster) {
-    return cluster.second.warming != nullptr;
-  }));
+  return static_cast<size_t>(
+      std::count_if(clusters_.begin(), clusters_.end(),
+                    [](const auto& cluster) { return cluster.second.warming != nullptr; }));
 }
 
 std::optional<Refusal> ModelEnvoy::Refuses(const SealedResource& resource) const {
@@ -279,7 +287,8 @@ std::optional<std::string> ModelEnvoy::ApplyListeners(Time now, const DeltaRespo
     for (const std::string& name : resource->clusters) {
       const auto cluster = clusters_.find(name);
       if (cluster != clusters_.end() && cluster->second.active == nullptr) {
-        faults_.push_back(base::Format("listener {} uses cluster {}, which is still warming", resource->name, name));
+        faults_.push_back(base::Format("listener {} uses cluster {}, which is still warming",
+                                       resource->name, name));
       }
     }
   }
@@ -333,7 +342,8 @@ void ModelEnvoy::UpdateInterests() {
   for (const auto& [name, listener] : listeners_) add_listener(listener);
   for (const Draining& draining : draining_) add_listener(draining.listener);
 
-  const auto update = [this](XdsType type, const std::set<std::string>& names, Resources& resources) {
+  const auto update = [this](XdsType type, const std::set<std::string>& names,
+                             Resources& resources) {
     Of(type).UpdateInterest(names);
     std::erase_if(resources, [&](const auto& resource) { return !names.contains(resource.first); });
   };
@@ -350,7 +360,8 @@ void ModelEnvoy::CheckRoutes(std::string_view when) {
   const auto check = [&](const SealedPtr& user, std::string_view what) {
     for (const std::string& name : user->clusters) {
       if (!clusters_.contains(name)) {
-        faults_.push_back(base::Format("{}: {} {} routes to cluster {}, which is not there", when, what, user->name, name));
+        faults_.push_back(base::Format("{}: {} {} routes to cluster {}, which is not there", when,
+                                       what, user->name, name));
       }
     }
   };
@@ -359,7 +370,7 @@ void ModelEnvoy::CheckRoutes(std::string_view when) {
   for (const Draining& draining : draining_) check(draining.listener, "draining listener");
 }
 
-// ---------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 // Wire format
 
 namespace {
@@ -449,8 +460,10 @@ std::optional<DeltaResponse> DecodeResponse(std::string_view bytes, const Resour
     }
   }
   if (!fields.ok()) return std::nullopt;
-  if (const XdsType* type = bundle::FindXdsType(type_url)) response.type = *type;
-  else response.other_type_url = type_url;
+  if (const XdsType* type = bundle::FindXdsType(type_url))
+    response.type = *type;
+  else
+    response.other_type_url = type_url;
   for (const auto& [name, version] : resources) {
     SealedPtr found = find ? find(response.type, name, version) : nullptr;
     if (found == nullptr) {

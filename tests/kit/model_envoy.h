@@ -1,11 +1,13 @@
 #pragma once
 
-// A model of Envoy as a delta xDS client: what it subscribes to, which versions it names, what it runs. It follows
-// Envoy's DeltaSubscriptionState, CdsApiHelper, LdsApiImpl and EdsClusterImpl:
+// A model of Envoy as a delta xDS client: what it subscribes to, which versions it names, what it
+// runs. It follows Envoy's DeltaSubscriptionState, CdsApiHelper, LdsApiImpl and EdsClusterImpl:
 //
 //  - a changed cluster warms until its endpoints come, although it does not ask for them again;
-//  - once it has started, it says nothing about clusters while one warms: no answer, no first request;
-//  - of a rejected response the good clusters and listeners are applied, and no version of it is kept;
+//  - once it has started, it says nothing about clusters while one warms: no answer, no first
+//  request;
+//  - of a rejected response the good clusters and listeners are applied, and no version of it is
+//  kept;
 //  - of a rejected response of another type only what came before the culprit is applied;
 //  - a replaced or removed listener drains for a while and still routes to its clusters;
 //  - listeners are asked for when the first clusters are warm.
@@ -33,7 +35,8 @@ struct Refusal {
 
 struct ModelEnvoyOptions {
   runtime::Duration drain_time = std::chrono::seconds(30);
-  runtime::Duration fetch_timeout = std::chrono::seconds(15);  // warming ends without endpoints after this
+  runtime::Duration fetch_timeout =
+      std::chrono::seconds(15);  // warming ends without endpoints after this
   // Envoy asks for the endpoints of a new cluster before it acknowledges the cluster; false: after.
   bool subscribes_before_ack = true;
   // Does a cluster get its endpoints by EDS? Default: yes.
@@ -88,8 +91,8 @@ class ModelEnvoy {
   std::vector<std::string> Names(bundle::XdsType type) const;
   size_t warming() const;
   size_t draining() const { return draining_.size(); }
-  // Broken promises of the server, in words: a route to a cluster that it does not have, a new listener whose
-  // clusters were never warm, the same name twice in a response.
+  // Broken promises of the server, in words: a route to a cluster that it does not have, a new
+  // listener whose clusters were never warm, the same name twice in a response.
   const std::vector<std::string>& faults() const { return faults_; }
   uint64_t nacks() const { return nacks_; }
   // Clusters that nobody sent endpoints for in time.
@@ -138,11 +141,13 @@ class ModelEnvoy {
 
 // The wire format, for tests that run the whole control plane.
 
-// Finds the resource that was sent, by type, name and version text. Null result: an unknown one is made up.
-using ResourceFinder =
-    std::function<bundle::SealedPtr(bundle::XdsType, std::string_view name, std::string_view version)>;
+// Finds the resource that was sent, by type, name and version text. Null result: an unknown one is
+// made up.
+using ResourceFinder = std::function<bundle::SealedPtr(bundle::XdsType, std::string_view name,
+                                                       std::string_view version)>;
 // Nothing if the bytes are no DeltaDiscoveryResponse.
-std::optional<xds::DeltaResponse> DecodeResponse(std::string_view bytes, const ResourceFinder& find);
+std::optional<xds::DeltaResponse> DecodeResponse(std::string_view bytes,
+                                                 const ResourceFinder& find);
 // A DeltaDiscoveryRequest; node.id is set if it is not empty.
 std::string EncodeRequest(const xds::DeltaRequest& request, std::string_view node_id = {});
 

@@ -161,7 +161,7 @@ struct World::ControlPlane : std::enable_shared_from_this<World::ControlPlane> {
   std::unique_ptr<insight::ProxyInsights> insights;
   insight::Rollouts rollouts;
   World* world = nullptr;
-  std::set<std::shared_ptr<Stream>> streams;
+  std::map<uint64_t, std::shared_ptr<Stream>> streams;
 
   void OnEvent(const xds::ProxyEvent& event);
 };
@@ -337,7 +337,7 @@ void World::Crash() {
   ++counts_["crashes"];
   const auto gone = std::exchange(control_plane_, nullptr);
   const auto streams = std::exchange(gone->streams, {});
-  for (const auto& stream : streams) {
+  for (const auto& [number, stream] : streams) {
     stream->finished = true;
     if (auto handler = std::exchange(stream->handler, nullptr)) handler->OnClosed({net::GrpcCode::kUnavailable, ""}, {});
   }
@@ -352,14 +352,14 @@ void World::StopGracefully() {
   ++counts_["stops"];
   const std::shared_ptr<ControlPlane> here = control_plane_;
   const auto streams = here->streams;
-  for (const auto& stream : streams) {
+  for (const auto& [number, stream] : streams) {
     if (stream->handler != nullptr) stream->handler->OnDrain();
   }
   simulation_.RunUntilIdle();
   here->loop->Stop(nullptr);
   insight_.Post([here] { here->insights->Stop(nullptr); });
   simulation_.Advance(seconds(1));
-  for (const auto& stream : here->streams) {
+  for (const auto& [number, stream] : here->streams) {
     if (auto handler = std::exchange(stream->handler, nullptr)) handler->OnClosed({net::GrpcCode::kUnavailable, ""}, {});
   }
   here->streams.clear();
@@ -435,7 +435,7 @@ void World::Connect(Peer& peer) {
   request.path = kAdsPath;
   auto answer = control_plane_->ads->Serve(request);
   stream->handler = std::move(answer->handler);
-  control_plane_->streams.insert(stream);
+  control_plane_->streams.emplace(stream->number, stream);
   peer.stream = stream;
   ++counts_["streams"];
   loop.Post([weak = std::weak_ptr<Stream>(stream)] {
@@ -499,7 +499,7 @@ void World::CloseServerSide(const std::shared_ptr<Stream>& stream, bool graceful
   if (graceful && !stream->finished) handler->OnHalfClose();
   handler->OnClosed(graceful ? net::GrpcStatus{} : net::GrpcStatus{net::GrpcCode::kUnavailable, "connection lost"}, {});
   stream->finished = true;
-  if (control_plane_ != nullptr) control_plane_->streams.erase(stream);
+  if (control_plane_ != nullptr) control_plane_->streams.erase(stream->number);
 }
 
 // The connection of a proxy breaks; the server notices after a while.

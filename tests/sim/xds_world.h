@@ -1,7 +1,8 @@
 #pragma once
 
-// A world of one delta session and one model Envoy under runtime::Simulation: bundles that change, messages that
-// are late, refusals, cut streams, restarts of both ends. Everything follows from the seed.
+// A world of one delta session and one model Envoy under runtime::Simulation: bundles that change,
+// messages that are late, refusals, cut streams, restarts of both ends. Everything follows from the
+// seed.
 
 #include <algorithm>
 #include <array>
@@ -82,7 +83,8 @@ class XdsWorld {
     std::string route;
   };
 
-  // --- the configuration -----------------------------------------------------------------------------------------
+  // --- the configuration
+  // -----------------------------------------------------------------------------------------
 
   SealedPtr Make(XdsType type, const std::string& name, const std::string& content,
                  const std::set<std::string>& clusters = {}) {
@@ -124,7 +126,8 @@ class XdsWorld {
     add(Make(XdsType::kSecret, "identity", base::Format("identity {}", identity_)));
     auto made = std::make_shared<bundle::XdsBundle>();
     made->revision = {++revision_};
-    for (size_t i = 0; i < lists.size(); ++i) made->resources[i] = bundle::MakeList(std::move(lists[i]));
+    for (size_t i = 0; i < lists.size(); ++i)
+      made->resources[i] = bundle::MakeList(std::move(lists[i]));
     return made;
   }
 
@@ -185,10 +188,12 @@ class XdsWorld {
   void Publish() {
     bundle_ = MakeBundle();
     Note(*bundle_);
-    server_.Post([this, bundle = bundle_] { Take(session_->OnBundle(simulation_.clock().Now(), bundle)); });
+    server_.Post(
+        [this, bundle = bundle_] { Take(session_->OnBundle(simulation_.clock().Now(), bundle)); });
   }
 
-  // --- the client ------------------------------------------------------------------------------------------------
+  // --- the client
+  // -----------------------------------------------------------------------------------------------
 
   kit::ModelEnvoyOptions EnvoyOptions() {
     kit::ModelEnvoyOptions chosen;
@@ -197,12 +202,14 @@ class XdsWorld {
       return cluster.bytes->find("eds ") != std::string::npos;
     };
     chosen.secrets = [](const bundle::SealedResource& user) {
-      return user.name == "l0" || user.name == "c0" ? std::vector<std::string>{"identity"} : std::vector<std::string>();
+      return user.name == "l0" || user.name == "c0" ? std::vector<std::string>{"identity"}
+                                                    : std::vector<std::string>();
     };
     chosen.routes = [](const bundle::SealedResource& listener) {
       std::vector<std::string> names;
       for (const char* name : {"r0", "r1"}) {
-        if (listener.bytes->find(std::string(" ") + name) != std::string::npos) names.push_back(name);
+        if (listener.bytes->find(std::string(" ") + name) != std::string::npos)
+          names.push_back(name);
       }
       return names;
     };
@@ -216,7 +223,9 @@ class XdsWorld {
     if (!refusals_ || healed_ || resource.version.low % 9 != 0) return std::nullopt;
     switch (resource.version.high % 3) {
       case 0: return kit::Refusal{"no reason", false};
-      case 1: return kit::Refusal{"Proto constraint validation failed (Why): name: \"" + resource.name + "\"", true};
+      case 1:
+        return kit::Refusal{
+            "Proto constraint validation failed (Why): name: \"" + resource.name + "\"", true};
       default: return kit::Refusal{"Proto constraint validation failed", true};
     }
   }
@@ -250,7 +259,8 @@ class XdsWorld {
     });
   }
 
-  // --- the server ------------------------------------------------------------------------------------------------
+  // --- the server
+  // -----------------------------------------------------------------------------------------------
 
   void NewSession() { session_ = std::make_unique<xds::DeltaSession>(session_options_); }
 
@@ -282,7 +292,8 @@ class XdsWorld {
     }
   }
 
-  // --- the wire --------------------------------------------------------------------------------------------------
+  // --- the wire
+  // -----------------------------------------------------------------------------------------------
 
   struct Channel {
     runtime::Time last;
@@ -291,12 +302,14 @@ class XdsWorld {
 
   void Deliver(runtime::SerialExecutor& to, Channel& channel, runtime::Task task) {
     const runtime::Time now = simulation_.clock().Now();
-    const runtime::Duration delay = runtime::Duration(static_cast<int64_t>(random_.Below(static_cast<uint64_t>(late_.count()) + 1)));
+    const runtime::Duration delay = runtime::Duration(
+        static_cast<int64_t>(random_.Below(static_cast<uint64_t>(late_.count()) + 1)));
     channel.last = std::max(channel.last, now + delay);
     while (channel.timers.size() > 64) channel.timers.pop_front();
-    channel.timers.push_back(to.PostAfter(channel.last - now, [this, epoch = epoch_, task = std::move(task)] {
-      if (epoch == epoch_ && connected_) task();
-    }));
+    channel.timers.push_back(
+        to.PostAfter(channel.last - now, [this, epoch = epoch_, task = std::move(task)] {
+          if (epoch == epoch_ && connected_) task();
+        }));
   }
 
   void Cut(bool server_forgets) {
@@ -315,10 +328,12 @@ class XdsWorld {
     } else {
       server_.Post([this] { Publish(); });
     }
-    reconnect_ = client_.PostAfter(std::chrono::milliseconds(random_.Below(3000)), [this] { Connect(); });
+    reconnect_ =
+        client_.PostAfter(std::chrono::milliseconds(random_.Below(3000)), [this] { Connect(); });
   }
 
-  // --- the run ---------------------------------------------------------------------------------------------------
+  // --- the run
+  // -----------------------------------------------------------------------------------------------
 
   runtime::Duration SomeTime() {
     if (random_.OneIn(8)) return std::chrono::seconds(random_.Below(60));
@@ -350,11 +365,13 @@ class XdsWorld {
 
   void CheckAlways() {
     for (const std::string& fault : envoy_.faults()) Fail(fault);
-    // Disconnected, it waits in vain for what it has.
-    if (!refusals_ && !forgets_ && late_ < std::chrono::seconds(1) && envoy_.fetch_timeouts() > 0) {
+    // While it is disconnected, it waits in vain.
+    if (!refusals_ && late_ < std::chrono::seconds(1) && epoch_ == 0 &&
+        envoy_.fetch_timeouts() > 0) {
       Fail("a cluster had to wait for endpoints until the time-out");
     }
-    if (session_->deviations() > 120) Fail(base::Format("the session remembers {} names", session_->deviations()));
+    if (session_->deviations() > 120)
+      Fail(base::Format("the session remembers {} names", session_->deviations()));
   }
 
   // Waits until nothing can happen any more, then compares the client with the newest bundle.
@@ -362,7 +379,8 @@ class XdsWorld {
     simulation_.Advance(heals_ ? std::chrono::minutes(90) : std::chrono::minutes(4));
     CheckAlways();
     const bool strict = !refusals_ || healed_;
-    if (in_step_ != bundle_->revision) Fail(base::Format("in step with {} of {}", in_step_.value, bundle_->revision.value));
+    if (in_step_ != bundle_->revision)
+      Fail(base::Format("in step with {} of {}", in_step_.value, bundle_->revision.value));
     if (envoy_.warming() != 0 && strict) Fail("a cluster is still warming");
     if (envoy_.draining() != 0) Fail("a listener is still draining");
     std::set<std::string> stale;  // listeners and routes that do not run the newest content
@@ -378,16 +396,20 @@ class XdsWorld {
       for (const SealedPtr& wanted : bundle_->Of(type)) CheckWanted(*wanted, absent);
       for (const std::string& name : envoy_.Names(type)) {
         if (bundle::Find(bundle_->Of(type), name) != nullptr || !stale.empty()) continue;
-        if (type == XdsType::kEndpoints && !NotAskedFor(name)) continue;  // of the last good cluster
-        // Envoy names no version of what it took from a refused response, so that nobody can be sure after a reconnect.
+        if (type == XdsType::kEndpoints && !NotAskedFor(name))
+          continue;  // of the last good cluster
+        // Envoy names no version of what it took from a refused response, so that nobody can be
+        // sure after a reconnect.
         if (refusals_ && (forgot_ || (!healed_ && epoch_ > 0))) continue;
         Fail(base::Format("{} {} is still there", TypeUrl(type), name));
       }
     }
     if (strict && session_->deviations() != 0) {
-      Fail(base::Format("the session of a client in step remembers {} names", session_->deviations()));
+      Fail(base::Format("the session of a client in step remembers {} names",
+                        session_->deviations()));
     }
-    if (strict && !session_->Remember().empty()) Fail("the session of a client in step has something to pass on");
+    if (strict && !session_->Remember().empty())
+      Fail("the session of a client in step has something to pass on");
   }
 
   void CheckWanted(const bundle::SealedResource& wanted, std::set<std::string>& absent) {
@@ -397,18 +419,21 @@ class XdsWorld {
     // Envoy fetches these only if something that it runs asks for them.
     if (running == nullptr && (type == XdsType::kSecret || type == XdsType::kRoute)) return;
     if (running == nullptr && type == XdsType::kEndpoints && NotAskedFor(wanted.name)) return;
-    // A version that Envoy names after refusals is not always the one that it runs, and nobody is left who knows.
+    // A version that Envoy names after refusals is not always the one that it runs, and nobody is
+    // left who knows.
     if (refusals_ && forgot_) return;
     if (Refuses(wanted)) {
       // After a reconnect the server cannot know of what Envoy took from a refused response.
       const bool known = running != nullptr && epoch_ == 0;
-      if (!known && (type == XdsType::kCluster || type == XdsType::kEndpoints)) absent.insert(wanted.name);
+      if (!known && (type == XdsType::kCluster || type == XdsType::kEndpoints))
+        absent.insert(wanted.name);
       return;
     }
     for (const std::string& name : wanted.clusters) {
       if (absent.contains(name)) return;  // it needs a refused cluster
     }
-    Fail(base::Format("{} {} is {}", TypeUrl(type), wanted.name, running == nullptr ? "missing" : "old"));
+    Fail(base::Format("{} {} is {}", TypeUrl(type), wanted.name,
+                      running == nullptr ? "missing" : "old"));
   }
 
   bool NotAskedFor(const std::string& cluster) const {
@@ -437,20 +462,25 @@ class XdsWorld {
     simulation_.Trace(what);
     if (!options_.verbose) return;
     const auto elapsed = simulation_.clock().Now().time_since_epoch() - std::chrono::hours(1);
-    std::fprintf(stderr, "%8.3f %s\n", std::chrono::duration<double>(elapsed).count(), what.c_str());
+    std::fprintf(stderr, "%8.3f %s\n", std::chrono::duration<double>(elapsed).count(),
+                 what.c_str());
   }
-  static std::string Short(std::string_view type_url) { return std::string(type_url.substr(type_url.rfind('.') + 1)); }
+  static std::string Short(std::string_view type_url) {
+    return std::string(type_url.substr(type_url.rfind('.') + 1));
+  }
   void Note(const xds::DeltaRequest& request) {
-    std::string text = base::Format("  <- {} [{}]", Short(request.type_url), request.response_nonce);
+    std::string text =
+        base::Format("  <- {} [{}]", Short(request.type_url), request.response_nonce);
     for (const std::string& name : request.subscribe) text += " +" + name;
     for (const std::string& name : request.unsubscribe) text += " -" + name;
-    for (const auto& [name, version] : request.initial_resource_versions) text += " " + name + "=" + version.substr(0, 4);
+    for (const auto& [name, version] : request.initial_resource_versions)
+      text += " " + name + "=" + version.substr(0, 4);
     if (request.error_detail) text += " NACK " + *request.error_detail;
     Note(text);
   }
   void Note(const xds::DeltaResponse& response) {
-    std::string text =
-        base::Format("  -> {} [{}] revision {}", Short(response.type_url()), response.nonce, response.revision.value);
+    std::string text = base::Format("  -> {} [{}] revision {}", Short(response.type_url()),
+                                    response.nonce, response.revision.value);
     for (const SealedPtr& resource : response.resources) {
       text += " " + resource->name + "=" + resource->VersionText().substr(0, 4);
       if (!resource->clusters.empty()) text += "(" + base::Join(resource->clusters, " ") + ")";
@@ -462,7 +492,8 @@ class XdsWorld {
     std::string text = base::Format("bundle {}", bundle.revision.value);
     for (const XdsType type : bundle::kAllXdsTypes) {
       text += " | " + Short(TypeUrl(type));
-      for (const SealedPtr& resource : bundle.Of(type)) text += " " + resource->name + "=" + resource->VersionText().substr(0, 4);
+      for (const SealedPtr& resource : bundle.Of(type))
+        text += " " + resource->name + "=" + resource->VersionText().substr(0, 4);
     }
     Note(text);
   }
@@ -470,7 +501,8 @@ class XdsWorld {
   void Fail(std::string what) {
     Note("FAULT " + what);
     if (options_.verbose) std::fprintf(stderr, "%s", session_->Describe().c_str());
-    if (failures_.size() < 5) failures_.push_back(base::Format("{} (revision {})", what, revision_));
+    if (failures_.size() < 5)
+      failures_.push_back(base::Format("{} (revision {})", what, revision_));
   }
 
   using Revision = bundle::Revision;

@@ -54,11 +54,13 @@ class HubState : public std::enable_shared_from_this<HubState> {
     BundlePtr bundle;      // null: not published yet
     SessionMemory memory;  // of the proxy's previous stream; one from another loop comes later
   };
-  // On the stream's loop. The newest stream of a proxy wins: an older one ends. REQUIRES: the loop is one of the hub's.
-  Registration Register(runtime::SerialExecutor& loop, ProxyStream& stream, const NodeDescription& node);
+  // On the stream's loop. The newest stream of a proxy wins: an older one ends. REQUIRES: the loop
+  // is one of the hub's.
+  Registration Register(runtime::SerialExecutor& loop, ProxyStream& stream,
+                        const NodeDescription& node);
   // On the stream's loop.
-  void Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy, uint64_t number, SessionMemory memory,
-                  DisconnectedEvent event);
+  void Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy, uint64_t number,
+                  SessionMemory memory, DisconnectedEvent event);
   void Report(ProxyEvent event);
 
   // From anywhere.
@@ -73,7 +75,8 @@ class HubState : public std::enable_shared_from_this<HubState> {
 
   Shard& ShardOf(runtime::SerialExecutor& loop);
   void Supersede(Shard& shard, const base::ProxyKey& proxy, uint64_t number, Shard& newer);
-  static void Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number, const SessionMemory& memory);
+  static void Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number,
+                   const SessionMemory& memory);
 
   HubOptions options_;
   HubCounters counters_;

@@ -1,7 +1,7 @@
 #pragma once
 
-// The names that a client subscribed to, without a copy of them for every client: what they have in common with a
-// shared list is kept as a pointer to that list. Confined to the owner's executor.
+// The names that a client subscribed to, without a copy of them for every client: what they have in
+// common with a shared list is kept as a pointer to that list. Confined to the owner's executor.
 
 #include <functional>
 #include <set>

@@ -24,7 +24,8 @@ void Held::SetUnknown(const SealedPtr& possible) {
 
 void Held::Acknowledge(SealedPtr content) {
   // The last good content, sent again, proves nothing about the rejected one.
-  if (content != nullptr && (certain == nullptr || !bundle::SameContent(*certain, *content))) rejection.reset();
+  if (content != nullptr && (certain == nullptr || !bundle::SameContent(*certain, *content)))
+    rejection.reset();
   certain = std::move(content);
   claimed.reset();
   unknown = anything = false;
@@ -38,14 +39,16 @@ bool InFlight::Removes(std::string_view name) const {
 }
 
 bool InFlight::Sends(const bundle::SealedResource& content) const {
-  return std::any_of(resources.begin(), resources.end(),
-                     [&](const SealedPtr& resource) { return bundle::SameContent(*resource, content); });
+  return std::any_of(resources.begin(), resources.end(), [&](const SealedPtr& resource) {
+    return bundle::SameContent(*resource, content);
+  });
 }
 
 Held& TypeState::Touch(std::string_view name) {
   if (Held* held = FindOverlay(name)) return *held;
   Held& held = overlay[std::string(name)];
-  if (const SealedPtr* certain = bundle::FindPtr(*base, name); certain != nullptr && Subscribed(name)) {
+  if (const SealedPtr* certain = bundle::FindPtr(*base, name);
+      certain != nullptr && Subscribed(name)) {
     held.certain = *certain;
   }
   return held;
@@ -55,9 +58,10 @@ void TypeState::Believe(std::string_view name, const Doubt& doubt) {
   Held& held = Touch(name);
   held.unknown = true;
   for (const SealedPtr& possible : doubt.possible) held.SetUnknown(possible);
-  const bool known = !held.claimed || std::any_of(doubt.possible.begin(), doubt.possible.end(), [&](const auto& possible) {
-    return possible->VersionText() == *held.claimed;
-  });
+  const bool known = !held.claimed || std::any_of(doubt.possible.begin(), doubt.possible.end(),
+                                                  [&](const auto& possible) {
+                                                    return possible->VersionText() == *held.claimed;
+                                                  });
   if (doubt.anything || !known) held.SetUnknown();
 }
 
@@ -80,23 +84,29 @@ bool TypeState::HasSomething(std::string_view name) const {
 
 void TypeState::Share(const SealedListPtr& desired) {
   std::map<std::string, Held, std::less<>> rest;
-  Walk(desired, [&](std::string_view name, const SealedPtr* want, const SealedPtr* have, Held* entry) {
+  Walk(desired, [&](std::string_view name, const SealedPtr* want, const SealedPtr* have,
+                    Held* entry) {
     if (want != nullptr) {
       if (entry != nullptr && entry->rejection && entry->rejection->version != (*want)->version) {
         entry->rejection.reset();  // nobody wants that any more
       }
       const SealedPtr* certain = entry != nullptr ? &entry->certain : have;
-      const bool same = certain != nullptr && *certain != nullptr && bundle::SameContent(**certain, **want);
+      const bool same =
+          certain != nullptr && *certain != nullptr && bundle::SameContent(**certain, **want);
       if (same && (entry == nullptr || entry->IsPlain())) return;
-      // What it lacks is an entry too, an empty one: the list that is shared from now on holds the name.
+      // What it lacks is an entry too, an empty one: the list that is shared from now on holds the
+      // name.
       if (entry == nullptr) {
-        if (have != nullptr) rest[std::string(name)].certain = *have;
-        else rest[std::string(name)];
+        if (have != nullptr)
+          rest[std::string(name)].certain = *have;
+        else
+          rest[std::string(name)];
       } else {
         rest.emplace(name, std::move(*entry));
       }
     } else if (entry != nullptr) {
-      if (entry->HasSomething() || entry->resend || entry->tell_absent) rest.emplace(name, std::move(*entry));
+      if (entry->HasSomething() || entry->resend || entry->tell_absent)
+        rest.emplace(name, std::move(*entry));
     } else if (have != nullptr) {
       rest[std::string(name)].certain = *have;
     }

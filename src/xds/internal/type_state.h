@@ -1,7 +1,7 @@
 #pragma once
 
-// What a session knows about one resource type of its client. The memory of a client in step is a pointer to a list
-// that it shares with others; `overlay` holds the names that deviate from it.
+// What a session knows about one resource type of its client. The memory of a client in step is a
+// pointer to a list that it shares with others; `overlay` holds the names that deviate from it.
 
 #include <cstdint>
 #include <map>
@@ -30,10 +30,11 @@ struct Rejection {
 
 // What the client has under one name.
 struct Held {
-  SealedPtr certain;                   // the content that it acknowledged last; null: none
-  std::optional<std::string> claimed;  // it named this version when it connected; we do not have its content
-  bool unknown = false;                // it may run something else than the two above say
-  bool anything = false;               // what that could be is not known
+  SealedPtr certain;  // the content that it acknowledged last; null: none
+  std::optional<std::string>
+      claimed;            // it named this version when it connected; we do not have its content
+  bool unknown = false;   // it may run something else than the two above say
+  bool anything = false;  // what that could be is not known
   std::vector<SealedPtr> maybe;        // what that could be: contents of rejected responses
   bool resend = false;                 // to be sent even if it has it
   bool tell_absent = false;            // to be told so if it does not exist
@@ -45,11 +46,13 @@ struct Held {
   bool HasSurely() const { return certain != nullptr || (claimed.has_value() && !unknown); }
   // True if `certain` says everything.
   bool IsPlain() const {
-    return !claimed && !unknown && !resend && !tell_absent && !rejection && !removal_due && !gated_since;
+    return !claimed && !unknown && !resend && !tell_absent && !rejection && !removal_due &&
+           !gated_since;
   }
   void SetUnknown(const SealedPtr& possible);
   void SetUnknown() { unknown = anything = true; }
-  // It acknowledged `content` (null: that it is gone). Requests for resending stay: they came after it was sent.
+  // It acknowledged `content` (null: that it is gone). Requests for resending stay: they came after
+  // it was sent.
   void Acknowledge(SealedPtr content);
 };
 
@@ -85,9 +88,9 @@ struct TypeState {
   std::map<std::string, Held, std::less<>> overlay;
   std::unique_ptr<InFlight> in_flight;
   std::map<std::string, Awaited, std::less<>> awaited;  // of endpoints only
-  std::set<std::string, std::less<>> suspects;          // of rejected responses that named no culprit
-  size_t probe = 0;                                     // how many of them are tried at once
-  std::map<std::string, Doubt, std::less<>> doubts;     // recalled, waiting for the first request
+  std::set<std::string, std::less<>> suspects;       // of rejected responses that named no culprit
+  size_t probe = 0;                                  // how many of them are tried at once
+  std::map<std::string, Doubt, std::less<>> doubts;  // recalled, waiting for the first request
 
   bool Subscribed(std::string_view name) const { return wildcard || names.Contains(name); }
   // Believes a recalled doubt.
@@ -106,9 +109,9 @@ struct TypeState {
   // Shares `desired` from now on. REQUIRES: nothing is in flight or to be sent.
   void Share(const SealedListPtr& desired);
 
-  // Calls visit(name, desired, held, entry) for each name of the three sources in order. `desired` and `held` (of
-  // the base) are null if there is none or the client is not subscribed to it; `entry` comes before `held`. Entries
-  // may be changed, not added or erased.
+  // Calls visit(name, desired, held, entry) for each name of the three sources in order. `desired`
+  // and `held` (of the base) are null if there is none or the client is not subscribed to it;
+  // `entry` comes before `held`. Entries may be changed, not added or erased.
   template <class Visit>
   void Walk(const SealedListPtr& desired, Visit visit);
 };
@@ -120,7 +123,8 @@ void TypeState::Unshare(Keep keep) {
     if (keep(name)) all.emplace(name, std::move(held));
   }
   for (const SealedPtr& resource : *base) {
-    if (overlay.contains(resource->name) || !Subscribed(resource->name) || !keep(resource->name)) continue;
+    if (overlay.contains(resource->name) || !Subscribed(resource->name) || !keep(resource->name))
+      continue;
     all[resource->name].certain = resource;
   }
   overlay = std::move(all);

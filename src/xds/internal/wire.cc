@@ -44,14 +44,16 @@ base::Result<NodeDescription> Describe(const ::envoy::config::core::v3::Node& no
 base::Result<base::ProxyKey> ParseNodeId(std::string_view id) {
   const size_t dot = id.find('.');
   if (dot == std::string_view::npos || dot + 1 == id.size()) {
-    return base::Invalid(base::Format("node.id must be \"<mesh>.<name>\", not \"{}\"", id.substr(0, 200)));
+    return base::Invalid(
+        base::Format("node.id must be \"<mesh>.<name>\", not \"{}\"", id.substr(0, 200)));
   }
   return base::ProxyKey{std::string(id.substr(0, dot)), std::string(id.substr(dot + 1))};
 }
 
 base::Result<ParsedRequest> ParseDeltaRequest(std::string_view bytes) {
   discovery::DeltaDiscoveryRequest message;
-  if (bytes.size() > (1u << 30) || !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+  if (bytes.size() > (1u << 30) ||
+      !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return base::Invalid("not an envoy.service.discovery.v3.DeltaDiscoveryRequest");
   }
   ParsedRequest parsed;
@@ -59,7 +61,8 @@ base::Result<ParsedRequest> ParseDeltaRequest(std::string_view bytes) {
   request.type_url = std::move(*message.mutable_type_url());
   if (request.type_url.empty()) return base::Invalid("type_url is missing");
   request.subscribe.reserve(static_cast<size_t>(message.resource_names_subscribe_size()));
-  for (std::string& name : *message.mutable_resource_names_subscribe()) request.subscribe.push_back(std::move(name));
+  for (std::string& name : *message.mutable_resource_names_subscribe())
+    request.subscribe.push_back(std::move(name));
   for (std::string& name : *message.mutable_resource_names_unsubscribe()) {
     request.unsubscribe.push_back(std::move(name));
   }
@@ -67,7 +70,8 @@ base::Result<ParsedRequest> ParseDeltaRequest(std::string_view bytes) {
     request.initial_resource_versions.emplace(name, std::move(version));
   }
   request.response_nonce = std::move(*message.mutable_response_nonce());
-  if (message.has_error_detail()) request.error_detail = std::move(*message.mutable_error_detail()->mutable_message());
+  if (message.has_error_detail())
+    request.error_detail = std::move(*message.mutable_error_detail()->mutable_message());
   if (message.has_node() && !message.node().id().empty()) {
     TRY_ASSIGN(parsed.node, Describe(message.node()));
   }
@@ -85,8 +89,10 @@ std::string EncodeHead(const DeltaResponse& response) {
 
 base::Result<std::optional<NodeDescription>> ParseHealthRequest(std::string_view bytes) {
   health::HealthCheckRequestOrEndpointHealthResponse message;
-  if (bytes.size() > (1u << 30) || !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return base::Invalid("not an envoy.service.health.v3.HealthCheckRequestOrEndpointHealthResponse");
+  if (bytes.size() > (1u << 30) ||
+      !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return base::Invalid(
+        "not an envoy.service.health.v3.HealthCheckRequestOrEndpointHealthResponse");
   }
   if (!message.has_health_check_request()) return std::optional<NodeDescription>();
   TRY_ASSIGN(NodeDescription node, Describe(message.health_check_request().node()));
@@ -95,7 +101,8 @@ base::Result<std::optional<NodeDescription>> ParseHealthRequest(std::string_view
 
 std::string EncodeEmptyHealthChecks(runtime::Duration interval) {
   health::HealthCheckSpecifier specifier;
-  specifier.mutable_interval()->set_seconds(std::chrono::duration_cast<std::chrono::seconds>(interval).count());
+  specifier.mutable_interval()->set_seconds(
+      std::chrono::duration_cast<std::chrono::seconds>(interval).count());
   return specifier.SerializeAsString();
 }
 

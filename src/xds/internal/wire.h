@@ -17,13 +17,15 @@ struct ParsedRequest {
   DeltaRequest request;
   std::optional<NodeDescription> node;  // the first message of a stream has one
 };
-// envoy.service.discovery.v3.DeltaDiscoveryRequest. kInvalid if it is none, or if node.id is not a proxy's.
+// envoy.service.discovery.v3.DeltaDiscoveryRequest. kInvalid if it is none, or if node.id is not a
+// proxy's.
 base::Result<ParsedRequest> ParseDeltaRequest(std::string_view bytes);
 
 // A DeltaDiscoveryResponse without its resources: their bytes follow.
 std::string EncodeHead(const DeltaResponse& response);
 
-// The node of a HealthCheckRequestOrEndpointHealthResponse; nothing if it reports health or has no node.
+// The node of a HealthCheckRequestOrEndpointHealthResponse; nothing if it reports health or has no
+// node.
 base::Result<std::optional<NodeDescription>> ParseHealthRequest(std::string_view bytes);
 // A HealthCheckSpecifier that asks for no check; Envoy reports at this interval.
 std::string EncodeEmptyHealthChecks(runtime::Duration interval);

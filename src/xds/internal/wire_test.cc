@@ -14,8 +14,10 @@ TEST(WireTest, ReadsARequest) {
   message.mutable_node()->set_id("default.web-1.eu");
   message.mutable_node()->set_cluster("web");
   message.mutable_node()->mutable_locality()->set_zone("east");
-  message.mutable_node()->mutable_user_agent_build_version()->mutable_version()->set_major_number(1);
-  message.mutable_node()->mutable_user_agent_build_version()->mutable_version()->set_minor_number(40);
+  message.mutable_node()->mutable_user_agent_build_version()->mutable_version()->set_major_number(
+      1);
+  message.mutable_node()->mutable_user_agent_build_version()->mutable_version()->set_minor_number(
+      40);
   (*message.mutable_node()->mutable_metadata()->mutable_fields())["features"].set_string_value("a");
   message.set_type_url("t");
   message.add_resource_names_subscribe("s");

@@ -1,0 +1,390 @@
+#include <algorithm>
+#include <utility>
+
+#include "xds/internal/session_state.h"
+
+namespace kuma::xds::internal {
+
+using bundle::SameContent;
+
+// What may still be in use at the client: clusters of its listeners and routes, of every content
+// that it may run.
+struct Uses {
+  bool anything = false;  // some content is not known
+  std::vector<std::string_view> clusters;
+
+  void Add(const SealedPtr& content) {
+    clusters.insert(clusters.end(), content->clusters.begin(), content->clusters.end());
+  }
+  void Add(const Held& held) {
+    anything = anything || held.claimed.has_value() || held.anything;
+    if (held.certain != nullptr) Add(held.certain);
+    for (const SealedPtr& content : held.maybe) Add(content);
+  }
+  void Finish() { std::sort(clusters.begin(), clusters.end()); }
+  bool Contains(std::string_view name) const {
+    return anything || std::binary_search(clusters.begin(), clusters.end(), name);
+  }
+};
+
+Survey SessionState::Look(XdsType type, Time now) {
+  TypeState& ts = Of(type);
+  Survey survey;
+  if (!ts.requested || ts.IsQuiet(Desired(type))) return survey;
+  ts.Walk(Desired(type),
+          [&](std::string_view name, const SealedPtr* want, const SealedPtr* have, Held* entry) {
+            if (want == nullptr) {
+              const bool held = entry != nullptr ? entry->HasSomething() : have != nullptr;
+              if (entry != nullptr && entry->resend) {
+                // A cluster that the bundle has dropped meanwhile warms, and is in use until its
+                // users are gone.
+                if (type == XdsType::kEndpoints && entry->certain != nullptr) {
+                  survey.sends.push_back(entry->certain);
+                  return;
+                }
+                entry->resend = false;
+                if (type == XdsType::kEndpoints && !held) entry->tell_absent = true;
+              }
+              const bool stays = held && (type == XdsType::kCluster || type == XdsType::kRoute);
+              if (entry != nullptr && entry->tell_absent && !stays) {
+                survey.removed.push_back(name);
+              } else if (held && ts.Subscribed(name)) {
+                survey.gone.push_back(name);
+              }
+              return;
+            }
+            if (entry == nullptr) {
+              if (have == nullptr || !SameContent(**have, **want)) survey.sends.push_back(*want);
+              return;
+            }
+            entry->removal_due.reset();
+            entry->tell_absent = false;
+            if (entry->claimed && !entry->unknown && *entry->claimed == (*want)->VersionText()) {
+              entry->claimed.reset();
+              entry->certain = *want;
+            }
+            const bool has_it = entry->certain != nullptr && !entry->unknown &&
+                                SameContent(*entry->certain, **want);
+            if (has_it) entry->gated_since.reset();
+            const auto& rejection = entry->rejection;
+            const bool rejected = rejection && rejection->version == (*want)->version;
+            if (rejected && !(rejection->retry_at != Time{} && now >= rejection->retry_at)) {
+              if (!entry->HasSurely()) survey.blocked.push_back(name);
+              if (!entry->resend) {
+                ts.awaited.erase(std::string(name));  // there is nothing more to come
+              } else if (entry->certain != nullptr) {
+                survey.sends.push_back(entry->certain);  // better the last good content than none
+              } else if (!entry->HasSomething()) {
+                survey.removed.push_back(name);  // it need not wait
+              } else {
+                entry->resend = false;
+              }
+            } else if (!has_it || entry->resend) {
+              survey.sends.push_back(*want);
+            }
+          });
+  for (const SealedPtr& resource : survey.sends) survey.unsettled.push_back(resource->name);
+  if (ts.in_flight != nullptr) {
+    for (const SealedPtr& resource : ts.in_flight->resources)
+      survey.unsettled.push_back(resource->name);
+    for (const std::string& removed : ts.in_flight->removed) survey.unsettled.push_back(removed);
+  }
+  std::sort(survey.unsettled.begin(), survey.unsettled.end());
+  return survey;
+}
+
+// Endpoints follow the change of their cluster: not its acknowledgement, which Envoy gives when the
+// cluster is warm. Those that are owed since a cluster was sent, or were never there, go at once:
+// it warms, whatever comes next.
+void SessionState::HoldEndpoints(Survey& endpoints, const Survey& clusters) {
+  if (clusters.sends.empty()) return;
+  const TypeState& ts = Of(XdsType::kEndpoints);
+  const TypeState& cds = Of(XdsType::kCluster);
+  const auto must_wait = [&](const SealedPtr& resource) {
+    const auto entry = ts.overlay.find(resource->name);
+    if (entry != ts.overlay.end() && (entry->second.resend || !entry->second.HasSurely()))
+      return false;
+    return std::any_of(clusters.sends.begin(), clusters.sends.end(), [&](const SealedPtr& cluster) {
+      return cluster->name == resource->name &&
+             (cds.in_flight == nullptr || !cds.in_flight->Sends(*cluster));
+    });
+  };
+  const auto held = std::remove_if(endpoints.sends.begin(), endpoints.sends.end(), must_wait);
+  endpoints.waiting = held != endpoints.sends.end();
+  endpoints.sends.erase(held, endpoints.sends.end());
+}
+
+// Make before break: what uses clusters waits until the client acknowledged them and their
+// endpoints.
+void SessionState::GateUsers(XdsType type, Time now, Survey& users, const Survey& clusters,
+                             const Survey& endpoints) {
+  TypeState& ts = Of(type);
+  const TypeState& cds = Of(XdsType::kCluster);
+  const TypeState& eds = Of(XdsType::kEndpoints);
+  // A client that reconnects while a cluster warms asks for clusters last.
+  const Duration patience = cds.requested ? options.patience : options.stall_after;
+  enum class Gate { kOpen, kWait, kBlocked };
+  const auto gate_of = [&](const SealedPtr& user) {
+    Gate gate = Gate::kOpen;
+    for (const std::string& name : user->clusters) {
+      if (clusters.IsBlocked(name) || endpoints.IsBlocked(name)) return Gate::kBlocked;
+      if (bundle::Find(*Desired(XdsType::kCluster), name) == nullptr)
+        continue;  // not ours: built into the bootstrap
+      if (!cds.requested || clusters.IsUnsettled(name) || IsAwaited(name, now)) gate = Gate::kWait;
+    }
+    return gate;
+  };
+  const auto has_all = [&](const SealedPtr& user) {
+    return std::all_of(user->clusters.begin(), user->clusters.end(), [&](const std::string& name) {
+      return !cds.requested || bundle::Find(*Desired(XdsType::kCluster), name) == nullptr ||
+             (cds.HasSurely(name) && (cds.in_flight == nullptr || !cds.in_flight->Removes(name)) &&
+              (eds.HasSurely(name) || !IsAwaited(name, now)));
+    });
+  };
+  std::vector<SealedPtr> ready;
+  for (SealedPtr& user : users.sends) {
+    const Gate gate = user->clusters.empty() ? Gate::kOpen : gate_of(user);
+    if (gate == Gate::kOpen) {
+      ready.push_back(std::move(user));
+    } else if (gate == Gate::kWait) {
+      Held& held = ts.Touch(user->name);
+      if (!held.gated_since) held.gated_since = now;
+      if (now >= *held.gated_since + patience && has_all(user)) {
+        ready.push_back(std::move(user));
+      } else {
+        users.waiting = true;
+      }
+    }
+  }
+  users.sends = std::move(ready);
+}
+
+// Endpoints that nobody asks for are awaited for a while only.
+bool SessionState::IsAwaited(std::string_view endpoints, Time now) const {
+  const TypeState& ts = Of(XdsType::kEndpoints);
+  const auto awaited = ts.awaited.find(endpoints);
+  return awaited != ts.awaited.end() &&
+         bundle::Find(*Desired(XdsType::kEndpoints), endpoints) != nullptr &&
+         ((ts.requested && ts.Subscribed(endpoints)) ||
+          now < awaited->second.since + options.patience);
+}
+
+Uses SessionState::UsesOfClient() const {
+  Uses uses;
+  for (const XdsType type : {XdsType::kListener, XdsType::kRoute}) {
+    const TypeState& ts = Of(type);
+    for (const SealedPtr& resource : *ts.base) {
+      if (!ts.overlay.contains(resource->name) && ts.Subscribed(resource->name)) uses.Add(resource);
+    }
+    for (const auto& [name, held] : ts.overlay) uses.Add(held);
+    if (ts.in_flight != nullptr) {
+      for (const SealedPtr& resource : ts.in_flight->resources) uses.Add(resource);
+    }
+    for (const SealedPtr& resource : *Desired(type)) uses.Add(resource);
+  }
+  uses.Finish();
+  return uses;
+}
+
+void SessionState::RemoveAfterDelay(TypeState& ts, Time now, std::string_view name, bool free,
+                                    Survey& survey) {
+  Held& held = ts.Touch(name);
+  if (!free) {
+    held.removal_due.reset();
+    return;
+  }
+  if (!held.removal_due) held.removal_due = now + options.removal_delay;
+  if (now >= *held.removal_due) survey.removed.push_back(name);
+}
+
+void SessionState::RemoveClusters(Time now, Survey& clusters) {
+  if (clusters.gone.empty()) return;
+  TypeState& ts = Of(XdsType::kCluster);
+  const Uses uses = UsesOfClient();
+  for (const std::string_view name : clusters.gone) {
+    RemoveAfterDelay(ts, now, name, !uses.Contains(name), clusters);
+  }
+}
+
+// Envoy drops endpoints and secrets with their last user; what it then still asks for is told as
+// removed. (Routes are never taken away: Envoy would go on to use them, and forget which version
+// that is.)
+void SessionState::RemoveOthers(XdsType type, Time now, bool users_settled, Survey& survey) {
+  TypeState& ts = Of(type);
+  for (const std::string_view name : survey.gone) {
+    bool free = users_settled;
+    if (type == XdsType::kEndpoints && bundle::Find(*Desired(XdsType::kCluster), name) == nullptr) {
+      free = free && !Of(XdsType::kCluster).HasSomething(name);
+    }
+    RemoveAfterDelay(ts, now, name, free, survey);
+  }
+}
+
+void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput& out) {
+  TypeState& ts = Of(type);
+  if (!ts.requested || ts.in_flight != nullptr) return;
+  std::vector<SealedPtr> chosen;
+  size_t bytes = 0;
+  const auto choose = [&](const SealedPtr& resource) {
+    if (!chosen.empty() && bytes + resource->bytes->size() > options.response_bytes) return false;
+    bytes += resource->bytes->size();
+    chosen.push_back(resource);
+    return true;
+  };
+  if (!ts.suspects.empty()) {
+    for (const SealedPtr& resource : survey.sends) {
+      if (ts.suspects.contains(resource->name) && (chosen.size() >= ts.probe || !choose(resource)))
+        break;
+    }
+    if (chosen.empty())
+      ts.suspects.clear();  // other contents or no contents now: nothing to find out
+  }
+  const bool probing = !chosen.empty();
+  bool all = !probing;
+  if (!probing) {
+    for (const SealedPtr& resource : survey.sends) {
+      if (!choose(resource)) {
+        all = false;
+        break;
+      }
+    }
+  }
+  std::vector<std::string> removed;
+  if (all) {
+    removed.assign(survey.removed.begin(), survey.removed.end());
+    // A listener leaves together with the last one that may take its place (Envoy removes before it
+    // adds).
+    if (type == XdsType::kListener && !survey.waiting) {
+      removed.insert(removed.end(), survey.gone.begin(), survey.gone.end());
+      std::sort(removed.begin(), removed.end());
+    }
+  }
+  const bool empty = chosen.empty() && removed.empty();
+  if (empty && !(ts.owes_first && !survey.waiting)) return;
+
+  auto in_flight = std::make_unique<InFlight>();
+  DeltaResponse response = NewResponse(type);
+  response.resources = std::move(chosen);
+  response.removed = std::move(removed);
+  in_flight->nonce = response.nonce;
+  in_flight->revision = response.revision;
+  in_flight->sent_at = now;
+  in_flight->resources = response.resources;
+  in_flight->removed = response.removed;
+  ts.owes_first = false;
+  for (const SealedPtr& resource : response.resources) {
+    if (Held* held = ts.FindOverlay(resource->name)) held->resend = held->tell_absent = false;
+    const auto awaited = ts.awaited.find(resource->name);
+    if (awaited != ts.awaited.end()) awaited->second.sent = true;
+  }
+  for (const std::string& name : response.removed) {
+    if (Held* held = ts.FindOverlay(name)) held->resend = held->tell_absent = false;
+  }
+  ts.in_flight = std::move(in_flight);
+  if (type == XdsType::kCluster) OweEndpoints(now, response.resources);
+  out.send.push_back(std::move(response));
+}
+
+// Envoy warms a changed cluster until its endpoints come, and does not ask for them again if it has
+// some.
+void SessionState::OweEndpoints(Time now, const std::vector<SealedPtr>& clusters) {
+  TypeState& ts = Of(XdsType::kEndpoints);
+  for (const SealedPtr& cluster : clusters) {
+    if (bundle::Find(*Desired(XdsType::kEndpoints), cluster->name) != nullptr) {
+      ts.awaited[cluster->name] = {now, false, true};
+    }
+    if (ts.requested && ts.Subscribed(cluster->name)) ts.Touch(cluster->name).resend = true;
+  }
+}
+
+bool SessionState::InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time now) const {
+  bool any = false;
+  for (const XdsType type : kAllXdsTypes) {
+    const TypeState& ts = Of(type);
+    const Survey& survey = surveys[static_cast<size_t>(type)];
+    any = any || ts.requested;
+    if (ts.in_flight != nullptr || survey.waiting || !survey.sends.empty()) return false;
+    const bool first = type == XdsType::kCluster || type == XdsType::kListener;
+    if (first && !ts.requested && !Desired(type)->empty()) return false;
+  }
+  const TypeState& endpoints = Of(XdsType::kEndpoints);
+  return any && std::none_of(endpoints.awaited.begin(), endpoints.awaited.end(),
+                             [&](const auto& awaited) { return IsAwaited(awaited.first, now); });
+}
+
+std::optional<Time> SessionState::NextWake(Time now) const {
+  std::optional<Time> wake;
+  const auto consider = [&](Time at) {
+    if (at > now && (!wake || at < *wake)) wake = at;
+  };
+  for (const TypeState& ts : types) {
+    if (ts.in_flight != nullptr) consider(ts.in_flight->sent_at + options.stall_after);
+    for (const auto& [name, awaited] : ts.awaited) consider(awaited.since + options.patience);
+    for (const auto& [name, held] : ts.overlay) {
+      if (held.removal_due) consider(*held.removal_due);
+      if (held.gated_since) {
+        consider(*held.gated_since +
+                 (Of(XdsType::kCluster).requested ? options.patience : options.stall_after));
+      }
+      if (held.rejection && held.rejection->retry_at != Time{}) consider(held.rejection->retry_at);
+    }
+  }
+  return wake;
+}
+
+void SessionState::Plan(Time now, SessionOutput& out) {
+  if (bundle != nullptr) {
+    std::array<Survey, kXdsTypeCount> surveys;
+    const auto of = [&surveys](XdsType type) -> Survey& {
+      return surveys[static_cast<size_t>(type)];
+    };
+    Survey& clusters = of(XdsType::kCluster);
+    Survey& endpoints = of(XdsType::kEndpoints);
+
+    for (const XdsType type : kAllXdsTypes) {
+      if (type != XdsType::kEndpoints) of(type) = Look(type, now);
+    }
+    RemoveClusters(now, clusters);
+    Compose(XdsType::kCluster, now, clusters, out);
+    endpoints = Look(XdsType::kEndpoints, now);  // some are owed now
+    HoldEndpoints(endpoints, clusters);
+    for (const XdsType type : {XdsType::kListener, XdsType::kRoute}) {
+      GateUsers(type, now, of(type), clusters, endpoints);
+    }
+    bool users_settled = true;
+    for (const XdsType type : {XdsType::kCluster, XdsType::kListener}) {
+      users_settled = users_settled && of(type).unsettled.empty() && !of(type).waiting;
+    }
+    for (const XdsType type : {XdsType::kEndpoints, XdsType::kSecret}) {
+      RemoveOthers(type, now, users_settled, of(type));
+    }
+
+    for (const XdsType type : kAllXdsTypes) {
+      if (type != XdsType::kCluster) Compose(type, now, of(type), out);
+    }
+    if (!in_step_reported && InStep(surveys, now)) {
+      in_step_reported = true;
+      // A client that reconnects asks for all that it has before it answers anything.
+      for (TypeState& ts : types) {
+        if (ts.requested) continue;
+        ts.doubts.clear();
+        ts.overlay.clear();
+      }
+      out.in_step = bundle->revision;
+    }
+    for (const XdsType type : kAllXdsTypes) {
+      TypeState& ts = Of(type);
+      const Survey& survey = of(type);
+      std::erase_if(ts.awaited,
+                    [&](const auto& awaited) { return !IsAwaited(awaited.first, now); });
+      if (ts.requested && ts.in_flight == nullptr && survey.sends.empty() && !survey.waiting &&
+          survey.removed.empty() && !ts.IsQuiet(Desired(type))) {
+        surveys[static_cast<size_t>(type)] = Survey();  // its views end here
+        ts.Share(Desired(type));
+      }
+    }
+  }
+  out.wake_at = NextWake(now);
+}
+
+}  // namespace kuma::xds::internal

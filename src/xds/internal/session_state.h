@@ -1,0 +1,97 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/format.h"
+#include "xds/delta_session.h"
+#include "xds/internal/type_state.h"
+
+namespace kuma::xds::internal {
+
+using bundle::kAllXdsTypes;
+using bundle::kXdsTypeCount;
+
+inline constexpr std::string_view kWildcard = "*";
+
+// What one look at a type finds to do. Views point into lists and overlays, which do not change
+// while it lives.
+struct Survey {
+  std::vector<SealedPtr> sends;             // to be sent, and nothing stands in the way
+  std::vector<std::string_view> unsettled;  // to be sent or in flight; sorted
+  std::vector<std::string_view> blocked;    // rejected, and the client has no other content; sorted
+  std::vector<std::string_view> gone;       // held, but not part of the bundle
+  std::vector<std::string_view> removed;    // to be told as removed now
+  bool waiting = false;  // something is to be sent and has to wait for another type
+
+  bool IsUnsettled(std::string_view name) const {
+    return std::binary_search(unsettled.begin(), unsettled.end(), name);
+  }
+  bool IsBlocked(std::string_view name) const {
+    return std::binary_search(blocked.begin(), blocked.end(), name);
+  }
+};
+
+struct Uses;
+
+// Endpoints that a cluster may wait for are sent even if the bundle has them no more, if we know
+// which they are.
+void OweDoubted(Held& held, const std::vector<SealedPtr>& possible);
+
+// What a DeltaSession is made of. The rules are those of docs/protocols/xds-delta.md;
+// session_requests.cc reads what the client says, session_plan.cc decides what to send.
+struct SessionState {
+  explicit SessionState(SessionOptions chosen) : options(chosen) {}
+
+  SessionOptions options;
+  BundlePtr bundle;
+  std::array<TypeState, kXdsTypeCount> types;
+  uint64_t next_nonce = 1;
+  bool in_step_reported = false;
+
+  TypeState& Of(XdsType type) { return types[static_cast<size_t>(type)]; }
+  const TypeState& Of(XdsType type) const { return types[static_cast<size_t>(type)]; }
+  const SealedListPtr& Desired(XdsType type) const {
+    return bundle->resources[static_cast<size_t>(type)];
+  }
+
+  // Requests.
+  void Answer(Time now, XdsType type, const DeltaRequest& request, SessionOutput& out);
+  void OnAck(Time now, XdsType type, const InFlight& response);
+  void OnNack(Time now, XdsType type, const InFlight& response, const std::string& detail,
+              SessionOutput& out);
+  void Quarantine(Time now, XdsType type, const SealedPtr& culprit);
+  void Unsubscribe(TypeState& ts, const std::string& name);
+  void Subscribe(TypeState& ts, const std::string& name, const DeltaRequest& request, bool first);
+  void FirstRequest(TypeState& ts, const DeltaRequest& request);
+  void AwaitEndpoints(Time now, const std::vector<std::string>& names);
+
+  // Responses.
+  void Plan(Time now, SessionOutput& out);
+  Survey Look(XdsType type, Time now);
+  void HoldEndpoints(Survey& endpoints, const Survey& clusters);
+  void GateUsers(XdsType type, Time now, Survey& users, const Survey& clusters,
+                 const Survey& endpoints);
+  void RemoveClusters(Time now, Survey& clusters);
+  void RemoveOthers(XdsType type, Time now, bool users_settled, Survey& survey);
+  void RemoveAfterDelay(TypeState& ts, Time now, std::string_view name, bool free, Survey& survey);
+  Uses UsesOfClient() const;
+  bool IsAwaited(std::string_view endpoints, Time now) const;
+  void Compose(XdsType type, Time now, Survey& survey, SessionOutput& out);
+  void OweEndpoints(Time now, const std::vector<SealedPtr>& clusters);
+  bool InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time now) const;
+  std::optional<Time> NextWake(Time now) const;
+  DeltaResponse NewResponse(XdsType type) {
+    DeltaResponse response;
+    response.type = type;
+    response.nonce = base::Format("{}", next_nonce++);
+    response.revision = bundle == nullptr ? Revision{} : bundle->revision;
+    return response;
+  }
+};
+
+}  // namespace kuma::xds::internal
