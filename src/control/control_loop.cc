@@ -143,6 +143,7 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
            });
   }
   void Release(const std::string& mesh) {
+    kLog.Warn("RELEASE");
     owned_.Release(mesh, around_.clock.Now());
     RemoveDue();
   }
@@ -503,6 +504,7 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   void Remove(const ProxyKey& proxy) {
     const model::ResourceKey key{"Dataplane", proxy.mesh, proxy.name};
     const model::ResourcePtr dataplane = state_.Find(key);
+    kLog.Warn("REMOVE", {{"p", proxy.ToString()}, {"there", dataplane != nullptr}, {"ing", removing_.contains(proxy)}});
     if (dataplane == nullptr || !removing_.insert(proxy).second) return;
     store::Transaction transaction;
     // Registered anew meanwhile: then it is not ours to remove.
@@ -513,12 +515,14 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     around_.store.CommitAsync(std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
       const std::shared_ptr<Writer> self = weak.lock();
       if (self == nullptr) return;
+      if (!done.has_value()) kLog.Warn("a Dataplane could not be removed", {{"proxy", proxy.ToString()}, {"error", done.error().message()}});
       const bool again = !done.has_value() && done.error().code() != base::Code::kNotFound;
       self->Post([proxy, again](Writer& writer) { writer.OnRemoved(proxy, again); });
     });
   }
 
   void OnRemoved(const ProxyKey& proxy, bool again) {
+    kLog.Warn("ONREMOVED", {{"p", proxy.ToString()}, {"again", again}});
     if (!events_.empty()) Step();
     removing_.erase(proxy);
     if (again) {

@@ -70,6 +70,14 @@ class AdsServiceTest : public ::testing::Test {
     }
   }
 
+  // Streams end while their loops live.
+  ~AdsServiceTest() override {
+    connections_.clear();
+    network_.Close("one");
+    network_.Close("two");
+    simulation_.RunUntilIdle();
+  }
+
   void Check(const NodeDescription&, const net::Headers& metadata,
              std::function<void(base::Status)> done) {
     const std::string token(metadata.Get("authorization"));
