@@ -143,7 +143,6 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
            });
   }
   void Release(const std::string& mesh) {
-    kLog.Warn("RELEASE");
     owned_.Release(mesh, around_.clock.Now());
     RemoveDue();
   }
@@ -504,7 +503,6 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   void Remove(const ProxyKey& proxy) {
     const model::ResourceKey key{"Dataplane", proxy.mesh, proxy.name};
     const model::ResourcePtr dataplane = state_.Find(key);
-    kLog.Warn("REMOVE", {{"p", proxy.ToString()}, {"there", dataplane != nullptr}, {"ing", removing_.contains(proxy)}});
     if (dataplane == nullptr || !removing_.insert(proxy).second) return;
     store::Transaction transaction;
     // Registered anew meanwhile: then it is not ours to remove.
@@ -522,7 +520,6 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   }
 
   void OnRemoved(const ProxyKey& proxy, bool again) {
-    kLog.Warn("ONREMOVED", {{"p", proxy.ToString()}, {"again", again}});
     if (!events_.empty()) Step();
     removing_.erase(proxy);
     if (again) {

@@ -358,7 +358,7 @@ void World::StopGracefully() {
   simulation_.RunUntilIdle();
   here->loop->Stop(nullptr);
   insight_.Post([here] { here->insights->Stop(nullptr); });
-  simulation_.Advance(seconds(1));
+  Pass(seconds(1));
   for (const auto& [number, stream] : here->streams) {
     if (auto handler = std::exchange(stream->handler, nullptr)) handler->OnClosed({net::GrpcCode::kUnavailable, ""}, {});
   }
@@ -704,15 +704,15 @@ void World::Disturb() {
 
 void World::Run() {
   StartControlPlane();
-  simulation_.Advance(seconds(1));
+  Pass(seconds(1));
   for (uint64_t i = 0; i < kServices; ++i) {
     if (!random_.OneIn(4)) Commit("first services", {kit::Put(kit::MeshService(Format("s{}", i)))});
   }
   for (uint64_t i = 0; i < kPeers; ++i) AddPeer(Format("dp-{}", i));
-  simulation_.Advance(seconds(3));
+  Pass(seconds(3));
   for (size_t round = 0; round < options_.rounds && failures_.empty(); ++round) {
     Disturb();
-    simulation_.Advance(random_.OneIn(8)   ? runtime::Duration(seconds(random_.Below(40)))
+    Pass(random_.OneIn(8)   ? runtime::Duration(seconds(random_.Below(40)))
                         : random_.OneIn(2) ? runtime::Duration(milliseconds(random_.Below(30)))
                                            : runtime::Duration(milliseconds(random_.Below(2500))));
     CheckAlways();
@@ -746,6 +746,12 @@ void World::CheckClosed(const ProxyKey& proxy, const bundle::XdsBundle& bundle) 
   }
 }
 
+// What is ready runs before time passes.
+void World::Pass(runtime::Duration duration) {
+  simulation_.RunUntilIdle();
+  simulation_.Advance(duration);
+}
+
 // No rollout goes back.
 void World::CheckRollouts() {
   const Revision newest = memory_->revision();
@@ -765,7 +771,7 @@ void World::CheckRollouts() {
 void World::CheckQuiet() {
   ++counts_["quiet points"];
   store_->FailUntil({});
-  simulation_.Advance(minutes(6));
+  Pass(minutes(6));
   Note("quiet");
   CheckAlways();
   if (control_plane_ == nullptr) return Fail("the control plane did not start");
@@ -836,7 +842,7 @@ void World::CheckStore() {
   if (!held.empty()) {
     ++counts_["held"];
     control_plane_->loop->ReleaseHeld(std::string(kMesh));
-    simulation_.Advance(seconds(5));
+    Pass(seconds(5));
     for (const ProxyKey& proxy : held) {
       if (memory_->Get({"Dataplane", proxy.mesh, proxy.name}).has_value()) Fail(proxy.name + " was not released");
     }
@@ -864,7 +870,7 @@ void World::CheckStatusWritesCostNothing() {
   }
   if (writes.empty()) return;
   Commit("statuses only", std::move(writes));
-  simulation_.Advance(minutes(1));
+  Pass(minutes(1));
   if (GenerationsOf(counters) != built || counters.checks != checks || counters.publishes != publishes)
     Fail(Format("statuses cost {} checks and {} generations", counters.checks - checks,
                 GenerationsOf(counters) - built));

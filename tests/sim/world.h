@@ -94,6 +94,7 @@ class World {
   void CheckStore();
   void CheckStatusWritesCostNothing();
   void CheckRestartChangesNothing();
+  void Pass(runtime::Duration duration);
   void Note(const std::string& what);
   void Fail(std::string what);
 
