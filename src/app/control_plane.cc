@@ -281,7 +281,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
                         .instance_id = p.instance_id,
                         .cluster_id = [id = p.cluster_id] { return id; },
                         .config = config.Effective(),
-                        .cors_domains = config.List("apiServer.corsAllowedDomains")});
+                        .cors_domains = config.List("apiServer.corsAllowedDomains"),
+                        .release_removals = [&p](const std::string& mesh) { p.control->ReleaseHeld(mesh); }});
 
   // dpServer.authn.dpProxy.type: "dpToken" is the default of Universal, "none" accepts everybody.
   const std::string dp_authn = config.String("dpServer.authn.dpProxy.type");

@@ -86,6 +86,17 @@ net::HttpResponse Api::Route(const net::HttpRequest& request, const Principal& p
     return tokens_.Issue(at[1], request, principal);
   }
 
+  if (at.size() == 3 && at[0] == "mass-removals" && at[2] == "release") {
+    if (request.method != "POST") return MethodNotAllowed("POST");
+    if (const base::Status may =
+            Check(settings_.resources.access.write_resources, principal, "release mass removals");
+        !may) {
+      return ToResponse(ProblemOf(may.error(), "Could not release the removals"));
+    }
+    settings_.release_removals(at[1]);
+    return Json(200, Value(Object()));
+  }
+
   // What has one path and is only read.
   if (at.empty()) return is_get ? Index() : MethodNotAllowed("GET");
   if (at.size() == 1) {

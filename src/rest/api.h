@@ -26,6 +26,8 @@ struct ApiSettings {
   std::function<std::string()> cluster_id;  // empty until the store has it
   model::Value config;                      // effective configuration, secrets masked
   std::vector<std::string> cors_domains;    // none: no CORS headers
+  // POST /mass-removals/{mesh}/release: removes the Dataplanes whose removal the guard holds.
+  std::function<void(const std::string& mesh)> release_removals;
 };
 
 // Thread-safe. Requests are answered on the pool.
