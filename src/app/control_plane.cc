@@ -251,6 +251,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
           .publish = [&p](std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>> bundles) {
             p.hub->PublishAll(std::move(bundles));
           },
+          .forget = [&p](const base::ProxyKey& proxy) { p.hub->Forget(proxy); },
           .on_round = [&p](const control::RoundReport& report) { p.observation->OnRound(report); }});
   p.observation->Attach(*p.control);
 

@@ -614,7 +614,7 @@ std::vector<std::string> Rounds::CheckAll() const {
     const std::optional<ProxyReport> report = Report(key);
     if (!report->degraded.empty()) continue;
     if (proxy->bundle == nullptr) {
-      differences.push_back(key.ToString() + ": nothing was published");
+      differences.push_back(key.ToString() + ": nothing was published" + " DBG behind " + std::to_string(proxy->behind) + " regroup " + std::to_string(proxy->regroup) + " must " + std::to_string(proxy->must_publish) + " touched " + std::to_string(touched_.contains(proxy.get())) + " group " + std::to_string(proxy->group != nullptr) + " pm " + std::to_string(proxy->plan_marked));
       continue;
     }
     std::string difference = OracleDifference(around_.generator, *next_snapshot_, key, *proxy->node, *proxy->bundle);
