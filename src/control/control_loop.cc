@@ -24,7 +24,7 @@ using runtime::Time;
 constexpr base::Logger kLog("control");
 constexpr runtime::Duration kFirstRetry = std::chrono::milliseconds(10);
 constexpr runtime::Duration kLongestRetry = std::chrono::seconds(5);
-constexpr runtime::Duration kRemovalRetry = std::chrono::seconds(1);
+constexpr runtime::Duration kRetry = std::chrono::seconds(1);
 // Derivation reaches its fixed point at once; this only bounds the damage of a fault in it.
 constexpr int kMaxDerivations = 16;
 
@@ -95,6 +95,7 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     status_timer_.Cancel();
     derive_timer_.Cancel();
     owned_timer_.Cancel();
+    register_timer_.Cancel();
     forget_timer_.Cancel();
     rounds_ = nullptr;
   }
@@ -151,7 +152,7 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
 
   bool idle() const {
     return loaded_ && events_.empty() && connections_.empty() && !step_wanted_ && marks_.empty() &&
-           follow_up_.idle() && registering_.empty() && removing_.empty() && rounds_->idle();
+           follow_up_.idle() && registering_.empty() && register_again_.empty() && removing_.empty() && rounds_->idle();
   }
 
   SnapshotHolder snapshots_;
@@ -239,7 +240,11 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   void Publish() {
     snapshots_.Store(state_.Freeze());
     StoreDerived();
-    if (!MustWait()) Generate(snapshots_.Load(), marks_.size());
+    if (MustWait()) {
+      rounds_->Wake();  // new streams get what is durable
+    } else {
+      Generate(snapshots_.Load(), marks_.size());
+    }
     MaybeReady();
     RemoveDue();
     rounds_->UpdateCounters();
@@ -468,15 +473,24 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     around_.store.CommitAsync(std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
       const std::shared_ptr<Writer> self = weak.lock();
       if (self == nullptr) return;
-      self->Post([proxy, stored = done.has_value(),
-                  error = done.has_value() ? std::string() : done.error().message()](Writer& writer) {
-        writer.registering_.erase(proxy);
-        if (stored) {
-          ++writer.counters_.dataplanes_registered;
-        } else {
-          kLog.Warn("a Dataplane could not be registered", {{"proxy", proxy.ToString()}, {"error", error}});
-        }
-      });
+      self->Post([proxy, done](Writer& writer) { writer.OnRegistered(proxy, done); });
+    });
+  }
+
+  void OnRegistered(const ProxyKey& proxy, const base::Result<store::Committed>& done) {
+    registering_.erase(proxy);
+    if (done.has_value()) {
+      ++counters_.dataplanes_registered;
+      return;
+    }
+    kLog.Warn("a Dataplane could not be registered",
+              {{"proxy", proxy.ToString()}, {"error", done.error().message()}});
+    if (done.error().code() != base::Code::kUnavailable) return;
+    register_again_.insert(proxy);
+    register_timer_ = PostAfter(kRetry, [](Writer& self) {
+      for (const ProxyKey& again : std::exchange(self.register_again_, {})) {
+        if (self.brought_.contains(again)) self.Register(again);
+      }
     });
   }
 
@@ -513,7 +527,6 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     around_.store.CommitAsync(std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
       const std::shared_ptr<Writer> self = weak.lock();
       if (self == nullptr) return;
-      if (!done.has_value()) kLog.Warn("a Dataplane could not be removed", {{"proxy", proxy.ToString()}, {"error", done.error().message()}});
       const bool again = !done.has_value() && done.error().code() != base::Code::kNotFound;
       self->Post([proxy, again](Writer& writer) { writer.OnRemoved(proxy, again); });
     });
@@ -523,7 +536,7 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     if (!events_.empty()) Step();
     removing_.erase(proxy);
     if (again) {
-      owned_.Retry(proxy, around_.clock.Now() + kRemovalRetry);
+      owned_.Retry(proxy, around_.clock.Now() + kRetry);
       RemoveDue();
       return;
     }
@@ -579,6 +592,7 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   Time status_at_;
   runtime::Duration retry_delay_ = kFirstRetry;
   std::set<ProxyKey> registering_;
+  std::set<ProxyKey> register_again_;
   std::set<ProxyKey> removing_;
   std::optional<model::WallTime> derive_at_;
   std::optional<Time> owned_at_;
@@ -586,6 +600,7 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   runtime::Timer status_timer_;
   runtime::Timer derive_timer_;
   runtime::Timer owned_timer_;
+  runtime::Timer register_timer_;
   std::deque<std::pair<Time, ProxyKey>> away_;  // proxies without a stream, by when their bundles are forgotten
   bool forget_armed_ = false;
   runtime::Timer forget_timer_;

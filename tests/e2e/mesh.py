@@ -267,6 +267,9 @@ class Application:
             allow_reuse_address = True
             request_queue_size = 128
 
+            def handle_error(self, *_):
+                pass  # a client that went away
+
         self.server = Server((host, port), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -278,7 +281,7 @@ class Application:
 class Traffic:
     """Steady GETs over keep-alive connections to host:port. Each answer is counted by its body or its fault."""
 
-    def __init__(self, host, port, connections=8, per_second=300):
+    def __init__(self, host, port, connections=3, per_second=300):
         self.target, self.pause = (host, port), connections / per_second
         self.lock, self.counts, self.failures, self.running = threading.Lock(), {}, [], True
         self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(connections)]

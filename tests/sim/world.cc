@@ -91,7 +91,15 @@ class World::FaultyStore final : public store::Store {
             done(base::Unavailable("the disk is full"));
             return;
           }
+          const Revision cause = transaction.cause;
+          std::vector<std::string> keys;
+          for (const store::Write& write : transaction.writes)
+            keys.push_back(write.resource != nullptr ? write.resource->key().ToString() : "-" + write.key.ToString());
           inner_.CommitAsync(std::move(transaction), [&](base::Result<store::Committed> result) {
+            std::string what = Format("  the control plane's commit (cause {}): {}", cause.value,
+                                      result.has_value() ? Format("{}", result->revision.value) : result.error().message());
+            for (const std::string& key : keys) what += ", " + key;
+            world_.Note(what);
             if (!result.has_value()) ++world_.counts_["store " + std::string(ToString(result.error().code()))];
             done(std::move(result));
           });

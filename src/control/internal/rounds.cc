@@ -228,7 +228,8 @@ void Rounds::StartRound() {
   for (const auto* queue : {&queue_, &new_queue_}) {
     for (const ProxyKey& key : *queue) {
       const auto found = proxies_.find(key);
-      if (found != proxies_.end()) found->second->behind = true;
+      // The key may be left over from an earlier stream.
+      if (found != proxies_.end() && found->second->queued) found->second->behind = true;
     }
   }
   PostPlans();
@@ -614,7 +615,7 @@ std::vector<std::string> Rounds::CheckAll() const {
     const std::optional<ProxyReport> report = Report(key);
     if (!report->degraded.empty()) continue;
     if (proxy->bundle == nullptr) {
-      differences.push_back(key.ToString() + ": nothing was published" + " DBG behind " + std::to_string(proxy->behind) + " regroup " + std::to_string(proxy->regroup) + " must " + std::to_string(proxy->must_publish) + " touched " + std::to_string(touched_.contains(proxy.get())) + " group " + std::to_string(proxy->group != nullptr) + " pm " + std::to_string(proxy->plan_marked));
+      differences.push_back(key.ToString() + ": nothing was published");
       continue;
     }
     std::string difference = OracleDifference(around_.generator, *next_snapshot_, key, *proxy->node, *proxy->bundle);
