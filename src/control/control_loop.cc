@@ -27,6 +27,8 @@ constexpr runtime::Duration kLongestRetry = std::chrono::seconds(5);
 constexpr runtime::Duration kRetry = std::chrono::seconds(1);
 // Derivation reaches its fixed point at once; this only bounds the damage of a fault in it.
 constexpr int kMaxDerivations = 16;
+// Of more writes in one step only the newest are followed by what is derived from them.
+constexpr size_t kMaxStepCauses = 64;
 
 // Kinds whose derived values must be durable before a proxy sees them: addresses and keys.
 bool MustBeDurable(const mesh::Change& change) {
@@ -164,11 +166,32 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     mesh::SnapshotPtr snapshot;
     size_t marks;
   };
-  using Causes = std::map<model::ResourceKey, Revision>;
+  // Users' writes that something goes back to; none: it came by itself (time, a stream).
+  using Causes = std::set<Revision>;
   // Changes of one step, with why.
   struct Marks {
-    internal::CausePtr cause;
+    std::vector<internal::CausePtr> causes;
     std::vector<internal::Scope> scopes;
+  };
+  // What the events of one step go back to.
+  struct StepCauses {
+    std::map<model::ResourceKey, Causes> users;    // writes of users
+    std::map<model::ResourceKey, Causes> derived;  // causes of derived writes, of another instance or our own echo
+
+    void Add(const store::StoreEvent& event) {
+      if (event.cause.value == 0) {
+        users[event.key].insert(event.revision);
+      } else {
+        derived[event.key].insert(event.cause);
+      }
+    }
+    // An echo changes nothing by itself: where a user wrote too, his write counts.
+    const Causes& Of(const model::ResourceKey& key) const {
+      static const Causes kNone;
+      if (const auto found = users.find(key); found != users.end()) return found->second;
+      const auto found = derived.find(key);
+      return found == derived.end() ? kNone : found->second;
+    }
   };
 
   void Load(Revision revision, const std::vector<model::ResourcePtr>& resources) {
@@ -183,8 +206,8 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     newest_ = revision;
     loaded_ = true;
     const mesh::ChangeSet applied = state_.Apply(changes);
-    TakeChanges(applied, {}, revision);
-    Derive(applied, revision);
+    TakeChanges(applied, Causes());
+    Derive(applied, {});
     for (const auto& [proxy, dataplane] : brought_) Register(proxy);
     kLog.Info("loaded", {{"revision", revision.value}, {"resources", resources.size()}});
     WantStep();
@@ -204,13 +227,10 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     const Time begin = around_.clock.Now();
 
     std::vector<mesh::Change> changes;
-    Causes causes;
-    Revision newest_cause;
+    StepCauses causes;
     for (const store::StoreEvent& event : std::exchange(events_, {})) {
       newest_ = std::max(newest_, event.revision);
-      const Revision cause = event.cause.value != 0 ? event.cause : event.revision;
-      causes[event.key] = cause;
-      newest_cause = std::max(newest_cause, cause);
+      causes.Add(event);
       if (!follow_up_.OnEvent(event)) continue;
       changes.push_back({.key = event.key,
                          .before = event.before,
@@ -221,11 +241,18 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     counters_.waiting_events = 0;
     if (!changes.empty()) {
       const mesh::ChangeSet applied = state_.Apply(changes);
-      TakeChanges(applied, causes, newest_cause);
-      Derive(applied, newest_cause);
+      // What is derived goes back to all of the step: to which of it, only the derivation could say.
+      Causes all;
+      for (const mesh::Change& change : applied.changes) {
+        const Causes& some = causes.Of(change.key);
+        all.insert(some.begin(), some.end());
+      }
+      while (all.size() > kMaxStepCauses) all.erase(all.begin());
+      TakeChanges(applied, [&](const mesh::Change& change) { return causes.Of(change.key); });
+      Derive(applied, all);
     }
     for (const auto& [proxy, connected] : std::exchange(connections_, {}))
-      ApplyDerived(derivation_.OnConnection(state_, proxy, connected), newest_);
+      ApplyDerived(derivation_.OnConnection(state_, proxy, connected), {});
     RunTimers();
 
     Publish();
@@ -255,29 +282,41 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     rounds_->SetSnapshot(std::move(snapshot));
     const auto end = marks_.begin() + static_cast<std::ptrdiff_t>(count);
     for (auto at = marks_.begin(); at != end; ++at) {
-      for (const internal::Scope& scope : at->scopes) rounds_->Mark(scope, at->cause);
+      for (const internal::Scope& scope : at->scopes) {
+        for (const internal::CausePtr& cause : at->causes) rounds_->Mark(scope, cause);
+      }
     }
     marks_.erase(marks_.begin(), end);
     rounds_->Wake();
   }
 
-  // `causes`: what changes go back to, if not to `cause`.
-  void TakeChanges(const mesh::ChangeSet& applied, const Causes& causes, Revision cause) {
+  template <class CausesOf>
+  void TakeChanges(const mesh::ChangeSet& applied, CausesOf causes_of) {
     const mesh::Snapshot& now = state_.current();
+    std::map<std::string, Causes> of_members;
     for (const mesh::Change& change : applied.changes) {
       if (change.key.kind == "Dataplane") TakeDataplane(change);
+      const Causes causes = causes_of(change);
+      if (change.key.kind == "Dataplane" || change.key.kind == "MeshService")
+        of_members[change.key.mesh].insert(causes.begin(), causes.end());
       std::vector<internal::Scope> scopes = internal::ScopesOf(change, now, around_.generator.policies());
-      if (scopes.empty()) continue;
-      const auto known = causes.find(change.key);
-      marks_.push_back({std::make_shared<const internal::Cause>(internal::Cause{
-                            known == causes.end() ? cause : known->second, internal::TextOf(change)}),
-                        std::move(scopes)});
+      if (!scopes.empty()) AddMarks(causes, internal::TextOf(change), std::move(scopes));
     }
     for (const auto& [mesh, service] : applied.services_with_changed_members) {
-      marks_.push_back({std::make_shared<const internal::Cause>(internal::Cause{
-                            cause, "MeshService " + mesh + "/" + service + " has other endpoints"}),
-                        internal::ScopesOfMembers(mesh, service)});
+      AddMarks(of_members[mesh], "MeshService " + mesh + "/" + service + " has other endpoints",
+               internal::ScopesOfMembers(mesh, service));
     }
+  }
+  void TakeChanges(const mesh::ChangeSet& applied, const Causes& causes) {
+    TakeChanges(applied, [&](const mesh::Change&) { return causes; });
+  }
+
+  void AddMarks(const Causes& causes, const std::string& text, std::vector<internal::Scope> scopes) {
+    Marks marks{.causes = {}, .scopes = std::move(scopes)};
+    for (const Revision cause : causes)
+      marks.causes.push_back(std::make_shared<const internal::Cause>(internal::Cause{cause, text}));
+    if (causes.empty()) marks.causes.push_back(std::make_shared<const internal::Cause>(internal::Cause{{}, text}));
+    marks_.push_back(std::move(marks));
   }
 
   void TakeDataplane(const mesh::Change& change) {
@@ -290,19 +329,19 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     }
   }
 
-  void Derive(const mesh::ChangeSet& first, Revision cause) {
+  void Derive(const mesh::ChangeSet& first, const Causes& causes) {
     mesh::ChangeSet applied = first;
     for (int i = 0; i < kMaxDerivations; ++i) {
       std::vector<derive::Derived> writes = derivation_.Run(state_, applied, around_.clock.WallNow());
       for (const derive::Notice& notice : derivation_.TakeNotices())
         kLog.Warn(notice.text, {{"resource", notice.key.ToString()}});
       if (writes.empty()) return;
-      applied = ApplyDerived(std::move(writes), cause);
+      applied = ApplyDerived(std::move(writes), causes);
     }
-    kLog.Error("derived resources do not settle", {{"cause", cause.value}});
+    kLog.Error("derived resources do not settle", {{"revision", newest_.value}});
   }
 
-  mesh::ChangeSet ApplyDerived(std::vector<derive::Derived> writes, Revision cause) {
+  mesh::ChangeSet ApplyDerived(std::vector<derive::Derived> writes, const Causes& causes) {
     if (writes.empty()) return {};
     std::vector<mesh::Change> changes;
     for (derive::Derived& write : writes) {
@@ -312,11 +351,11 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
                          .after = write.resource,
                          .revision = newest_,
                          .inputs_changed = false});
-      follow_up_.Want(std::move(write), std::move(before), cause);
+      follow_up_.Want(std::move(write), std::move(before), causes.empty() ? Revision() : *causes.rbegin());
     }
     counters_.derived_writes += changes.size();
     const mesh::ChangeSet applied = state_.Apply(changes);
-    TakeChanges(applied, {}, cause);
+    TakeChanges(applied, causes);
     for (const mesh::Change& change : applied.changes) {
       waits_wanted_ = waits_wanted_ || MustBeDurable(change);
       urgent_ = urgent_ || change.inputs_changed || change.before == nullptr || change.after == nullptr;
@@ -327,8 +366,8 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   void RunTimers() {
     derive::Derivation::Timed timed = derivation_.RunTimers(state_, around_.clock.WallNow());
     if (!timed.writes.empty()) {
-      const mesh::ChangeSet applied = ApplyDerived(std::move(timed.writes), newest_);
-      Derive(applied, newest_);
+      const mesh::ChangeSet applied = ApplyDerived(std::move(timed.writes), {});
+      Derive(applied, {});
       timed = derivation_.RunTimers(state_, around_.clock.WallNow());
     }
     if (timed.next == derive_at_) return;
@@ -400,10 +439,10 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
         ++counters_.derived_conflicts;
         const std::vector<mesh::Change> changes = follow_up_.Refused(false);
         const mesh::ChangeSet applied = state_.Apply(changes);
-        TakeChanges(applied, {}, newest_);
+        TakeChanges(applied, Causes());
         waits_wanted_ = waits_in_flight_ = false;
         pending_.reset();
-        Derive(applied, newest_);
+        Derive(applied, {});
         break;
       }
       case base::Code::kUnavailable:

@@ -50,7 +50,7 @@ struct RoundReport {
 
 // Why a proxy was looked at again.
 struct Explanation {
-  base::Revision revision;
+  base::Revision revision;  // the user's write that it goes back to; 0: none (time, a stream)
   model::WallTime time;
   std::shared_ptr<const std::string> reason;  // "MeshTimeout default/slow changed: in the view of Own(web-1)"
 };

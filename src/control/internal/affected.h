@@ -17,7 +17,7 @@ namespace kuma::control::internal {
 
 // Why something is looked at again. Shared by everything that it marks.
 struct Cause {
-  base::Revision revision;  // the user's write that it goes back to
+  base::Revision revision;  // the user's write that it goes back to; 0: none
   std::string text;         // Destinations that a Dataplane may reach by its outbounds.
 struct Reach {
   bool everything = false;         // transparent proxying, selection by labels

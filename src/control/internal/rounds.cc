@@ -527,7 +527,7 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
 
   Published published{.proxy = proxy.key, .revision = snapshot_->revision, .causes = {}};
   for (const Effect& effect : effects) {
-    published.causes.push_back(effect.cause->revision);
+    if (effect.cause->revision.value != 0) published.causes.push_back(effect.cause->revision);
     proxy.explanations.push_back({effect.cause->revision, around_.clock.WallNow(), effect.reason});
   }
   while (proxy.explanations.size() > kMaxExplanations) proxy.explanations.pop_front();
