@@ -351,7 +351,7 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
                          .after = write.resource,
                          .revision = newest_,
                          .inputs_changed = false});
-      follow_up_.Want(std::move(write), std::move(before), causes.empty() ? Revision() : *causes.rbegin());
+      follow_up_.Want(std::move(write), std::move(before), causes.empty() ? newest_ : *causes.rbegin());
     }
     counters_.derived_writes += changes.size();
     const mesh::ChangeSet applied = state_.Apply(changes);
@@ -429,7 +429,12 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     if (!events_.empty()) Step();
     if (done.has_value()) {
       retry_delay_ = kFirstRetry;
-      follow_up_.Stored();
+      if (const std::vector<mesh::Change> changes = follow_up_.Stored(); !changes.empty()) {
+        const mesh::ChangeSet applied = state_.Apply(changes);
+        TakeChanges(applied, Causes());
+        Derive(applied, {});
+        snapshots_.Store(state_.Freeze());
+      }
       AfterStored();
       return;
     }

@@ -16,7 +16,9 @@ using insights::Subscription;
 
 constexpr base::Logger kLog("insight");
 constexpr size_t kMaxWrites = 2000;    // of one transaction
-constexpr unsigned kMaxAttempts = 10;  // while the Dataplane is missing
+// While the Dataplane of a connected proxy is missing: so many attempts with the usual interval, then with this one.
+constexpr unsigned kMaxAttempts = 10;
+constexpr runtime::Duration kOrphanInterval = std::chrono::seconds(60);
 
 model::ResourceKey KeyOf(const ProxyKey& proxy) { return {"DataplaneInsight", proxy.mesh, proxy.name}; }
 model::ResourceKey OwnerOf(const ProxyKey& proxy) { return {"Dataplane", proxy.mesh, proxy.name}; }
@@ -44,18 +46,43 @@ ProxyInsights::~ProxyInsights() = default;
 
 void ProxyInsights::Start() {
   CHECK_CONFINED(executor_);
+  if (base::Result<store::WatchHandle> watch = store_.Watch(*this); watch.has_value()) {
+    watch_ = *std::move(watch);
+  } else {
+    kLog.Error("deleted insights are not noticed", {{"error", watch.error().message()}});
+  }
   if (settings_.only_instance)
     grace_timer_ = executor_.PostAfter(settings_.return_grace, [this] { CloseLeftOver(); });
 }
 
+void ProxyInsights::OnEvents(std::span<const store::StoreEvent> events) {
+  for (const store::StoreEvent& event : events) {
+    if (event.after != nullptr || event.key.kind != insights::Type().kind) continue;
+    executor_.Post([this, alive = std::weak_ptr<char>(alive_), proxy = ProxyKey{event.key.mesh, event.key.name}] {
+      if (!alive.expired()) OnDeleted(proxy);
+    });
+  }
+}
+
+// With its Dataplane, which may be there again.
+void ProxyInsights::OnDeleted(const ProxyKey& proxy) {
+  const auto found = proxies_.find(proxy);
+  if (found == proxies_.end() || !found->second->connected) return;
+  found->second->loaded = false;
+  found->second->missing = 0;
+  Touch(proxy);
+}
+
 void ProxyInsights::Stop(std::function<void()> done) {
   CHECK_CONFINED(executor_);
+  watch_ = {};
   for (auto& [proxy, state] : proxies_) {
     if (state->connected) OnDisconnected(proxy, state->stream);
   }
   stopping_ = std::move(done);
   flush_timer_.Cancel();
   grace_timer_.Cancel();
+  orphan_timer_.Cancel();
   scheduled_ = false;
   if (!flushing_) Flush();
 }
@@ -220,8 +247,17 @@ void ProxyInsights::Flush() {
       // Its registration may be on the way; without a Dataplane there is nothing to say.
       if (!state.connected) {
         proxies_.erase(found);
-      } else if (++state.missing < kMaxAttempts && !stopping_) {
+      } else if (!stopping_ && ++state.missing < kMaxAttempts) {
         later.insert(proxy);
+      } else if (!stopping_) {
+        if (orphans_.empty()) {
+          orphan_timer_ = executor_.PostAfter(kOrphanInterval, [this] {
+            dirty_.merge(orphans_);
+            orphans_.clear();
+            Schedule();
+          });
+        }
+        orphans_.insert(proxy);
       }
       continue;
     }

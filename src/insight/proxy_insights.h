@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,13 +38,13 @@ struct Settings {
 
 // Confined to the insight executor; everything but the constructor is called there. Queue: one entry for each proxy
 // whose insight is not stored yet.
-class ProxyInsights {
+class ProxyInsights final : public store::WatchSink {
  public:
   // Borrowed: all of it must outlive this.
   ProxyInsights(Settings settings, store::Store& store, const runtime::Clock& clock, runtime::SerialExecutor& executor);
-  ~ProxyInsights();
+  ~ProxyInsights() override;
 
-  // Looks for connections that an earlier process left open.
+  // Looks for connections that an earlier process left open, and for insights that go with their Dataplane.
   void Start();
   // Stores what is left. `done` is called when it is stored, or could not be.
   void Stop(std::function<void()> done);
@@ -57,6 +58,10 @@ class ProxyInsights {
   void OnRejected(const base::ProxyKey& proxy, uint64_t stream, Service service);
   void OnCertificate(const base::ProxyKey& proxy, runtime::WallTime issued, runtime::WallTime expires,
                      std::string backend, std::vector<std::string> supported);
+
+  // store::WatchSink: on store threads.
+  void OnSnapshot(base::Revision, std::vector<model::ResourcePtr>) override {}
+  void OnEvents(std::span<const store::StoreEvent> events) override;
 
   uint64_t transactions() const { return transactions_; }
   size_t waiting() const { return dirty_.size(); }
@@ -79,6 +84,7 @@ class ProxyInsights {
   void OnStored(const std::vector<Sent>& sent, const base::Result<store::Committed>& done);
   resources::dataplane_insight::Spec SpecOf(const Proxy& state) const;
   void CloseLeftOver();
+  void OnDeleted(const base::ProxyKey& proxy);
 
   const Settings settings_;
   store::Store& store_;
@@ -88,13 +94,16 @@ class ProxyInsights {
 
   std::map<base::ProxyKey, std::unique_ptr<Proxy>> proxies_;
   std::set<base::ProxyKey> dirty_;
+  std::set<base::ProxyKey> orphans_;  // connected, but their Dataplane is not there
   bool flushing_ = false;
   bool scheduled_ = false;
   std::optional<runtime::Time> last_flush_;
   std::function<void()> stopping_;
   uint64_t transactions_ = 0;
+  store::WatchHandle watch_;
   runtime::Timer flush_timer_;
   runtime::Timer grace_timer_;
+  runtime::Timer orphan_timer_;
 };
 
 }  // namespace kuma::insight

@@ -184,7 +184,7 @@ Group& Cells::GroupOf(std::vector<CellId> roots) {
 bool Cells::IsWhole(Cell& cell, std::map<const Cell*, bool>& known) {
   const auto found = known.find(&cell);
   if (found != known.end()) return found->second;
-  bool whole = cell.failure.empty() || cell.has_good;
+  bool whole = !cell.gone && (cell.failure.empty() || cell.has_good);
   for (Cell* need : cell.content->needs) whole = IsWhole(*need, known) && whole;
   if (whole) cell.whole = cell.content;
   known.emplace(&cell, whole);
@@ -207,7 +207,7 @@ bool Cells::Refresh(Group& group, Interner& interner) {
   std::set<const Cell*> sent;
   const auto sends = [&](Cell* cell) {
     if (IsWhole(*cell, known)) return true;
-    return cell->whole != nullptr && std::all_of(cell->whole->needs.begin(), cell->whole->needs.end(),
+    return !cell->gone && cell->whole != nullptr && std::all_of(cell->whole->needs.begin(), cell->whole->needs.end(),
                                                  [&](Cell* need) { return IsWhole(*need, known); });
   };
   for (size_t i = 0; i < closure.size(); ++i) {

@@ -59,7 +59,7 @@ struct Cell {
   base::ContentHash context;  // that was built last, or that failed to
   ContentPtr content = std::make_shared<const Content>();  // the newest good one
   // The newest good one of which everything that it needs could be built, too; null: none yet. It is what bundles hold:
-  // a listener with a route to a cluster that could not be built is not sent.
+  // a listener with a route to a cluster that could not be built, or is gone, is not sent.
   ContentPtr whole;
   bool has_good = false;  // `content` was built once, by this cell or by one like it
   std::string failure;    // not empty: degraded

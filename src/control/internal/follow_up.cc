@@ -31,6 +31,21 @@ std::optional<store::Write> WriteOf(const Derived& write, const ResourcePtr& sto
   return out;
 }
 
+// The rest of such an event came with events of its own.
+bool SameStatus(const model::Resource& a, const model::Resource& b) {
+  const auto equal = a.type().status.equal;
+  if (a.status() == nullptr || b.status() == nullptr || equal == nullptr) return a.status() == b.status();
+  return equal(a.status().get(), b.status().get());
+}
+
+mesh::Change ChangeTo(const ResourceKey& key, const ResourcePtr& stored, base::Revision otherwise) {
+  return {.key = key,
+          .before = nullptr,
+          .after = stored,
+          .revision = stored == nullptr ? otherwise : stored->meta().revision,
+          .inputs_changed = false};
+}
+
 }  // namespace
 
 void FollowUp::Want(Derived write, ResourcePtr stored, base::Revision cause) {
@@ -53,9 +68,12 @@ bool FollowUp::OnEvent(const store::StoreEvent& event) {
   if (!wanted_.contains(event.key)) return true;
   const auto sent = in_flight_.find(event.key);
   if (sent == in_flight_.end()) return true;
-  const ResourcePtr& written = sent->second.write.resource;
-  if (written == nullptr || event.after == nullptr) return written != event.after;
-  return !mesh::SameContent(*written, *event.after);
+  const Derived& written = sent->second.write;
+  const bool is_echo = written.resource == nullptr || event.after == nullptr ? written.resource == event.after
+                       : written.status_only ? SameStatus(*written.resource, *event.after)
+                                             : mesh::SameContent(*written.resource, *event.after);
+  if (is_echo) skipped_.insert(event.key);
+  return !is_echo;
 }
 
 std::optional<store::Transaction> FollowUp::Next() {
@@ -75,6 +93,7 @@ std::optional<store::Transaction> FollowUp::Next() {
         ++at;
       } else {
         stored_.erase(at->first);
+        skipped_.erase(at->first);
         at = in_flight_.erase(at);
       }
     }
@@ -93,11 +112,16 @@ std::optional<store::Transaction> FollowUp::Next() {
   return transaction;
 }
 
-void FollowUp::Stored() {
+std::vector<mesh::Change> FollowUp::Stored() {
+  std::vector<mesh::Change> changes;
   for (const auto& [key, unused] : in_flight_) {
-    if (!wanted_.contains(key)) stored_.erase(key);
+    if (wanted_.contains(key)) continue;
+    const auto stored = stored_.extract(key);
+    if (skipped_.erase(key) == 0) continue;
+    changes.push_back(ChangeTo(key, stored.mapped(), {}));
   }
   in_flight_.clear();
+  return changes;
 }
 
 void FollowUp::Unavailable() {
@@ -119,12 +143,11 @@ std::vector<mesh::Change> FollowUp::Refused(bool one_by_one) {
     return changes;
   }
   for (const auto& [key, wanted] : wanted_) {
-    const ResourcePtr& stored = stored_.at(key);
-    changes.push_back({.key = key, .before = wanted.write.resource, .after = stored,
-                       .revision = stored == nullptr ? wanted.cause : stored->meta().revision});
+    changes.push_back(ChangeTo(key, stored_.at(key), wanted.cause));
   }
   wanted_.clear();
   stored_.clear();
+  skipped_.clear();
   return changes;
 }
 

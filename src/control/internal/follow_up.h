@@ -28,7 +28,9 @@ class FollowUp {
   std::optional<store::Transaction> Next();
 
   // Outcomes of the transaction in flight; every event of it, or of the write that it lost against, was seen before.
-  void Stored();
+  // Stored: returns what the store holds of keys whose echo was not applied, for the MeshState: nothing but times and
+  // revisions should differ.
+  std::vector<mesh::Change> Stored();
   // The store cannot take it now: wanted again.
   void Unavailable();
   // It lost against a newer write, or the store refuses it. Returns changes that bring the MeshState back to what the
@@ -51,6 +53,7 @@ class FollowUp {
   std::map<model::ResourceKey, Wanted> wanted_;
   std::map<model::ResourceKey, Wanted> in_flight_;
   std::map<model::ResourceKey, model::ResourcePtr> stored_;  // of the keys of both
+  std::set<model::ResourceKey> skipped_;  // an echo was not applied
   size_t one_by_one_ = 0;  // so many transactions of a single write to come
 };
 
