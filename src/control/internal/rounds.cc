@@ -64,6 +64,7 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
   const auto mark_proxies = [&](bool own) {
     ForProxiesOf(scope.mesh, [&](Proxy& proxy) { MarkProxy(proxy, true, own, cause); });
   };
+  if (running_) AddCauses(late_causes_, {cause});
   using enum Scope::What;
   if (scope.what == kView || scope.what == kPlans || scope.what == kMesh) views_.erase(scope.mesh);
   if (scope.what == kEverything) views_.clear();
@@ -187,6 +188,7 @@ void Rounds::Wake() {
 void Rounds::StartRound() {
   running_ = true;
   snapshot_ = next_snapshot_;
+  late_causes_.clear();
   ++counters_.rounds;
 
   for (const uint64_t number : std::exchange(marked_cells_, {})) {
@@ -349,15 +351,26 @@ void Rounds::TakePlan(Proxy& proxy, generate::ProxyPlan plan) {
     if (proxy.plan) AddEffects(proxy.effects, EffectsOf(proxy.checking, "other policies or outbounds"));
     proxy.plan = std::move(plan);
     proxy.regroup = true;
-    for (const generate::CellId& id : proxy.plan->listeners) {
-      Cell& listener = cells_.FindOrCreate(id);
-      if (!listener.checked) Check(listener);
-    }
+    for (const generate::CellId& id : proxy.plan->listeners) Need(id);
     Cell& own = cells_.FindOrCreate(proxy.plan->own);
     proxy.check_own = proxy.check_own || !own.checked;
     cells_.SetOwn(proxy, &own);
+    if (!own.checked && snapshot_ != next_snapshot_) {
+      for (const CausePtr& cause : late_causes_) MarkProxy(proxy, true, true, cause);
+    }
   }
   if (proxy.check_own) Check(*proxy.own);
+}
+
+Cell& Rounds::Need(const generate::CellId& id) {
+  Cell& cell = cells_.FindOrCreate(id);
+  if (cell.checked || cell.running) return cell;
+  Check(cell);
+  // Marks that came while this round runs could not find it, and it is about to be built from before them.
+  if (snapshot_ != next_snapshot_) {
+    for (const CausePtr& cause : late_causes_) MarkCell(cell, cause);
+  }
+  return cell;
 }
 
 void Rounds::OnCells(std::vector<CellJob> jobs) {
@@ -396,9 +409,7 @@ bool Rounds::TakeBuilt(Cell& cell, generate::SealedCell& sealed) {
   for (bundle::SealedPtr& resource : sealed.resources) resource = interner_.Resource(std::move(resource));
   std::vector<Cell*> needs;
   for (const generate::CellId& id : sealed.needs) {
-    Cell& need = cells_.FindOrCreate(id);
-    if (!need.checked) Check(need);
-    needs.push_back(&need);
+    needs.push_back(&Need(id));
   }
   cell.has_good = true;
   return cells_.SetContent(cell, {std::move(sealed.resources), std::move(needs)});

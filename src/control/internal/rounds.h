@@ -76,6 +76,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void StartRound();
   std::shared_ptr<const policy::ViewIndex> ViewsOf(const std::string& mesh);
   void Check(Cell& cell);
+  Cell& Need(const generate::CellId& id);  // found, or made and checked
   void PostPlans();
   void PostCells();
   template <class Job, class Run, class Done>
@@ -115,6 +116,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   // Of the round that runs.
   bool running_ = false;
   mesh::SnapshotPtr snapshot_;
+  Causes late_causes_;      // of marks since it began
   size_t outstanding_ = 0;  // tasks on the pool
   std::vector<PlanJob> plan_jobs_;
   std::vector<CellJob> cell_jobs_;
