@@ -107,7 +107,7 @@ std::optional<Value> FromYaml(Kind kind, const Value& value) {
     case Kind::kDuration:
       if (value.if_int() && *value.if_int() == 0) return Value("0s");
       return value.if_string() && model::ParseDuration(*value.if_string()) ? std::optional(value)
-                                                                         : std::nullopt;
+                                                                           : std::nullopt;
     case Kind::kList:
       if (value.is_null()) return Value(Array());
       return value.if_array() ? std::optional(value) : std::nullopt;
@@ -178,7 +178,8 @@ base::Result<Config> Config::Load(std::string_view yaml, const Environment& envi
     Set(values, key.path, *std::move(value));
   }
   TRY_ASSIGN(const std::vector<Value> documents, model::ParseYaml(yaml));
-  if (documents.size() > 1) return base::Invalid("the configuration file has more than one document");
+  if (documents.size() > 1)
+    return base::Invalid("the configuration file has more than one document");
   if (!documents.empty() && !documents[0].is_null()) {
     if (documents[0].if_object() == nullptr) {
       return base::Invalid("the configuration file must hold a group of keys");
@@ -192,8 +193,8 @@ base::Result<Config> Config::Load(std::string_view yaml, const Environment& envi
     if (auto value = FromText(key.kind, *text)) {
       Set(values, key.path, *std::move(value));
     } else {
-      faults.push_back(base::Format("environment variable {} ({}): must be {}", key.variable, key.path,
-                                    KindName(key.kind)));
+      faults.push_back(base::Format("environment variable {} ({}): must be {}", key.variable,
+                                    key.path, KindName(key.kind)));
     }
   }
   if (!faults.empty()) return base::Invalid("configuration: " + base::Join(faults, "; "));
@@ -203,8 +204,12 @@ base::Result<Config> Config::Load(std::string_view yaml, const Environment& envi
 std::string Config::String(std::string_view key) const {
   return *Checked(values_, key, Kind::kString).if_string();
 }
-int64_t Config::Int(std::string_view key) const { return *Checked(values_, key, Kind::kInt).if_int(); }
-bool Config::Bool(std::string_view key) const { return *Checked(values_, key, Kind::kBool).if_bool(); }
+int64_t Config::Int(std::string_view key) const {
+  return *Checked(values_, key, Kind::kInt).if_int();
+}
+bool Config::Bool(std::string_view key) const {
+  return *Checked(values_, key, Kind::kBool).if_bool();
+}
 std::chrono::nanoseconds Config::Duration(std::string_view key) const {
   return model::ParseDuration(*Checked(values_, key, Kind::kDuration).if_string())->value;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// Configuration of kuma-cp: built-in defaults, then the YAML file, then environment variables (Kuma 3.0). The keys are
-// in config_keys.def.
+// Configuration of kuma-cp: built-in defaults, then the YAML file, then environment variables
+// (Kuma 3.0). The keys are in config_keys.def.
 
 #include <chrono>
 #include <functional>
@@ -22,8 +22,8 @@ class Config {
   // Name of an environment variable -> its value, if set.
   using Environment = std::function<std::optional<std::string>(const std::string&)>;
 
-  // `yaml` is the text of the configuration file ("" if there is none). Errors (kInvalid) name the key or the
-  // variable, all of them at once: unknown keys, wrong types, unusable values.
+  // `yaml` is the text of the configuration file ("" if there is none). Errors (kInvalid) name the
+  // key or the variable, all of them at once: unknown keys, wrong types, unusable values.
   static base::Result<Config> Load(std::string_view yaml, const Environment& environment);
 
   // REQUIRES: `key` is in config_keys.def with this kind.

@@ -20,13 +20,13 @@ TEST(Config, DefaultsAreThoseOfKumaButForTheStore) {
 }
 
 TEST(Config, TheFileOverridesDefaultsAndTheEnvironmentOverridesTheFile) {
-  const Config config = *Config::Load(
-      "apiServer:\n  http:\n    port: 1\n  https:\n    port: 2\n",
-      [](const std::string& name) -> std::optional<std::string> {
-        if (name == "KUMA_API_SERVER_HTTPS_PORT") return "3";
-        if (name == "KUMA_API_SERVER_CORS_ALLOWED_DOMAINS") return "a.example, b.example";
-        return std::nullopt;
-      });
+  const Config config = *Config::Load("apiServer:\n  http:\n    port: 1\n  https:\n    port: 2\n",
+                                      [](const std::string& name) -> std::optional<std::string> {
+                                        if (name == "KUMA_API_SERVER_HTTPS_PORT") return "3";
+                                        if (name == "KUMA_API_SERVER_CORS_ALLOWED_DOMAINS")
+                                          return "a.example, b.example";
+                                        return std::nullopt;
+                                      });
   EXPECT_EQ(config.Int("apiServer.http.port"), 1);
   EXPECT_EQ(config.Int("apiServer.https.port"), 3);
   EXPECT_EQ(config.List("apiServer.corsAllowedDomains"),
@@ -47,7 +47,8 @@ TEST(Config, EveryFaultIsNamedAtOnce) {
 }
 
 TEST(Config, SecretsAreMasked) {
-  const Config config = *Config::Load("store:\n  postgres:\n    password: hunter2\n", NoVariables());
+  const Config config =
+      *Config::Load("store:\n  postgres:\n    password: hunter2\n", NoVariables());
   EXPECT_EQ(*config.Effective().At({"store", "postgres", "password"})->if_string(), "*****");
   EXPECT_EQ(config.String("store.postgres.password"), "hunter2");
 }

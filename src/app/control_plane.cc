@@ -63,15 +63,18 @@ base::Result<std::string> WorkFolder(const Config& config) {
     if (at == folder.size() || folder[at] == '/') mkdir(folder.substr(0, at).c_str(), 0755);
   }
   if (access(folder.c_str(), W_OK | X_OK) != 0) {
-    return base::Unavailable(base::Format("the work directory {} cannot be written (general.workDir, "
-                                          "KUMA_GENERAL_WORK_DIR)",
-                                          folder));
+    return base::Unavailable(
+        base::Format("the work directory {} cannot be written (general.workDir, "
+                     "KUMA_GENERAL_WORK_DIR)",
+                     folder));
   }
   return folder;
 }
 
-base::Result<std::unique_ptr<store::Store>> OpenStore(const Config& config, const std::string& folder,
-                                                      const model::TypeTable& types, const runtime::Clock& clock) {
+base::Result<std::unique_ptr<store::Store>> OpenStore(const Config& config,
+                                                      const std::string& folder,
+                                                      const model::TypeTable& types,
+                                                      const runtime::Clock& clock) {
   const std::string type = config.String("store.type");
   if (type == "memory") return store::NewMemoryStore(clock);
   if (type == "sqlite") {
@@ -79,11 +82,12 @@ base::Result<std::unique_ptr<store::Store>> OpenStore(const Config& config, cons
     if (path.empty()) path = folder + "/kuma.db";
     return store::OpenSqliteStore(path, types, clock);
   }
-  return base::Invalid(
-      base::Format("store.type \"{}\" is not available: sqlite (the default) and memory are", type));
+  return base::Invalid(base::Format(
+      "store.type \"{}\" is not available: sqlite (the default) and memory are", type));
 }
 
-base::Result<net::ServerTlsOptions> TlsOf(const Config& config, const std::string& group, net::KeyPair certificate) {
+base::Result<net::ServerTlsOptions> TlsOf(const Config& config, const std::string& group,
+                                          net::KeyPair certificate) {
   net::ServerTlsOptions tls;
   tls.certificate = std::move(certificate);
   auto minimum = net::ParseTlsVersion(config.String(group + ".tlsMinVersion"));
@@ -115,7 +119,9 @@ std::string Hostname() {
   return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
-uint16_t PortOf(const Config& config, const std::string& key) { return static_cast<uint16_t>(config.Int(key)); }
+uint16_t PortOf(const Config& config, const std::string& key) {
+  return static_cast<uint16_t>(config.Int(key));
+}
 
 // The resource types never change: one table for the life of the process.
 const model::TypeTable& Types() {
@@ -174,7 +180,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   auto parts = std::make_unique<Parts>();
   Parts& p = *parts;
   if (config.String("mode") != "zone" || !config.String("multizone.zone.globalAddress").empty()) {
-    return base::Invalid("mode: only a zone without a global control plane is available in this version");
+    return base::Invalid(
+        "mode: only a zone without a global control plane is available in this version");
   }
   if (config.String("environment") != "universal") {
     return base::Invalid("environment: only universal is available in this version");
@@ -189,7 +196,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   TRY_ASSIGN(const StartResources start,
              EnsureStartResources(*p.store, p.clock, p.random,
                                   {.user_tokens = user_tokens,
-                                   .bootstrap_admin_token = config.Bool("apiServer.authn.tokens.bootstrapAdminToken"),
+                                   .bootstrap_admin_token =
+                                       config.Bool("apiServer.authn.tokens.bootstrapAdminToken"),
                                    .zone_tokens = true,
                                    .here = p.here}));
   p.cluster_id = start.cluster_id;
@@ -206,31 +214,39 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   generate::Settings generate_settings;
   generate_settings.zone = p.here.zone;
   generate_settings.admin = {
-      .epoch = [&p](std::string_view address) { return identity::EpochOf(address, p.clock.WallNow()); },
-      .certificate = [authority = start.admin_ca](std::string_view address,
-                                                  int64_t epoch) -> base::Result<generate::AdminPair> {
-        TRY_ASSIGN(identity::KeyPair pair, identity::AdminServerCertificate(authority, address, epoch));
-        return generate::AdminPair{std::move(pair.certificate), std::move(pair.key), authority.certificate()};
+      .epoch =
+          [&p](std::string_view address) { return identity::EpochOf(address, p.clock.WallNow()); },
+      .certificate = [authority = start.admin_ca](std::string_view address, int64_t epoch)
+          -> base::Result<generate::AdminPair> {
+        TRY_ASSIGN(identity::KeyPair pair,
+                   identity::AdminServerCertificate(authority, address, epoch));
+        return generate::AdminPair{std::move(pair.certificate), std::move(pair.key),
+                                   authority.certificate()};
       }};
-  p.generator = std::make_unique<generate::Generator>(policies::AllPolicies(), std::move(generate_settings));
+  p.generator =
+      std::make_unique<generate::Generator>(policies::AllPolicies(), std::move(generate_settings));
 
   // ---- what is seen of proxies
-  p.insights = std::make_unique<insight::ProxyInsights>(insight::Settings{.instance_id = p.instance_id}, *p.store,
-                                                        p.clock, *p.insight_thread);
-  p.observation = std::make_unique<Observation>(*p.insight_thread, *p.insights, p.rollouts, p.random, p.here, Types());
+  p.insights = std::make_unique<insight::ProxyInsights>(
+      insight::Settings{.instance_id = p.instance_id}, *p.store, p.clock, *p.insight_thread);
+  p.observation = std::make_unique<Observation>(*p.insight_thread, *p.insights, p.rollouts,
+                                                p.random, p.here, Types());
 
   // ---- streams and the mesh writer
   xds::HubOptions hub_options;
   for (size_t i = 0; i < p.loops->size(); ++i) hub_options.loops.push_back(&p.loops->at(i));
   hub_options.clock = &p.clock;
-  hub_options.subscribers.push_back(
-      {p.insight_thread.get(), [&p](const xds::ProxyEvent& event) { p.observation->OnEvent(event); }});
+  hub_options.subscribers.push_back({p.insight_thread.get(), [&p](const xds::ProxyEvent& event) {
+                                       p.observation->OnEvent(event);
+                                     }});
   p.hub = std::make_unique<xds::Hub>(std::move(hub_options));
   derive::Settings derive_settings;
   derive_settings.zone = p.here.zone;
   derive_settings.create_default_mesh = !config.Bool("defaults.skipMeshCreation");
   derive_settings.create_hostname_generators = !config.Bool("defaults.SkipHostnameGenerators");
-  derive_settings.default_policies = [](const std::string& mesh) { return policies::DefaultPolicies(mesh); };
+  derive_settings.default_policies = [](const std::string& mesh) {
+    return policies::DefaultPolicies(mesh);
+  };
   derive_settings.first_signing_key = [](const std::string& mesh) -> model::ResourcePtr {
     const auto key = identity::RsaKey::Generate();
     CHECK(key.has_value(), "an RSA key can be made");
@@ -248,17 +264,20 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
           .clock = p.clock,
           .writer = *p.writer,
           .pool = *p.pool,
-          .publish = [&p](std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>> bundles) {
-            p.hub->PublishAll(std::move(bundles));
-          },
+          .publish =
+              [&p](std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>> bundles) {
+                p.hub->PublishAll(std::move(bundles));
+              },
           .forget = [&p](const base::ProxyKey& proxy) { p.hub->Forget(proxy); },
-          .on_round = [&p](const control::RoundReport& report) { p.observation->OnRound(report); }});
+          .on_round =
+              [&p](const control::RoundReport& report) { p.observation->OnRound(report); }});
   p.observation->Attach(*p.control);
 
   // ---- what answers requests
   const rest::AccessRules access = AccessOf(config);
   const auto verify_user = [&p](std::string_view token) -> base::Result<rest::Principal> {
-    TRY_ASSIGN(identity::UserClaims claims, rest::CheckUserToken(*p.store, token, p.clock.WallNow()));
+    TRY_ASSIGN(identity::UserClaims claims,
+               rest::CheckUserToken(*p.store, token, p.clock.WallNow()));
     return rest::Principal{std::move(claims.name), std::move(claims.groups)};
   };
   p.tokens = std::make_unique<rest::TokenEndpoint>(
@@ -272,27 +291,30 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   while (base_path.ends_with("/")) base_path.pop_back();
   p.api = std::make_unique<rest::Api>(
       *p.store, Types(), *p.tokens, verify_user, *p.rest_pool,
-      rest::ApiSettings{.resources = {.here = p.here,
-                                      .access = access,
-                                      .strict = config.Bool("apiServer.strictValidation"),
-                                      .url_prefix = base_path},
-                        .localhost_is_admin = config.Bool("apiServer.authn.localhostIsAdmin"),
-                        .base_path = base_path,
-                        .hostname = Hostname(),
-                        .instance_id = p.instance_id,
-                        .cluster_id = [id = p.cluster_id] { return id; },
-                        .config = config.Effective(),
-                        .cors_domains = config.List("apiServer.corsAllowedDomains"),
-                        .release_removals = [&p](const std::string& mesh) { p.control->ReleaseHeld(mesh); }});
+      rest::ApiSettings{
+          .resources = {.here = p.here,
+                        .access = access,
+                        .strict = config.Bool("apiServer.strictValidation"),
+                        .url_prefix = base_path},
+          .localhost_is_admin = config.Bool("apiServer.authn.localhostIsAdmin"),
+          .base_path = base_path,
+          .hostname = Hostname(),
+          .instance_id = p.instance_id,
+          .cluster_id = [id = p.cluster_id] { return id; },
+          .config = config.Effective(),
+          .cors_domains = config.List("apiServer.corsAllowedDomains"),
+          .release_removals = [&p](const std::string& mesh) { p.control->ReleaseHeld(mesh); }});
 
   // dpServer.authn.dpProxy.type: "dpToken" is the default of Universal, "none" accepts everybody.
   const std::string dp_authn = config.String("dpServer.authn.dpProxy.type");
   if (!dp_authn.empty() && dp_authn != "dpToken" && dp_authn != "none") {
-    return base::Invalid(base::Format("dpServer.authn.dpProxy.type \"{}\": dpToken and none are available", dp_authn));
+    return base::Invalid(base::Format(
+        "dpServer.authn.dpProxy.type \"{}\": dpToken and none are available", dp_authn));
   }
   rest::VerifyDataplaneToken verify_dataplane;
   if (dp_authn != "none") {
-    verify_dataplane = [&p](const model::Metadata& dataplane, const base::Redacted<std::string>& token) {
+    verify_dataplane = [&p](const model::Metadata& dataplane,
+                            const base::Redacted<std::string>& token) {
       return rest::CheckDataplaneToken(*p.store, token.Reveal(), dataplane, p.clock.WallNow());
     };
   }
@@ -311,17 +333,20 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   bootstrap.admin_unix_socket = config.Bool("bootstrapServer.params.envoyAdminUnixSocket");
   bootstrap.xds_host = config.String("bootstrapServer.params.xdsHost");
   const int64_t xds_port = config.Int("bootstrapServer.params.xdsPort");
-  bootstrap.xds_port = static_cast<uint32_t>(xds_port != 0 ? xds_port : config.Int("dpServer.port"));
+  bootstrap.xds_port =
+      static_cast<uint32_t>(xds_port != 0 ? xds_port : config.Int("dpServer.port"));
   bootstrap.xds_connect_timeout = config.Duration("bootstrapServer.params.xdsConnectTimeout");
   bootstrap.hds = config.Bool("dpServer.hds.enabled");
   bootstrap.reloadable_tokens = config.Bool("dpServer.authn.enableReloadableTokens");
   bootstrap.token_required = verify_dataplane != nullptr;
   bootstrap.ca_pem = dp_ca;
-  p.dp = std::make_unique<rest::DpEndpoint>(*p.store, Types(), verify_dataplane, *p.rest_pool,
-                                            rest::DpEndpoint::Settings{std::move(bootstrap), p.here});
+  p.dp =
+      std::make_unique<rest::DpEndpoint>(*p.store, Types(), verify_dataplane, *p.rest_pool,
+                                         rest::DpEndpoint::Settings{std::move(bootstrap), p.here});
   p.ads = std::make_unique<xds::AdsService>(
-      *p.hub, xds::AdsServiceOptions{.authenticate = MakeStreamAuthentication(*p.store, Types(), p.here, *p.rest_pool,
-                                                                              verify_dataplane)});
+      *p.hub,
+      xds::AdsServiceOptions{.authenticate = MakeStreamAuthentication(
+                                 *p.store, Types(), p.here, *p.rest_pool, verify_dataplane)});
   p.diagnostics = std::make_unique<rest::Diagnostics>(rest::Diagnostics::Sources{
       .not_ready = [&p]() -> std::string {
         return p.control->ready() ? "" : "the store is being loaded";
@@ -331,7 +356,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   // ---- ports; diagnostics first, so that readiness can be asked for from the beginning
   const auto listen = [&p](net::ServerOptions options, net::HttpHandler http,
                            net::GrpcRouter grpc = nullptr) -> base::Status {
-    TRY_ASSIGN(auto server, net::Server::Start(*p.loops, std::move(options), std::move(http), std::move(grpc)));
+    TRY_ASSIGN(auto server,
+               net::Server::Start(*p.loops, std::move(options), std::move(http), std::move(grpc)));
     kLog.Info("listening", {{"for", server->url()}});
     p.servers.push_back(std::move(server));
     return base::Ok{};
@@ -341,8 +367,9 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   options.address = "";
   options.port = PortOf(config, "diagnostics.serverPort");
   if (config.Bool("diagnostics.tlsEnabled")) {
-    TRY_ASSIGN(net::KeyPair pair, ServerCertificate(config.String("diagnostics.tlsCertFile"),
-                                                    config.String("diagnostics.tlsKeyFile"), folder));
+    TRY_ASSIGN(net::KeyPair pair,
+               ServerCertificate(config.String("diagnostics.tlsCertFile"),
+                                 config.String("diagnostics.tlsKeyFile"), folder));
     TRY_ASSIGN(options.tls, TlsOf(config, "diagnostics", std::move(pair)));
   }
   TRY(listen(options, [&p](net::HttpRequest request, net::HttpResponder responder) {
@@ -399,7 +426,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
       },
       [&p](const net::GrpcRequest& request) -> net::GrpcAnswer {
         if (auto answer = p.ads->Serve(request)) return *std::move(answer);
-        return net::GrpcStatus{net::GrpcCode::kUnimplemented, "unknown service or method: " + request.path};
+        return net::GrpcStatus{net::GrpcCode::kUnimplemented,
+                               "unknown service or method: " + request.path};
       }));
 
   kLog.Info("ready", {{"version", base::Version().version},

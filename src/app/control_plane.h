@@ -1,7 +1,7 @@
 #pragma once
 
-// The composition root: builds every part from the configuration, in one file, top to bottom; destruction is the
-// reverse.
+// The composition root: builds every part from the configuration, in one file, top to bottom;
+// destruction is the reverse.
 
 #include <memory>
 
@@ -13,12 +13,13 @@ namespace kuma::app {
 // Owns all threads of the process but the one that made it. Confined to that thread.
 class ControlPlane {
  public:
-  // Returns when everything is ready: the store is loaded, ports are open, tokens can be made. An error says what
-  // and the way out; nothing is left running then.
+  // Returns when everything is ready: the store is loaded, ports are open, tokens can be made. An
+  // error says what and the way out; nothing is left running then.
   static base::Result<std::unique_ptr<ControlPlane>> Start(const Config& config);
   ~ControlPlane();
 
-  // Lets requests finish, tells proxies to reconnect elsewhere, stores what waits. Deregisters nobody.
+  // Lets requests finish, tells proxies to reconnect elsewhere, stores what waits. Deregisters
+  // nobody.
   void Stop();
   void ReloadCertificates();
 

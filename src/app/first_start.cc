@@ -33,23 +33,26 @@ constexpr std::string_view kClusterId = "kuma-cluster-id";
 
 using MakeBytes = std::function<base::Result<std::string>()>;
 
-model::Metadata Named(const model::ResourceType& type, std::string_view name, const model::ControlPlane& here) {
+model::Metadata Named(const model::ResourceType& type, std::string_view name,
+                      const model::ControlPlane& here) {
   model::Metadata meta;
   meta.name = name;
   meta.labels = model::ComputeLabels(type, meta, here);
   return meta;
 }
 
-// The data of a GlobalSecret that is made if it is absent. Another instance may make it at the same moment: then its counts.
-base::Result<std::string> EnsureSecret(store::Store& store, const model::ControlPlane& here, std::string_view name,
-                                       const MakeBytes& make) {
+// The data of a GlobalSecret that is made if it is absent. Another instance may make it at the same
+// moment: then its counts.
+base::Result<std::string> EnsureSecret(store::Store& store, const model::ControlPlane& here,
+                                       std::string_view name, const MakeBytes& make) {
   using namespace resources::global_secret;
   const model::ResourceKey key{"GlobalSecret", "", std::string(name)};
   auto found = store.Get(key);
   if (!found && found.error().code() == base::Code::kNotFound) {
     TRY_ASSIGN(std::string bytes, make());
     store::Write write;
-    write.resource = model::MakeResource(Type(), Named(Type(), name, here), WithData(std::move(bytes)));
+    write.resource =
+        model::MakeResource(Type(), Named(Type(), name, here), WithData(std::move(bytes)));
     write.expected = model::Revision{};
     if (auto done = store.Commit({.writes = {std::move(write)}, .cause = {}});
         !done && done.error().code() != base::Code::kConflict) {
@@ -66,11 +69,14 @@ base::Result<std::string> NewKey() {
   return key.PrivatePem().Reveal();
 }
 
-base::Status EnsureKey(store::Store& store, const model::ControlPlane& here, std::string_view prefix) {
+base::Status EnsureKey(store::Store& store, const model::ControlPlane& here,
+                       std::string_view prefix) {
   TRY_ASSIGN(const identity::TokenKeys keys, rest::ReadKeys(store, "", prefix));
   if (!keys.empty() || !keys.unreadable().empty()) return base::Ok{};
-  TRY_ASSIGN(const std::string made, EnsureSecret(store, here, base::Format("{}-1", prefix), NewKey));
-  return made.empty() ? base::Status(base::Internal("a signing key is empty")) : base::Status(base::Ok{});
+  TRY_ASSIGN(const std::string made,
+             EnsureSecret(store, here, base::Format("{}-1", prefix), NewKey));
+  return made.empty() ? base::Status(base::Internal("a signing key is empty"))
+                      : base::Status(base::Ok{});
 }
 
 base::Result<std::string> EnsureClusterId(store::Store& store, runtime::Random& random,
@@ -80,7 +86,8 @@ base::Result<std::string> EnsureClusterId(store::Store& store, runtime::Random& 
   auto found = store.Get(key);
   if (!found && found.error().code() == base::Code::kNotFound) {
     store::Write write;
-    write.resource = model::MakeResource(Type(), Named(Type(), kClusterId, here), Spec{random.Uuid()});
+    write.resource =
+        model::MakeResource(Type(), Named(Type(), kClusterId, here), Spec{random.Uuid()});
     write.expected = model::Revision{};
     if (auto done = store.Commit({.writes = {std::move(write)}, .cause = {}});
         !done && done.error().code() != base::Code::kConflict) {
@@ -108,7 +115,8 @@ std::vector<std::string> Hosts() {
       } else if (at->ifa_addr->sa_family == AF_INET6) {
         address = &reinterpret_cast<const sockaddr_in6*>(at->ifa_addr)->sin6_addr;
       }
-      if (address != nullptr && inet_ntop(at->ifa_addr->sa_family, address, text, sizeof text) != nullptr &&
+      if (address != nullptr &&
+          inet_ntop(at->ifa_addr->sa_family, address, text, sizeof text) != nullptr &&
           std::find(hosts.begin(), hosts.end(), text) == hosts.end()) {
         hosts.emplace_back(text);
       }
@@ -154,31 +162,38 @@ base::Result<std::string> ReadFile(const std::string& path) {
 }
 
 base::Result<StartResources> EnsureStartResources(store::Store& store, const runtime::Clock& clock,
-                                                  runtime::Random& random, const StartSettings& settings) {
+                                                  runtime::Random& random,
+                                                  const StartSettings& settings) {
   const model::ControlPlane& here = settings.here;
   TRY_ASSIGN(std::string cluster_id, EnsureClusterId(store, random, here));
   if (settings.zone_tokens) TRY(EnsureKey(store, here, identity::kZoneKeyPrefix));
   if (settings.user_tokens) {
     TRY(EnsureKey(store, here, identity::kUserKeyPrefix));
     if (settings.bootstrap_admin_token) {
-      TRY_ASSIGN(const std::string token, EnsureSecret(store, here, kAdminToken, [&]() -> base::Result<std::string> {
-                   TRY_ASSIGN(const identity::TokenKeys keys, rest::ReadKeys(store, "", identity::kUserKeyPrefix));
+      TRY_ASSIGN(const std::string token,
+                 EnsureSecret(store, here, kAdminToken, [&]() -> base::Result<std::string> {
+                   TRY_ASSIGN(const identity::TokenKeys keys,
+                              rest::ReadKeys(store, "", identity::kUserKeyPrefix));
                    const std::string admin(rest::kAdmin);
                    return identity::IssueUserToken(
-                       {admin, {admin}}, keys, {clock.WallNow(), identity::kDefaultTokenValidity, random.Uuid()});
+                       {admin, {admin}}, keys,
+                       {clock.WallNow(), identity::kDefaultTokenValidity, random.Uuid()});
                  }));
       if (token.empty()) return base::Internal("the admin's token is empty");
     }
   }
   const auto new_authority = [&clock](std::string_view name) {
     return [&clock, name]() -> base::Result<std::string> {
-      TRY_ASSIGN(const auto authority, identity::CertificateAuthority::Generate(name, clock.WallNow()));
+      TRY_ASSIGN(const auto authority,
+                 identity::CertificateAuthority::Generate(name, clock.WallNow()));
       return authority.ToSecret().Reveal();
     };
   };
-  TRY_ASSIGN(const std::string inter_cp, EnsureSecret(store, here, kInterCpCa, new_authority(identity::kInterCpCaName)));
+  TRY_ASSIGN(const std::string inter_cp,
+             EnsureSecret(store, here, kInterCpCa, new_authority(identity::kInterCpCaName)));
   if (inter_cp.empty()) return base::Internal("the authority of control planes is empty");
-  TRY_ASSIGN(const std::string admin_ca, EnsureSecret(store, here, kAdminCa, new_authority(identity::kEnvoyAdminCaName)));
+  TRY_ASSIGN(const std::string admin_ca,
+             EnsureSecret(store, here, kAdminCa, new_authority(identity::kEnvoyAdminCaName)));
   auto authority = identity::CertificateAuthority::Read(admin_ca);
   if (!authority) {
     return std::move(authority).error().Context(
@@ -187,13 +202,15 @@ base::Result<StartResources> EnsureStartResources(store::Store& store, const run
   return StartResources{std::move(cluster_id), *std::move(authority)};
 }
 
-base::Result<net::KeyPair> ServerCertificate(const std::string& cert_file, const std::string& key_file,
+base::Result<net::KeyPair> ServerCertificate(const std::string& cert_file,
+                                             const std::string& key_file,
                                              const std::string& folder) {
   net::KeyPair pair;
   if (!cert_file.empty() || !key_file.empty()) {
     if (cert_file.empty() || key_file.empty()) {
-      return base::Invalid(base::Format("a certificate and its key are needed together: certificate \"{}\", key \"{}\"",
-                                        cert_file, key_file));
+      return base::Invalid(base::Format(
+          "a certificate and its key are needed together: certificate \"{}\", key \"{}\"",
+          cert_file, key_file));
     }
     pair.cert_file = cert_file;
     pair.key_file = key_file;

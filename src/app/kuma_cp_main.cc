@@ -67,7 +67,8 @@ int main(int argc, char** argv) {
   CLI::App app{"Control plane of a service mesh"};
   app.require_subcommand(1);
   std::string level = "info";
-  app.add_option("--log-level", level, "off, info or debug")->check(CLI::IsMember({"off", "info", "debug"}));
+  app.add_option("--log-level", level, "off, info or debug")
+      ->check(CLI::IsMember({"off", "info", "debug"}));
 
   CLI::App* run = app.add_subcommand("run", "Runs the control plane");
   std::string config_file;
@@ -79,16 +80,20 @@ int main(int argc, char** argv) {
   version->add_flag("-a,--detailed", detailed, "Also prints tag, commit and date");
 
   CLI11_PARSE(app, argc, argv);
-  kuma::base::SetLogLevel(level == "off" ? LogLevel::kOff : level == "debug" ? LogLevel::kDebug : LogLevel::kInfo);
+  kuma::base::SetLogLevel(level == "off"     ? LogLevel::kOff
+                          : level == "debug" ? LogLevel::kDebug
+                                             : LogLevel::kInfo);
   if (*version) {
     const auto& built = kuma::base::Version();
     if (!detailed) {
-      std::printf("%s: %s\n", std::string(built.product).c_str(), std::string(built.version).c_str());
+      std::printf("%s: %s\n", std::string(built.product).c_str(),
+                  std::string(built.version).c_str());
     } else {
-      std::printf("Product:    %s\nVersion:    %s\nGit Tag:    %s\nGit Commit: %s\nBuild Date: %s\n",
-                  std::string(built.product).c_str(), std::string(built.version).c_str(),
-                  std::string(built.git_tag).c_str(), std::string(built.git_commit).c_str(),
-                  std::string(built.build_date).c_str());
+      std::printf(
+          "Product:    %s\nVersion:    %s\nGit Tag:    %s\nGit Commit: %s\nBuild Date: %s\n",
+          std::string(built.product).c_str(), std::string(built.version).c_str(),
+          std::string(built.git_tag).c_str(), std::string(built.git_commit).c_str(),
+          std::string(built.build_date).c_str());
     }
     return 0;
   }

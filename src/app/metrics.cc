@@ -32,8 +32,8 @@ double CpuSeconds() {
 
 }  // namespace
 
-std::vector<rest::Metric> CollectMetrics(const store::Store& store, const control::ControlLoop& control,
-                                         const xds::Hub& hub,
+std::vector<rest::Metric> CollectMetrics(const store::Store& store,
+                                         const control::ControlLoop& control, const xds::Hub& hub,
                                          const std::vector<std::unique_ptr<net::Server>>& servers) {
   std::vector<rest::Metric> metrics;
   const auto add = [&metrics](std::string_view name, std::string_view help, Kind kind, double value,
@@ -54,50 +54,61 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store, const contro
 
   add("kuma_events_total", "Store events received.", Kind::kCounter, number(c.events));
   add("kuma_steps_total", "Batches of events applied.", Kind::kCounter, number(c.steps));
-  add("kuma_step_seconds_total", "Time of the mesh writer in steps.", Kind::kCounter, number(c.step_nanoseconds) / 1e9);
-  add("kuma_step_longest_seconds", "Longest step.", Kind::kGauge, number(c.longest_step_nanoseconds) / 1e9);
-  add("kuma_derived_writes_total", "Derived resources written.", Kind::kCounter, number(c.derived_writes));
-  add("kuma_derived_conflicts_total", "Follow-up transactions that met a newer write.", Kind::kCounter,
-      number(c.derived_conflicts));
-  add("kuma_derived_failures_total", "Follow-up transactions that the store did not take.", Kind::kCounter,
-      number(c.derived_failures));
+  add("kuma_step_seconds_total", "Time of the mesh writer in steps.", Kind::kCounter,
+      number(c.step_nanoseconds) / 1e9);
+  add("kuma_step_longest_seconds", "Longest step.", Kind::kGauge,
+      number(c.longest_step_nanoseconds) / 1e9);
+  add("kuma_derived_writes_total", "Derived resources written.", Kind::kCounter,
+      number(c.derived_writes));
+  add("kuma_derived_conflicts_total", "Follow-up transactions that met a newer write.",
+      Kind::kCounter, number(c.derived_conflicts));
+  add("kuma_derived_failures_total", "Follow-up transactions that the store did not take.",
+      Kind::kCounter, number(c.derived_failures));
   constexpr std::string_view kKinds[] = {"listener", "cluster", "endpoints", "own"};
   for (size_t i = 0; i < c.generations.size(); ++i) {
     add("kuma_generations_total", "Cells built.", Kind::kCounter, number(c.generations[i]),
         {{"kind", std::string(kKinds[i])}});
   }
-  add("kuma_cell_hits_total", "Cells whose context had not changed.", Kind::kCounter, number(c.hits));
-  add("kuma_build_failures_total", "Cells that could not be built.", Kind::kCounter, number(c.build_failures));
+  add("kuma_cell_hits_total", "Cells whose context had not changed.", Kind::kCounter,
+      number(c.hits));
+  add("kuma_build_failures_total", "Cells that could not be built.", Kind::kCounter,
+      number(c.build_failures));
   add("kuma_publishes_total", "Bundles given to streams.", Kind::kCounter, number(c.publishes));
-  add("kuma_publishes_equal_total", "Bundles that changed nothing and were not given.", Kind::kCounter,
-      number(c.publishes_equal));
-  add("kuma_oracle_differences_total", "Bundles that differ from the computation from scratch; must be 0.",
-      Kind::kCounter, number(c.oracle_differences));
+  add("kuma_publishes_equal_total", "Bundles that changed nothing and were not given.",
+      Kind::kCounter, number(c.publishes_equal));
+  add("kuma_oracle_differences_total",
+      "Bundles that differ from the computation from scratch; must be 0.", Kind::kCounter,
+      number(c.oracle_differences));
   add("kuma_proxies", "Connected proxies.", Kind::kGauge, number(c.proxies));
   add("kuma_cells", "Cells held.", Kind::kGauge, number(c.cells));
   add("kuma_cell_bytes", "Sealed bytes held.", Kind::kGauge, number(c.cell_bytes));
-  add("kuma_degraded_cells", "Cells that serve older content because what is stored cannot be applied.", Kind::kGauge,
+  add("kuma_degraded_cells",
+      "Cells that serve older content because what is stored cannot be applied.", Kind::kGauge,
       number(c.degraded_cells));
   add("kuma_waiting_events", "Store events queued.", Kind::kGauge, number(c.waiting_events));
   add("kuma_waiting_cells", "Cells marked.", Kind::kGauge, number(c.waiting_cells));
   add("kuma_waiting_proxies", "Proxies marked.", Kind::kGauge, number(c.waiting_proxies));
-  add("kuma_held_dataplanes", "Dataplanes whose removal the guard holds.", Kind::kGauge, number(c.held_dataplanes));
-  add("kuma_dataplanes_removed_total", "Dataplanes removed because their proxy left.", Kind::kCounter,
-      number(c.dataplanes_removed));
+  add("kuma_held_dataplanes", "Dataplanes whose removal the guard holds.", Kind::kGauge,
+      number(c.held_dataplanes));
+  add("kuma_dataplanes_removed_total", "Dataplanes removed because their proxy left.",
+      Kind::kCounter, number(c.dataplanes_removed));
 
   const xds::HubCounters& h = hub.counters();
   add("kuma_xds_streams", "Authenticated streams.", Kind::kGauge, number(h.streams));
-  add("kuma_xds_streams_in_step", "Streams that have everything of their newest bundle.", Kind::kGauge,
-      number(h.streams_in_step));
+  add("kuma_xds_streams_in_step", "Streams that have everything of their newest bundle.",
+      Kind::kGauge, number(h.streams_in_step));
   add("kuma_xds_responses_sent_total", "Responses sent.", Kind::kCounter, number(h.responses_sent));
   add("kuma_xds_resources_sent_total", "Resources sent.", Kind::kCounter, number(h.resources_sent));
-  add("kuma_xds_resources_removed_total", "Removals sent.", Kind::kCounter, number(h.resources_removed));
-  add("kuma_xds_bytes_sent_total", "Bytes of resources sent.", Kind::kCounter, number(h.bytes_sent));
-  add("kuma_xds_rejected_total", "Responses rejected by proxies.", Kind::kCounter, number(h.rejected));
+  add("kuma_xds_resources_removed_total", "Removals sent.", Kind::kCounter,
+      number(h.resources_removed));
+  add("kuma_xds_bytes_sent_total", "Bytes of resources sent.", Kind::kCounter,
+      number(h.bytes_sent));
+  add("kuma_xds_rejected_total", "Responses rejected by proxies.", Kind::kCounter,
+      number(h.rejected));
 
   for (const auto& server : servers) {
-    add("kuma_connections", "Open connections.", Kind::kGauge, static_cast<double>(server->stats().open),
-        {{"server", server->url()}});
+    add("kuma_connections", "Open connections.", Kind::kGauge,
+        static_cast<double>(server->stats().open), {{"server", server->url()}});
   }
   for (const auto& server : servers) {
     add("kuma_tls_handshakes_failed_total", "TLS handshakes that failed.", Kind::kCounter,

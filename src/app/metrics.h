@@ -14,8 +14,8 @@
 namespace kuma::app {
 
 // Thread-safe.
-std::vector<rest::Metric> CollectMetrics(const store::Store& store, const control::ControlLoop& control,
-                                         const xds::Hub& hub,
+std::vector<rest::Metric> CollectMetrics(const store::Store& store,
+                                         const control::ControlLoop& control, const xds::Hub& hub,
                                          const std::vector<std::unique_ptr<net::Server>>& servers);
 
 }  // namespace kuma::app

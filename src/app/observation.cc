@@ -38,11 +38,17 @@ model::Value ParseMetadata(const xds::NodeDescription& node) {
 }  // namespace
 
 Observation::Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights,
-                         insight::Rollouts& rollouts, runtime::Random& random, const model::ControlPlane& here,
-                         const model::TypeTable& types)
-    : executor_(executor), insights_(insights), rollouts_(rollouts), random_(random), here_(here), types_(types) {}
+                         insight::Rollouts& rollouts, runtime::Random& random,
+                         const model::ControlPlane& here, const model::TypeTable& types)
+    : executor_(executor),
+      insights_(insights),
+      rollouts_(rollouts),
+      random_(random),
+      here_(here),
+      types_(types) {}
 
-void Observation::OnConnected(const base::ProxyKey& proxy, uint64_t stream, const xds::NodeDescription& node) {
+void Observation::OnConnected(const base::ProxyKey& proxy, uint64_t stream,
+                              const xds::NodeDescription& node) {
   const model::Value metadata = ParseMetadata(node);
   control::Arrival arrival;
   arrival.proxy = proxy;
@@ -61,11 +67,12 @@ void Observation::OnConnected(const base::ProxyKey& proxy, uint64_t stream, cons
   }
   control_->Connected(std::move(arrival));
   Version version;
-  if (const model::Value* given = metadata.Find("version"); given != nullptr && given->if_object()) {
+  if (const model::Value* given = metadata.Find("version");
+      given != nullptr && given->if_object()) {
     model::Violations violations;
     std::vector<std::string> unknown;
-    model::DecodeStruct(model::TableOf<Version>(), *given, &version, "version", {.proto_json = true}, violations,
-                        unknown);
+    model::DecodeStruct(model::TableOf<Version>(), *given, &version, "version",
+                        {.proto_json = true}, violations, unknown);
     if (version.kuma_dp) version.kuma_dp->kuma_cp_compatible = true;
   }
   insights_.OnConnected(proxy, stream, random_.Uuid(), metadata, std::move(version));
@@ -89,10 +96,12 @@ void Observation::OnEvent(const xds::ProxyEvent& event) {
   } else if (const auto* nack = std::get_if<xds::NackEvent>(&event.what)) {
     insights_.OnSent(proxy, stream, ServiceOf(nack->type));
     insights_.OnRejected(proxy, stream, ServiceOf(nack->type));
-    insight::Rejection rejection{.proxy = proxy, .resources = {}, .origins = {}, .detail = nack->detail};
+    insight::Rejection rejection{
+        .proxy = proxy, .resources = {}, .origins = {}, .detail = nack->detail};
     for (const bundle::SealedPtr& resource : nack->rejected) {
       rejection.resources.push_back(resource->name);
-      rejection.origins.insert(rejection.origins.end(), resource->origins.begin(), resource->origins.end());
+      rejection.origins.insert(rejection.origins.end(), resource->origins.begin(),
+                               resource->origins.end());
     }
     kLog.Warn("rejected", {{"proxy", proxy.ToString()},
                            {"resources", base::Join(rejection.resources, ",")},
@@ -102,7 +111,8 @@ void Observation::OnEvent(const xds::ProxyEvent& event) {
   } else if (const auto* in_step = std::get_if<xds::InStepEvent>(&event.what)) {
     rollouts_.OnInStep(proxy, in_step->revision);
   } else if (const auto* stalled = std::get_if<xds::StalledEvent>(&event.what)) {
-    kLog.Warn(stalled->stalled ? "does not answer" : "answers again", {{"proxy", proxy.ToString()}});
+    kLog.Warn(stalled->stalled ? "does not answer" : "answers again",
+              {{"proxy", proxy.ToString()}});
   }
 }
 
@@ -115,33 +125,40 @@ void Observation::OnRound(const control::RoundReport& report) {
   });
 }
 
-xds::Authenticate MakeStreamAuthentication(store::Store& store, const model::TypeTable& types, model::ControlPlane here,
-                                           runtime::Pool& pool, rest::VerifyDataplaneToken verify) {
-  return [&store, &types, &pool, here, verify](const xds::NodeDescription& node, const net::Headers& metadata,
+xds::Authenticate MakeStreamAuthentication(store::Store& store, const model::TypeTable& types,
+                                           model::ControlPlane here, runtime::Pool& pool,
+                                           rest::VerifyDataplaneToken verify) {
+  return [&store, &types, &pool, here, verify](const xds::NodeDescription& node,
+                                               const net::Headers& metadata,
                                                std::function<void(base::Status)> done) {
     std::vector<std::string> tokens;
-    for (const std::string_view token : metadata.GetAll("authorization")) tokens.emplace_back(token);
-    pool.Post([&store, &types, here, verify, node, tokens = std::move(tokens), done = std::move(done)] {
-      done([&]() -> base::Status {
-        const base::ProxyKey& proxy = node.proxy;
-        if (!store.Get({"Mesh", "", proxy.mesh})) {
-          return base::NotFound(base::Format("mesh \"{}\" does not exist", proxy.mesh));
-        }
-        model::ResourcePtr dataplane;
-        if (const std::string text = BroughtDataplane(ParseMetadata(node)); !text.empty()) {
-          TRY_ASSIGN(dataplane, rest::DecodeBroughtDataplane(text, proxy, types, here));
-        } else {
-          auto stored = store.Get({"Dataplane", proxy.mesh, proxy.name});
-          if (!stored) return std::move(stored).error().Context(base::Format("Dataplane {}", proxy.ToString()));
-          dataplane = *std::move(stored);
-        }
-        if (verify == nullptr) return base::Ok{};
-        if (tokens.size() != 1) {
-          return base::Denied(tokens.empty() ? "the stream carries no token" : "the stream carries several tokens");
-        }
-        return verify(dataplane->meta(), base::Redacted<std::string>(tokens[0]));
-      }());
-    });
+    for (const std::string_view token : metadata.GetAll("authorization"))
+      tokens.emplace_back(token);
+    pool.Post(
+        [&store, &types, here, verify, node, tokens = std::move(tokens), done = std::move(done)] {
+          done([&]() -> base::Status {
+            const base::ProxyKey& proxy = node.proxy;
+            if (!store.Get({"Mesh", "", proxy.mesh})) {
+              return base::NotFound(base::Format("mesh \"{}\" does not exist", proxy.mesh));
+            }
+            model::ResourcePtr dataplane;
+            if (const std::string text = BroughtDataplane(ParseMetadata(node)); !text.empty()) {
+              TRY_ASSIGN(dataplane, rest::DecodeBroughtDataplane(text, proxy, types, here));
+            } else {
+              auto stored = store.Get({"Dataplane", proxy.mesh, proxy.name});
+              if (!stored)
+                return std::move(stored).error().Context(
+                    base::Format("Dataplane {}", proxy.ToString()));
+              dataplane = *std::move(stored);
+            }
+            if (verify == nullptr) return base::Ok{};
+            if (tokens.size() != 1) {
+              return base::Denied(tokens.empty() ? "the stream carries no token"
+                                                 : "the stream carries several tokens");
+            }
+            return verify(dataplane->meta(), base::Redacted<std::string>(tokens[0]));
+          }());
+        });
   };
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// From the hub's events and the writer's rounds to control, insights and rollouts; and who may open a stream.
+// From the hub's events and the writer's rounds to control, insights and rollouts; and who may open
+// a stream.
 
 #include <functional>
 
@@ -22,8 +23,9 @@ namespace kuma::app {
 class Observation {
  public:
   // All references outlive this.
-  Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights, insight::Rollouts& rollouts,
-              runtime::Random& random, const model::ControlPlane& here, const model::TypeTable& types);
+  Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights,
+              insight::Rollouts& rollouts, runtime::Random& random, const model::ControlPlane& here,
+              const model::TypeTable& types);
   // Before the first event.
   void Attach(control::ControlLoop& control) { control_ = &control; }
 
@@ -42,7 +44,8 @@ class Observation {
   control::ControlLoop* control_ = nullptr;
 };
 
-// For AdsService: the stream's Dataplane exists or is brought along, and its token is right. Null `verify`: no token is asked for.
+// For AdsService: the stream's Dataplane exists or is brought along, and its token is right. Null
+// `verify`: no token is asked for.
 xds::Authenticate MakeStreamAuthentication(store::Store& store, const model::TypeTable& types,
                                            model::ControlPlane here, runtime::Pool& pool,
                                            rest::VerifyDataplaneToken verify);

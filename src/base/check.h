@@ -1,7 +1,7 @@
 #pragma once
 
-// Broken invariants. A failed CHECK prints file, line, condition and reason, then a backtrace, and ends
-// the process. Never CHECK something that a user, a peer or the network can cause.
+// Broken invariants. A failed CHECK prints file, line, condition and reason, then a backtrace, and
+// ends the process. Never CHECK something that a user, a peer or the network can cause.
 
 #include <string_view>
 
@@ -12,10 +12,10 @@ namespace kuma::base {
 
 }  // namespace kuma::base
 
-#define CHECK(condition, reason)                                                    \
-  do {                                                                              \
-    if (!(condition)) [[unlikely]]                                                  \
-      ::kuma::base::CheckFailed(__FILE__, __LINE__, #condition, reason);            \
+#define CHECK(condition, reason)                                         \
+  do {                                                                   \
+    if (!(condition)) [[unlikely]]                                       \
+      ::kuma::base::CheckFailed(__FILE__, __LINE__, #condition, reason); \
   } while (false)
 
 #ifdef NDEBUG

@@ -1,6 +1,7 @@
 #pragma once
 
-// Content hashes (XXH3, 128 bits): versions of Envoy resources, hashes of contexts. Not cryptographic.
+// Content hashes (XXH3, 128 bits): versions of Envoy resources, hashes of contexts. Not
+// cryptographic.
 
 #include <compare>
 #include <cstddef>
@@ -21,8 +22,8 @@ struct ContentHash {
 ContentHash HashBytes(std::string_view bytes);
 uint64_t Hash64(std::string_view bytes, uint64_t seed = 0);
 
-// Feeds values into one hash without joining them into a string. Each Add is framed by its length, so
-// that ("ab", "c") and ("a", "bc") differ.
+// Feeds values into one hash without joining them into a string. Each Add is framed by its length,
+// so that ("ab", "c") and ("a", "bc") differ.
 class Hasher {
  public:
   Hasher();

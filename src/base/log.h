@@ -14,7 +14,8 @@ namespace kuma::base {
 
 enum class LogLevel { kDebug, kInfo, kWarn, kError, kOff };
 
-// A named source of log lines ("xds", "store"); cheap to copy. The names are what PUT /logging sets.
+// A named source of log lines ("xds", "store"); cheap to copy. The names are what PUT /logging
+// sets.
 class Logger {
  public:
   explicit constexpr Logger(std::string_view component) : component_(component) {}

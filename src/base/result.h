@@ -16,9 +16,9 @@ namespace kuma::base {
 
 // A code exists only if some caller reacts differently to it.
 enum class Code : uint8_t {
-  kInvalid,      // the request itself is wrong; repeating it cannot succeed
+  kInvalid,  // the request itself is wrong; repeating it cannot succeed
   kNotFound,
-  kConflict,     // somebody else wrote first, or it exists already
+  kConflict,  // somebody else wrote first, or it exists already
   kDenied,
   kUnavailable,  // may succeed later
   kCancelled,
@@ -56,10 +56,11 @@ class [[nodiscard]] Result {
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
   template <class U>
-    requires(!std::is_same_v<std::remove_cvref_t<U>, T> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Error> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Result> && std::is_convertible_v<U, T>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+  requires(!std::is_same_v<std::remove_cvref_t<U>, T> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Error> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Result> && std::is_convertible_v<U, T>)
+      Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}
 
   bool has_value() const { return state_.index() == 0; }
   explicit operator bool() const { return has_value(); }
@@ -108,17 +109,17 @@ inline Error Internal(std::string message) { return {Code::kInternal, std::move(
 }  // namespace kuma::base
 
 // TRY(status): returns the error of a Status from the enclosing function.
-#define TRY(expression)                                             \
-  do {                                                              \
-    if (auto try_result_ = (expression); !try_result_.has_value())  \
-      return std::move(try_result_).error();                        \
+#define TRY(expression)                                            \
+  do {                                                             \
+    if (auto try_result_ = (expression); !try_result_.has_value()) \
+      return std::move(try_result_).error();                       \
   } while (false)
 
 // TRY_ASSIGN(auto page, store.List(query)): declares or assigns the value, or returns the error.
 #define TRY_ASSIGN(target, expression) \
   TRY_ASSIGN_IMPL_(TRY_CONCAT_(try_assign_, __LINE__), target, expression)
-#define TRY_ASSIGN_IMPL_(temporary, target, expression)         \
-  auto temporary = (expression);                                \
+#define TRY_ASSIGN_IMPL_(temporary, target, expression)            \
+  auto temporary = (expression);                                   \
   if (!temporary.has_value()) return std::move(temporary).error(); \
   target = *std::move(temporary)
 #define TRY_CONCAT_(a, b) TRY_CONCAT_INNER_(a, b)

@@ -23,9 +23,7 @@ TEST(Result, CarriesValueOrErrorUpward) {
   EXPECT_EQ(Quarter(6).error(), Invalid("second step: odd"));
 }
 
-TEST(ResultDeathTest, ValueOfErrorIsABrokenInvariant) {
-  EXPECT_DEATH(*Half(1), "odd");
-}
+TEST(ResultDeathTest, ValueOfErrorIsABrokenInvariant) { EXPECT_DEATH(*Half(1), "odd"); }
 
 }  // namespace
 }  // namespace kuma::base

@@ -12,7 +12,9 @@ constexpr std::string_view kStandard =
 constexpr std::string_view kUrl =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'; }
+bool IsSpace(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
+}
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -115,8 +117,8 @@ std::string ToLower(std::string_view text) {
 }
 
 bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return Lower(x) == Lower(y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [](char x, char y) { return Lower(x) == Lower(y); });
 }
 
 std::string ReplaceAll(std::string text, std::string_view from, std::string_view to) {
@@ -132,9 +134,13 @@ std::optional<uint64_t> ParseUint(std::string_view text) { return Parse<uint64_t
 std::optional<double> ParseDouble(std::string_view text) { return Parse<double>(text); }
 
 std::string EncodeBase64(std::string_view bytes) { return Encode(bytes, kStandard, true); }
-std::optional<std::string> DecodeBase64(std::string_view text) { return Decode(text, kStandard, true); }
+std::optional<std::string> DecodeBase64(std::string_view text) {
+  return Decode(text, kStandard, true);
+}
 std::string EncodeBase64Url(std::string_view bytes) { return Encode(bytes, kUrl, false); }
-std::optional<std::string> DecodeBase64Url(std::string_view text) { return Decode(text, kUrl, false); }
+std::optional<std::string> DecodeBase64Url(std::string_view text) {
+  return Decode(text, kUrl, false);
+}
 
 std::string ToHex(std::string_view bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";

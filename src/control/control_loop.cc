@@ -34,22 +34,25 @@ constexpr size_t kMaxStepCauses = 64;
 bool MustBeDurable(const mesh::Change& change) {
   if (!change.inputs_changed || change.after == nullptr) return false;
   const std::string& kind = change.key.kind;
-  return kind == "MeshService" || kind == "MeshExternalService" || kind == "MeshMultiZoneService" || kind == "Secret";
+  return kind == "MeshService" || kind == "MeshExternalService" || kind == "MeshMultiZoneService" ||
+         kind == "Secret";
 }
 
 // Its proxy was told to drain, or its workload is not ready: nobody loses an endpoint when it goes.
 bool IsDrained(const model::Resource& dataplane) {
   const auto& networking = dataplane.Spec<resources::dataplane::Spec>().networking;
   if (!networking || networking->inbound.empty()) return false;
-  return std::none_of(networking->inbound.begin(), networking->inbound.end(), [](const auto& inbound) {
-    return inbound.state == resources::dataplane::InboundState::kReady;
-  });
+  return std::none_of(networking->inbound.begin(), networking->inbound.end(),
+                      [](const auto& inbound) {
+                        return inbound.state == resources::dataplane::InboundState::kReady;
+                      });
 }
 
 }  // namespace
 
 // Confined to the writer's executor, but for what says otherwise.
-class ControlLoop::Writer final : public store::WatchSink, public std::enable_shared_from_this<Writer> {
+class ControlLoop::Writer final : public store::WatchSink,
+                                  public std::enable_shared_from_this<Writer> {
  public:
   Writer(Settings settings, derive::Settings derive, Surroundings surroundings)
       : settings_(settings),
@@ -68,10 +71,13 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   }
 
   void OnSnapshot(Revision revision, std::vector<model::ResourcePtr> resources) override {
-    Post([revision, resources = std::move(resources)](Writer& self) { self.Load(revision, resources); });
+    Post([revision, resources = std::move(resources)](Writer& self) {
+      self.Load(revision, resources);
+    });
   }
   void OnEvents(std::span<const store::StoreEvent> events) override {
-    Post([events = std::vector<store::StoreEvent>(events.begin(), events.end())](Writer& self) mutable {
+    Post([events =
+              std::vector<store::StoreEvent>(events.begin(), events.end())](Writer& self) mutable {
       self.counters_.events += events.size();
       std::move(events.begin(), events.end(), std::back_inserter(self.events_));
       self.counters_.waiting_events = self.events_.size();
@@ -140,9 +146,11 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     return mesh != nullptr && !services.empty() &&
            std::all_of(services.begin(), services.end(), [&](const std::string& service) {
              const mesh::MembersPtr members = mesh->MembersOf(service);
-             return std::any_of(members->begin(), members->end(), [&](const model::ResourcePtr& member) {
-               return member->name() != dataplane.name() && owned_.IsConnected({member->mesh(), member->name()});
-             });
+             return std::any_of(members->begin(), members->end(),
+                                [&](const model::ResourcePtr& member) {
+                                  return member->name() != dataplane.name() &&
+                                         owned_.IsConnected({member->mesh(), member->name()});
+                                });
            });
   }
   void Release(const std::string& mesh) {
@@ -154,7 +162,8 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
 
   bool idle() const {
     return loaded_ && events_.empty() && connections_.empty() && !step_wanted_ && marks_.empty() &&
-           follow_up_.idle() && registering_.empty() && register_again_.empty() && removing_.empty() && rounds_->idle();
+           follow_up_.idle() && registering_.empty() && register_again_.empty() &&
+           removing_.empty() && rounds_->idle();
   }
 
   SnapshotHolder snapshots_;
@@ -175,8 +184,9 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   };
   // What the events of one step go back to.
   struct StepCauses {
-    std::map<model::ResourceKey, Causes> users;    // writes of users
-    std::map<model::ResourceKey, Causes> derived;  // causes of derived writes, of another instance or our own echo
+    std::map<model::ResourceKey, Causes> users;  // writes of users
+    std::map<model::ResourceKey, Causes>
+        derived;  // causes of derived writes, of another instance or our own echo
 
     void Add(const store::StoreEvent& event) {
       if (event.cause.value == 0) {
@@ -241,7 +251,8 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     counters_.waiting_events = 0;
     if (!changes.empty()) {
       const mesh::ChangeSet applied = state_.Apply(changes);
-      // What is derived goes back to all of the step: to which of it, only the derivation could say.
+      // What is derived goes back to all of the step: to which of it, only the derivation could
+      // say.
       Causes all;
       for (const mesh::Change& change : applied.changes) {
         const Causes& some = causes.Of(change.key);
@@ -299,7 +310,8 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
       const Causes causes = causes_of(change);
       if (change.key.kind == "Dataplane" || change.key.kind == "MeshService")
         of_members[change.key.mesh].insert(causes.begin(), causes.end());
-      std::vector<internal::Scope> scopes = internal::ScopesOf(change, now, around_.generator.policies());
+      std::vector<internal::Scope> scopes =
+          internal::ScopesOf(change, now, around_.generator.policies());
       if (!scopes.empty()) AddMarks(causes, internal::TextOf(change), std::move(scopes));
     }
     for (const auto& [mesh, service] : applied.services_with_changed_members) {
@@ -311,11 +323,13 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     TakeChanges(applied, [&](const mesh::Change&) { return causes; });
   }
 
-  void AddMarks(const Causes& causes, const std::string& text, std::vector<internal::Scope> scopes) {
+  void AddMarks(const Causes& causes, const std::string& text,
+                std::vector<internal::Scope> scopes) {
     Marks marks{.causes = {}, .scopes = std::move(scopes)};
     for (const Revision cause : causes)
       marks.causes.push_back(std::make_shared<const internal::Cause>(internal::Cause{cause, text}));
-    if (causes.empty()) marks.causes.push_back(std::make_shared<const internal::Cause>(internal::Cause{{}, text}));
+    if (causes.empty())
+      marks.causes.push_back(std::make_shared<const internal::Cause>(internal::Cause{{}, text}));
     marks_.push_back(std::move(marks));
   }
 
@@ -332,7 +346,8 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   void Derive(const mesh::ChangeSet& first, const Causes& causes) {
     mesh::ChangeSet applied = first;
     for (int i = 0; i < kMaxDerivations; ++i) {
-      std::vector<derive::Derived> writes = derivation_.Run(state_, applied, around_.clock.WallNow());
+      std::vector<derive::Derived> writes =
+          derivation_.Run(state_, applied, around_.clock.WallNow());
       for (const derive::Notice& notice : derivation_.TakeNotices())
         kLog.Warn(notice.text, {{"resource", notice.key.ToString()}});
       if (writes.empty()) return;
@@ -351,14 +366,16 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
                          .after = write.resource,
                          .revision = newest_,
                          .inputs_changed = false});
-      follow_up_.Want(std::move(write), std::move(before), causes.empty() ? newest_ : *causes.rbegin());
+      follow_up_.Want(std::move(write), std::move(before),
+                      causes.empty() ? newest_ : *causes.rbegin());
     }
     counters_.derived_writes += changes.size();
     const mesh::ChangeSet applied = state_.Apply(changes);
     TakeChanges(applied, causes);
     for (const mesh::Change& change : applied.changes) {
       waits_wanted_ = waits_wanted_ || MustBeDurable(change);
-      urgent_ = urgent_ || change.inputs_changed || change.before == nullptr || change.after == nullptr;
+      urgent_ =
+          urgent_ || change.inputs_changed || change.before == nullptr || change.after == nullptr;
     }
     return applied;
   }
@@ -374,7 +391,8 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     derive_at_ = timed.next;
     derive_timer_.Cancel();
     if (!timed.next) return;
-    const auto delay = std::max<runtime::Duration>(*timed.next - around_.clock.WallNow(), std::chrono::milliseconds(1));
+    const auto delay = std::max<runtime::Duration>(*timed.next - around_.clock.WallNow(),
+                                                   std::chrono::milliseconds(1));
     derive_timer_ = PostAfter(delay, [](Writer& self) {
       self.derive_at_.reset();
       self.WantStep();
@@ -418,14 +436,17 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
       pending_ = Pending{snapshots_.Load(), marks_.size()};
     }
     ++counters_.derived_commits;
-    around_.store.CommitAsync(*std::move(transaction), [weak = weak_from_this()](base::Result<store::Committed> done) {
-      const std::shared_ptr<Writer> self = weak.lock();
-      if (self != nullptr) self->Post([done = std::move(done)](Writer& writer) { writer.OnStored(done); });
-    });
+    around_.store.CommitAsync(
+        *std::move(transaction), [weak = weak_from_this()](base::Result<store::Committed> done) {
+          const std::shared_ptr<Writer> self = weak.lock();
+          if (self != nullptr)
+            self->Post([done = std::move(done)](Writer& writer) { writer.OnStored(done); });
+        });
   }
 
   void OnStored(const base::Result<store::Committed>& done) {
-    // The events of the transaction, or of the write that it lost against, came before: see them first.
+    // The events of the transaction, or of the write that it lost against, came before: see them
+    // first.
     if (!events_.empty()) Step();
     if (done.has_value()) {
       retry_delay_ = kFirstRetry;
@@ -487,7 +508,8 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   bool MustWait() const { return waits_wanted_ || waits_in_flight_; }
 
   void AfterStored() {
-    if (waits_in_flight_ && pending_ && waits_wanted_) Generate(pending_->snapshot, pending_->marks);
+    if (waits_in_flight_ && pending_ && waits_wanted_)
+      Generate(pending_->snapshot, pending_->marks);
     pending_.reset();
     waits_in_flight_ = false;
     StoreDerived();
@@ -514,11 +536,12 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
                                                              brought.spec(), brought.status()),
          .key = key,
          .expected = Revision{0}});
-    around_.store.CommitAsync(std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
-      const std::shared_ptr<Writer> self = weak.lock();
-      if (self == nullptr) return;
-      self->Post([proxy, done](Writer& writer) { writer.OnRegistered(proxy, done); });
-    });
+    around_.store.CommitAsync(
+        std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
+          const std::shared_ptr<Writer> self = weak.lock();
+          if (self == nullptr) return;
+          self->Post([proxy, done](Writer& writer) { writer.OnRegistered(proxy, done); });
+        });
   }
 
   void OnRegistered(const ProxyKey& proxy, const base::Result<store::Committed>& done) {
@@ -543,8 +566,9 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     const size_t held = owned_.held_count();
     for (const ProxyKey& proxy : owned_.TakeDue(now)) Remove(proxy);
     if (owned_.held_count() > held) {
-      kLog.Warn("mass removal held: many proxies left at once",
-                {{"dataplanes", owned_.held_count()}, {"release", "POST /mass-removals/<mesh>/release"}});
+      kLog.Warn(
+          "mass removal held: many proxies left at once",
+          {{"dataplanes", owned_.held_count()}, {"release", "POST /mass-removals/<mesh>/release"}});
     }
     counters_.held_dataplanes = owned_.held_count();
     const std::optional<Time> next = owned_.next();
@@ -552,10 +576,11 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
     owned_at_ = next;
     owned_timer_.Cancel();
     if (!next) return;
-    owned_timer_ = PostAfter(std::max<runtime::Duration>(*next - now, runtime::Duration(1)), [](Writer& self) {
-      self.owned_at_.reset();
-      self.RemoveDue();
-    });
+    owned_timer_ =
+        PostAfter(std::max<runtime::Duration>(*next - now, runtime::Duration(1)), [](Writer& self) {
+          self.owned_at_.reset();
+          self.RemoveDue();
+        });
   }
 
   void Remove(const ProxyKey& proxy) {
@@ -568,12 +593,13 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
                                   .resource = nullptr,
                                   .key = key,
                                   .expected = dataplane->meta().revision});
-    around_.store.CommitAsync(std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
-      const std::shared_ptr<Writer> self = weak.lock();
-      if (self == nullptr) return;
-      const bool again = !done.has_value() && done.error().code() != base::Code::kNotFound;
-      self->Post([proxy, again](Writer& writer) { writer.OnRemoved(proxy, again); });
-    });
+    around_.store.CommitAsync(
+        std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
+          const std::shared_ptr<Writer> self = weak.lock();
+          if (self == nullptr) return;
+          const bool again = !done.has_value() && done.error().code() != base::Code::kNotFound;
+          self->Post([proxy, again](Writer& writer) { writer.OnRemoved(proxy, again); });
+        });
   }
 
   void OnRemoved(const ProxyKey& proxy, bool again) {
@@ -597,12 +623,14 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   void ArmForget() {
     if (forget_armed_ || away_.empty()) return;
     forget_armed_ = true;
-    const auto delay = std::max<runtime::Duration>(away_.front().first - around_.clock.Now(), runtime::Duration(1));
+    const auto delay = std::max<runtime::Duration>(away_.front().first - around_.clock.Now(),
+                                                   runtime::Duration(1));
     forget_timer_ = PostAfter(delay, [](Writer& self) {
       self.forget_armed_ = false;
       const Time now = self.around_.clock.Now();
       while (!self.away_.empty() && self.away_.front().first <= now) {
-        if (!self.rounds_->IsConnected(self.away_.front().second)) self.Forget(self.away_.front().second);
+        if (!self.rounds_->IsConnected(self.away_.front().second))
+          self.Forget(self.away_.front().second);
         self.away_.pop_front();
       }
       self.ArmForget();
@@ -625,12 +653,14 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   Revision newest_;
   std::vector<store::StoreEvent> events_;
   std::map<ProxyKey, bool> connections_;  // that came or went since the last step
-  std::map<ProxyKey, model::ResourcePtr> brought_;  // Dataplanes that connected proxies brought along
-  std::vector<Marks> marks_;              // not given to rounds_ yet
-  bool waits_wanted_ = false;             // see MustWait
+  std::map<ProxyKey, model::ResourcePtr>
+      brought_;                // Dataplanes that connected proxies brought along
+  std::vector<Marks> marks_;   // not given to rounds_ yet
+  bool waits_wanted_ = false;  // see MustWait
   bool waits_in_flight_ = false;
-  std::optional<Pending> pending_;        // what can be generated when the transaction in flight is stored
-  bool urgent_ = false;                   // a wanted write is more than a status
+  std::optional<Pending>
+      pending_;          // what can be generated when the transaction in flight is stored
+  bool urgent_ = false;  // a wanted write is more than a status
   bool retrying_ = false;
   bool status_waits_ = false;
   Time status_at_;
@@ -645,7 +675,8 @@ class ControlLoop::Writer final : public store::WatchSink, public std::enable_sh
   runtime::Timer derive_timer_;
   runtime::Timer owned_timer_;
   runtime::Timer register_timer_;
-  std::deque<std::pair<Time, ProxyKey>> away_;  // proxies without a stream, by when their bundles are forgotten
+  std::deque<std::pair<Time, ProxyKey>>
+      away_;  // proxies without a stream, by when their bundles are forgotten
   bool forget_armed_ = false;
   runtime::Timer forget_timer_;
 };
@@ -671,17 +702,23 @@ void ControlLoop::Connected(Arrival arrival) {
   writer_->Post([arrival = std::move(arrival)](Writer& writer) { writer.OnArrival(arrival); });
 }
 void ControlLoop::Disconnected(const base::ProxyKey& proxy, StreamId stream, bool graceful) {
-  writer_->Post([proxy, stream, graceful](Writer& writer) { writer.OnDeparture(proxy, stream, graceful); });
+  writer_->Post(
+      [proxy, stream, graceful](Writer& writer) { writer.OnDeparture(proxy, stream, graceful); });
 }
 
-void ControlLoop::InspectProxy(const base::ProxyKey& proxy, std::function<void(std::optional<ProxyReport>)> answer) {
-  writer_->Post([proxy, answer = std::move(answer)](Writer& writer) { answer(writer.rounds().Report(proxy)); });
+void ControlLoop::InspectProxy(const base::ProxyKey& proxy,
+                               std::function<void(std::optional<ProxyReport>)> answer) {
+  writer_->Post([proxy, answer = std::move(answer)](Writer& writer) {
+    answer(writer.rounds().Report(proxy));
+  });
 }
 void ControlLoop::ListProxies(std::function<void(std::vector<base::ProxyKey>)> answer) {
-  writer_->Post([answer = std::move(answer)](Writer& writer) { answer(writer.rounds().proxies()); });
+  writer_->Post(
+      [answer = std::move(answer)](Writer& writer) { answer(writer.rounds().proxies()); });
 }
 void ControlLoop::ListDegraded(std::function<void(std::vector<DegradedCell>)> answer) {
-  writer_->Post([answer = std::move(answer)](Writer& writer) { answer(writer.rounds().degraded()); });
+  writer_->Post(
+      [answer = std::move(answer)](Writer& writer) { answer(writer.rounds().degraded()); });
 }
 void ControlLoop::ListHeld(std::function<void(std::vector<base::ProxyKey>)> answer) {
   writer_->Post([answer = std::move(answer)](Writer& writer) { answer(writer.held()); });
@@ -690,7 +727,9 @@ void ControlLoop::ReleaseHeld(const std::string& mesh) {
   writer_->Post([mesh](Writer& writer) { writer.Release(mesh); });
 }
 
-std::vector<std::string> ControlLoop::CheckAllForTest() const { return writer_->rounds().CheckAll(); }
+std::vector<std::string> ControlLoop::CheckAllForTest() const {
+  return writer_->rounds().CheckAll();
+}
 bool ControlLoop::IdleForTest() const { return writer_->idle(); }
 
 }  // namespace kuma::control

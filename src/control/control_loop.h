@@ -1,7 +1,7 @@
 #pragma once
 
-// The mesh writer: store events -> MeshState -> derived writes -> snapshot -> affected cells and proxies ->
-// rounds of generation on the pool -> bundles.
+// The mesh writer: store events -> MeshState -> derived writes -> snapshot -> affected cells and
+// proxies -> rounds of generation on the pool -> bundles.
 
 #include <chrono>
 #include <functional>
@@ -26,24 +26,26 @@
 namespace kuma::control {
 
 struct Settings {
-  // An owned Dataplane whose services nobody else offers is removed when its proxy's stream has been gone for this long;
-  // where others are connected, at once. Envoy opens a broken stream again
-  // within its first retry interval (500 ms, jittered): a broken connection alone takes no endpoint away, a killed proxy
-  // does so within a second.
+  // An owned Dataplane whose services nobody else offers is removed when its proxy's stream has
+  // been gone for this long; where others are connected, at once. Envoy opens a broken stream again
+  // within its first retry interval (500 ms, jittered): a broken connection alone takes no endpoint
+  // away, a killed proxy does so within a second.
   runtime::Duration leave_grace = std::chrono::seconds(1);
-  // The same after a start of this process, and after registration: Envoy's longest retry interval is 30 s.
+  // The same after a start of this process, and after registration: Envoy's longest retry interval
+  // is 30 s.
   runtime::Duration return_grace = std::chrono::seconds(60);
-  // Removals are held when, within `guard_window`, they are more than `guard_percent` of the Dataplanes of a mesh and
-  // more than `guard_minimum`.
+  // Removals are held when, within `guard_window`, they are more than `guard_percent` of the
+  // Dataplanes of a mesh and more than `guard_minimum`.
   unsigned guard_percent = 20;
   size_t guard_minimum = 10;
   runtime::Duration guard_window = std::chrono::seconds(10);
-  // False when other control planes use the same store: then only Dataplanes that were connected here are removed.
+  // False when other control planes use the same store: then only Dataplanes that were connected
+  // here are removed.
   bool only_instance = true;
   // Statuses that configuration does not read are stored at most once in this time.
   runtime::Duration status_interval = std::chrono::seconds(1);
-  // Plans and own parts of at most so many proxies are looked at in one round, so that a small change does not wait for
-  // the whole of a large one.
+  // Plans and own parts of at most so many proxies are looked at in one round, so that a small
+  // change does not wait for the whole of a large one.
   size_t round_limit = 256;
   // The hub forgets the bundle of a proxy that has been away for so long.
   runtime::Duration forget_after = std::chrono::minutes(5);
@@ -51,8 +53,8 @@ struct Settings {
   uint64_t oracle_every = 0;
 };
 
-// Thread-safe: its methods post to the writer, which owns all state. Queues: events and arrivals are unbounded in number
-// but each waits for one step only; marks of cells and proxies merge.
+// Thread-safe: its methods post to the writer, which owns all state. Queues: events and arrivals
+// are unbounded in number but each waits for one step only; marks of cells and proxies merge.
 class ControlLoop {
  public:
   // Borrowed: all of it must outlive the loop; the writer must outlive the pool's threads.
@@ -62,22 +64,26 @@ class ControlLoop {
     const runtime::Clock& clock;
     runtime::SerialExecutor& writer;
     runtime::Pool& pool;
-    // Gives new bundles to the hub. Called on the writer, for a proxy only when a list of its bundle changed, or once
-    // for each new stream.
+    // Gives new bundles to the hub. Called on the writer, for a proxy only when a list of its
+    // bundle changed, or once for each new stream.
     std::function<void(std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>>)> publish;
-    // The hub need not keep the bundle of this proxy: it has been away for long, or its Dataplane is gone. May be null.
+    // The hub need not keep the bundle of this proxy: it has been away for long, or its Dataplane
+    // is gone. May be null.
     std::function<void(const base::ProxyKey&)> forget = nullptr;
-    // Called on the writer before the bundles of the round are published; must be quick. May be null.
+    // Called on the writer before the bundles of the round are published; must be quick. May be
+    // null.
     std::function<void(const RoundReport&)> on_round = nullptr;
   };
 
   ControlLoop(Settings settings, derive::Settings derive, Surroundings surroundings);
-  // Nothing is called any more afterwards, if Stop was done or the writer runs no task meanwhile (simulation).
+  // Nothing is called any more afterwards, if Stop was done or the writer runs no task meanwhile
+  // (simulation).
   ~ControlLoop();
 
   // Starts to watch the store. Errors: those of Store::Watch. Call once.
   base::Status Start();
-  // Ends the watch and drops all that is queued; deregisters nobody. `done` is called on the writer.
+  // Ends the watch and drops all that is queued; deregisters nobody. `done` is called on the
+  // writer.
   void Stop(std::function<void()> done);
   // The store is loaded and derivation has run and is stored: streams may be answered.
   bool ready() const;
@@ -88,12 +94,14 @@ class ControlLoop {
 
   // Streams. Of two streams of one proxy the newest counts; the end of the older does nothing.
   void Connected(Arrival arrival);
-  // `graceful`: the proxy said goodbye: its owned Dataplane is removed at once, without grace. So is one that is drained
-  // (no inbound is ready) when the stream ends. Do not call this because the control plane itself stops.
+  // `graceful`: the proxy said goodbye: its owned Dataplane is removed at once, without grace. So
+  // is one that is drained (no inbound is ready) when the stream ends. Do not call this because the
+  // control plane itself stops.
   void Disconnected(const base::ProxyKey& proxy, StreamId stream, bool graceful);
 
   // Answers are given on the writer, soon.
-  void InspectProxy(const base::ProxyKey& proxy, std::function<void(std::optional<ProxyReport>)> answer);
+  void InspectProxy(const base::ProxyKey& proxy,
+                    std::function<void(std::optional<ProxyReport>)> answer);
   void ListProxies(std::function<void(std::vector<base::ProxyKey>)> answer);  // connected, sorted
   void ListDegraded(std::function<void(std::vector<DegradedCell>)> answer);
   // Owned Dataplanes without a proxy whose removal the guard holds; sorted.
@@ -101,8 +109,9 @@ class ControlLoop {
   // Removes the held Dataplanes of a mesh.
   void ReleaseHeld(const std::string& mesh);
 
-  // Compares all published bundles with the oracle, on the calling thread; texts of differences. Proxies with degraded
-  // cells or with work waiting are left out. REQUIRES: the writer runs no task meanwhile.
+  // Compares all published bundles with the oracle, on the calling thread; texts of differences.
+  // Proxies with degraded cells or with work waiting are left out. REQUIRES: the writer runs no
+  // task meanwhile.
   std::vector<std::string> CheckAllForTest() const;
   // True when nothing is queued, marked, running or waiting for the store. REQUIRES: as above.
   bool IdleForTest() const;

@@ -9,12 +9,13 @@
 
 namespace kuma::control {
 
-// Thread-safe: written by the mesh writer, read by everybody; each number is right by itself, not together.
+// Thread-safe: written by the mesh writer, read by everybody; each number is right by itself, not
+// together.
 struct Counters {
   using Number = std::atomic<uint64_t>;
 
-  Number events = 0;           // store events received
-  Number steps = 0;            // batches of events applied
+  Number events = 0;            // store events received
+  Number steps = 0;             // batches of events applied
   Number step_nanoseconds = 0;  // time spent in steps: apply, derive, freeze, affected
   Number last_step_nanoseconds = 0;
   Number longest_step_nanoseconds = 0;
@@ -25,9 +26,9 @@ struct Counters {
   Number derived_failures = 0;   // follow-up transactions that the store could not take
 
   Number rounds = 0;
-  Number plans = 0;     // plans of proxies computed
-  Number checks = 0;    // contexts computed
-  Number hits = 0;      // contexts that had not changed: nothing was built
+  Number plans = 0;                        // plans of proxies computed
+  Number checks = 0;                       // contexts computed
+  Number hits = 0;                         // contexts that had not changed: nothing was built
   std::array<Number, 4> generations = {};  // cells built, by generate::CellKind
   Number build_failures = 0;
 
@@ -37,9 +38,9 @@ struct Counters {
   Number oracle_differences = 0;  // must stay 0
 
   // Now.
-  Number proxies = 0;          // connected
+  Number proxies = 0;  // connected
   Number cells = 0;
-  Number cell_bytes = 0;       // sealed bytes held by cells
+  Number cell_bytes = 0;  // sealed bytes held by cells
   Number degraded_cells = 0;
   Number lists = 0;            // interned lists
   Number waiting_events = 0;   // queue of the writer

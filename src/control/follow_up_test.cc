@@ -14,8 +14,8 @@ using model::ResourcePtr;
 ResourcePtr At(const ResourcePtr& resource, uint64_t revision) {
   model::Metadata meta = resource->meta();
   meta.revision = {revision};
-  return std::make_shared<const model::Resource>(resource->type(), std::move(meta), resource->spec(),
-                                                 resource->status());
+  return std::make_shared<const model::Resource>(resource->type(), std::move(meta),
+                                                 resource->spec(), resource->status());
 }
 
 const ResourcePtr& Web() {
@@ -24,10 +24,16 @@ const ResourcePtr& Web() {
 }
 ResourcePtr OtherWeb() { return kit::MeshService("web", "default", "tcp"); }
 
-derive::Derived Put(ResourcePtr resource) { return {.key = resource->key(), .resource = std::move(resource)}; }
+derive::Derived Put(ResourcePtr resource) {
+  return {.key = resource->key(), .resource = std::move(resource)};
+}
 store::StoreEvent Event(uint64_t revision, ResourcePtr before, ResourcePtr after) {
   const model::ResourceKey key = (after ? after : before)->key();
-  return {.revision = {revision}, .cause = {}, .key = key, .before = std::move(before), .after = std::move(after)};
+  return {.revision = {revision},
+          .cause = {},
+          .key = key,
+          .before = std::move(before),
+          .after = std::move(after)};
 }
 
 TEST(FollowUp, CreatesWhatDoesNotExist) {

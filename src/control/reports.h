@@ -27,7 +27,8 @@ struct Arrival {
   base::ProxyKey proxy;
   StreamId stream;
   generate::ProxyNode node;
-  // The Dataplane that the proxy brought along (node metadata), or null. Stored as owned by its proxy if there is none.
+  // The Dataplane that the proxy brought along (node metadata), or null. Stored as owned by its
+  // proxy if there is none.
   model::ResourcePtr dataplane;
 };
 
@@ -35,14 +36,15 @@ struct Arrival {
 struct Published {
   base::ProxyKey proxy;
   base::Revision revision;  // of the bundle
-  // Revisions whose effect it holds and that the proxy had not been given before, sorted, unique; each stands for
-  // its derived writes too. Empty for the first bundle of a stream.
+  // Revisions whose effect it holds and that the proxy had not been given before, sorted, unique;
+  // each stands for its derived writes too. Empty for the first bundle of a stream.
   std::vector<base::Revision> causes;
 };
 
 // What one round of generation did.
 struct RoundReport {
-  std::vector<base::ProxyKey> left;  // their streams ended since the last report, before what follows
+  std::vector<base::ProxyKey>
+      left;  // their streams ended since the last report, before what follows
   std::vector<Published> published;  // sorted by proxy
   // The effects of every revision up to this one were given to all proxies that were connected.
   base::Revision settled;
@@ -52,7 +54,8 @@ struct RoundReport {
 struct Explanation {
   base::Revision revision;  // the user's write that it goes back to; 0: none (time, a stream)
   model::WallTime time;
-  std::shared_ptr<const std::string> reason;  // "MeshTimeout default/slow changed: in the view of Own(web-1)"
+  std::shared_ptr<const std::string>
+      reason;  // "MeshTimeout default/slow changed: in the view of Own(web-1)"
 };
 
 // A cell that could not be built from what is stored. Proxies keep its last good resources.

@@ -59,8 +59,8 @@ struct Notice {
 //   a world without any Zone. Deleted later, they stay away, as the Zone is there.
 // - The default policies of a mesh come with its first signing key, in one transaction, into a mesh
 //   without any signing key. They are made when the Mesh comes into view: when it is created, and
-//   for each Mesh at start. So a crash between a Mesh and its follow-up loses nothing, and a deleted
-//   policy stays away as long as a key is left.
+//   for each Mesh at start. So a crash between a Mesh and its follow-up loses nothing, and a
+//   deleted policy stays away as long as a key is left.
 class Derivation {
  public:
   // REQUIRES: the CIDRs are IPv4 ranges.

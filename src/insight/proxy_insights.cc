@@ -15,12 +15,15 @@ using insights::ServiceStats;
 using insights::Subscription;
 
 constexpr base::Logger kLog("insight");
-constexpr size_t kMaxWrites = 2000;    // of one transaction
-// While the Dataplane of a connected proxy is missing: so many attempts with the usual interval, then with this one.
+constexpr size_t kMaxWrites = 2000;  // of one transaction
+// While the Dataplane of a connected proxy is missing: so many attempts with the usual interval,
+// then with this one.
 constexpr unsigned kMaxAttempts = 10;
 constexpr runtime::Duration kOrphanInterval = std::chrono::seconds(60);
 
-model::ResourceKey KeyOf(const ProxyKey& proxy) { return {"DataplaneInsight", proxy.mesh, proxy.name}; }
+model::ResourceKey KeyOf(const ProxyKey& proxy) {
+  return {"DataplaneInsight", proxy.mesh, proxy.name};
+}
 model::ResourceKey OwnerOf(const ProxyKey& proxy) { return {"Dataplane", proxy.mesh, proxy.name}; }
 
 }  // namespace
@@ -58,7 +61,8 @@ void ProxyInsights::Start() {
 void ProxyInsights::OnEvents(std::span<const store::StoreEvent> events) {
   for (const store::StoreEvent& event : events) {
     if (event.after != nullptr || event.key.kind != insights::Type().kind) continue;
-    executor_.Post([this, alive = std::weak_ptr<char>(alive_), proxy = ProxyKey{event.key.mesh, event.key.name}] {
+    executor_.Post([this, alive = std::weak_ptr<char>(alive_),
+                    proxy = ProxyKey{event.key.mesh, event.key.name}] {
       if (!alive.expired()) OnDeleted(proxy);
     });
   }
@@ -90,7 +94,8 @@ void ProxyInsights::Stop(std::function<void()> done) {
 ProxyInsights::Proxy* ProxyInsights::Find(const ProxyKey& proxy, uint64_t stream) {
   CHECK_CONFINED(executor_);
   const auto found = proxies_.find(proxy);
-  if (found == proxies_.end() || !found->second->connected || found->second->stream != stream) return nullptr;
+  if (found == proxies_.end() || !found->second->connected || found->second->stream != stream)
+    return nullptr;
   return found->second.get();
 }
 
@@ -99,8 +104,8 @@ Subscription* ProxyInsights::Open(const ProxyKey& proxy, uint64_t stream) {
   return state == nullptr ? nullptr : &state->own.back();
 }
 
-void ProxyInsights::OnConnected(const ProxyKey& proxy, uint64_t stream, std::string id, model::Value metadata,
-                                insights::Version version) {
+void ProxyInsights::OnConnected(const ProxyKey& proxy, uint64_t stream, std::string id,
+                                model::Value metadata, insights::Version version) {
   CHECK_CONFINED(executor_);
   std::unique_ptr<Proxy>& state = proxies_[proxy];
   if (state == nullptr) state = std::make_unique<Proxy>();
@@ -136,8 +141,8 @@ void ProxyInsights::OnDisconnected(const ProxyKey& proxy, uint64_t stream) {
   Touch(proxy);
 }
 
-void ProxyInsights::Count(const ProxyKey& proxy, uint64_t stream, Service service, uint64_t ServiceStats::*number,
-                          uint64_t by) {
+void ProxyInsights::Count(const ProxyKey& proxy, uint64_t stream, Service service,
+                          uint64_t ServiceStats::*number, uint64_t by) {
   Subscription* open = Open(proxy, stream);
   if (open == nullptr) return;
   insights::SubscriptionStatus& status = *open->status;
@@ -153,7 +158,8 @@ void ProxyInsights::Count(const ProxyKey& proxy, uint64_t stream, Service servic
   Touch(proxy);
 }
 
-void ProxyInsights::OnSent(const ProxyKey& proxy, uint64_t stream, Service service, uint64_t responses) {
+void ProxyInsights::OnSent(const ProxyKey& proxy, uint64_t stream, Service service,
+                           uint64_t responses) {
   Count(proxy, stream, service, &ServiceStats::responses_sent, responses);
 }
 void ProxyInsights::OnAcknowledged(const ProxyKey& proxy, uint64_t stream, Service service) {
@@ -163,8 +169,9 @@ void ProxyInsights::OnRejected(const ProxyKey& proxy, uint64_t stream, Service s
   Count(proxy, stream, service, &ServiceStats::responses_rejected, 1);
 }
 
-void ProxyInsights::OnCertificate(const ProxyKey& proxy, runtime::WallTime issued, runtime::WallTime expires,
-                                  std::string backend, std::vector<std::string> supported) {
+void ProxyInsights::OnCertificate(const ProxyKey& proxy, runtime::WallTime issued,
+                                  runtime::WallTime expires, std::string backend,
+                                  std::vector<std::string> supported) {
   CHECK_CONFINED(executor_);
   const auto found = proxies_.find(proxy);
   if (found == proxies_.end()) return;
@@ -188,7 +195,8 @@ void ProxyInsights::Schedule() {
   scheduled_ = true;
   const runtime::Time now = clock_.Now();
   const runtime::Duration delay =
-      last_flush_ ? std::max<runtime::Duration>(*last_flush_ + settings_.interval - now, runtime::Duration::zero())
+      last_flush_ ? std::max<runtime::Duration>(*last_flush_ + settings_.interval - now,
+                                                runtime::Duration::zero())
                   : runtime::Duration::zero();
   flush_timer_ = executor_.PostAfter(delay, [this] {
     scheduled_ = false;
@@ -217,12 +225,14 @@ insights::Spec ProxyInsights::SpecOf(const Proxy& state) const {
                        [&](const Subscription& own) { return own.id == subscription.id; });
   });
   for (Subscription& subscription : spec.subscriptions) {
-    if (settings_.only_instance && !subscription.disconnect_time) subscription.disconnect_time = clock_.WallNow();
+    if (settings_.only_instance && !subscription.disconnect_time)
+      subscription.disconnect_time = clock_.WallNow();
   }
   spec.subscriptions.insert(spec.subscriptions.end(), state.own.begin(), state.own.end());
   if (spec.subscriptions.size() > settings_.subscriptions) {
-    spec.subscriptions.erase(spec.subscriptions.begin(),
-                             spec.subscriptions.end() - static_cast<std::ptrdiff_t>(settings_.subscriptions));
+    spec.subscriptions.erase(
+        spec.subscriptions.begin(),
+        spec.subscriptions.end() - static_cast<std::ptrdiff_t>(settings_.subscriptions));
   }
   if (state.metadata) spec.metadata = *state.metadata;
   if (state.mtls) {
@@ -268,11 +278,11 @@ void ProxyInsights::Flush() {
     meta.mesh = proxy.mesh;
     meta.name = proxy.name;
     meta.owner = OwnerOf(proxy);
-    transaction.writes.push_back(
-        {.kind = store::Write::Kind::kPut,
-         .resource = std::make_shared<const model::Resource>(insights::Type(), std::move(meta), std::move(spec)),
-         .key = KeyOf(proxy),
-         .expected = state.revision});
+    transaction.writes.push_back({.kind = store::Write::Kind::kPut,
+                                  .resource = std::make_shared<const model::Resource>(
+                                      insights::Type(), std::move(meta), std::move(spec)),
+                                  .key = KeyOf(proxy),
+                                  .expected = state.revision});
   }
   dirty_.merge(later);
   last_flush_ = clock_.Now();
@@ -286,15 +296,17 @@ void ProxyInsights::Flush() {
   }
   flushing_ = true;
   ++transactions_;
-  store_.CommitAsync(std::move(transaction), [this, alive = std::weak_ptr<char>(alive_), &executor = executor_,
-                                              sent = std::move(sent)](base::Result<store::Committed> done) {
-    executor.Post([this, alive, sent, done = std::move(done)] {
-      if (!alive.expired()) OnStored(sent, done);
-    });
-  });
+  store_.CommitAsync(std::move(transaction),
+                     [this, alive = std::weak_ptr<char>(alive_), &executor = executor_,
+                      sent = std::move(sent)](base::Result<store::Committed> done) {
+                       executor.Post([this, alive, sent, done = std::move(done)] {
+                         if (!alive.expired()) OnStored(sent, done);
+                       });
+                     });
 }
 
-void ProxyInsights::OnStored(const std::vector<Sent>& sent, const base::Result<store::Committed>& done) {
+void ProxyInsights::OnStored(const std::vector<Sent>& sent,
+                             const base::Result<store::Committed>& done) {
   flushing_ = false;
   for (const auto& [proxy, spec, certificates] : sent) {
     const auto found = proxies_.find(proxy);
@@ -314,7 +326,8 @@ void ProxyInsights::OnStored(const std::vector<Sent>& sent, const base::Result<s
   }
   if (!done.has_value() && done.error().code() != base::Code::kConflict &&
       done.error().code() != base::Code::kNotFound) {
-    kLog.Warn("insights could not be stored", {{"insights", sent.size()}, {"error", done.error().message()}});
+    kLog.Warn("insights could not be stored",
+              {{"insights", sent.size()}, {"error", done.error().message()}});
     if (stopping_) dirty_.clear();
   }
   if (stopping_) {
@@ -325,7 +338,8 @@ void ProxyInsights::OnStored(const std::vector<Sent>& sent, const base::Result<s
 }
 
 void ProxyInsights::CloseLeftOver() {
-  const base::Result<store::Page> page = store_.List({.kind = "DataplaneInsight", .mesh = {}, .name_contains = {}, .labels = {}});
+  const base::Result<store::Page> page =
+      store_.List({.kind = "DataplaneInsight", .mesh = {}, .name_contains = {}, .labels = {}});
   if (!page.has_value()) {
     grace_timer_ = executor_.PostAfter(settings_.return_grace, [this] { CloseLeftOver(); });
     return;

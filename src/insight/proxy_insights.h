@@ -30,34 +30,40 @@ struct Settings {
   std::string instance_id;                               // of this control plane
   runtime::Duration interval = std::chrono::seconds(1);  // at most one transaction in this time
   size_t subscriptions = 10;                             // kept in an insight, newest
-  // Connections that an earlier process left open are closed after this, unless their proxy came back.
+  // Connections that an earlier process left open are closed after this, unless their proxy came
+  // back.
   runtime::Duration return_grace = std::chrono::seconds(60);
   // False when other control planes use the same store: connections of others are left alone.
   bool only_instance = true;
 };
 
-// Confined to the insight executor; everything but the constructor is called there. Queue: one entry for each proxy
-// whose insight is not stored yet.
+// Confined to the insight executor; everything but the constructor is called there. Queue: one
+// entry for each proxy whose insight is not stored yet.
 class ProxyInsights final : public store::WatchSink {
  public:
   // Borrowed: all of it must outlive this.
-  ProxyInsights(Settings settings, store::Store& store, const runtime::Clock& clock, runtime::SerialExecutor& executor);
+  ProxyInsights(Settings settings, store::Store& store, const runtime::Clock& clock,
+                runtime::SerialExecutor& executor);
   ~ProxyInsights() override;
 
-  // Looks for connections that an earlier process left open, and for insights that go with their Dataplane.
+  // Looks for connections that an earlier process left open, and for insights that go with their
+  // Dataplane.
   void Start();
   // Stores what is left. `done` is called when it is stored, or could not be.
   void Stop(std::function<void()> done);
 
-  // `stream` tells the connections of one proxy apart; newer ones are greater. `metadata`: of Envoy's node.
-  void OnConnected(const base::ProxyKey& proxy, uint64_t stream, std::string id, model::Value metadata,
-                   resources::dataplane_insight::Version version);
+  // `stream` tells the connections of one proxy apart; newer ones are greater. `metadata`: of
+  // Envoy's node.
+  void OnConnected(const base::ProxyKey& proxy, uint64_t stream, std::string id,
+                   model::Value metadata, resources::dataplane_insight::Version version);
   void OnDisconnected(const base::ProxyKey& proxy, uint64_t stream);
-  void OnSent(const base::ProxyKey& proxy, uint64_t stream, Service service, uint64_t responses = 1);
+  void OnSent(const base::ProxyKey& proxy, uint64_t stream, Service service,
+              uint64_t responses = 1);
   void OnAcknowledged(const base::ProxyKey& proxy, uint64_t stream, Service service);
   void OnRejected(const base::ProxyKey& proxy, uint64_t stream, Service service);
-  void OnCertificate(const base::ProxyKey& proxy, runtime::WallTime issued, runtime::WallTime expires,
-                     std::string backend, std::vector<std::string> supported);
+  void OnCertificate(const base::ProxyKey& proxy, runtime::WallTime issued,
+                     runtime::WallTime expires, std::string backend,
+                     std::vector<std::string> supported);
 
   // store::WatchSink: on store threads.
   void OnSnapshot(base::Revision, std::vector<model::ResourcePtr>) override {}

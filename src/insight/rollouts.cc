@@ -13,7 +13,8 @@ constexpr size_t kMaxNamed = 32;
 
 }  // namespace
 
-void Rollouts::OnPublished(const ProxyKey& proxy, Revision revision, const std::vector<Revision>& causes) {
+void Rollouts::OnPublished(const ProxyKey& proxy, Revision revision,
+                           const std::vector<Revision>& causes) {
   Entry entry{.bundle = revision, .causes = {}};
   for (const Revision cause : causes) {
     if (cause <= forgotten_) continue;

@@ -20,12 +20,13 @@ namespace kuma::insight {
 struct Rejection {
   base::ProxyKey proxy;
   std::vector<std::string> resources;  // Envoy's names
-  std::vector<std::string> origins;    // stored resources that shaped them ("MeshRateLimit default/burst")
-  std::string detail;                  // Envoy's words
+  std::vector<std::string>
+      origins;         // stored resources that shaped them ("MeshRateLimit default/burst")
+  std::string detail;  // Envoy's words
 };
 
-// What became of one revision. A proxy counts when its configuration changed because of the revision or of derived
-// writes that it caused; it is in exactly one of the five states.
+// What became of one revision. A proxy counts when its configuration changed because of the
+// revision or of derived writes that it caused; it is in exactly one of the five states.
 struct Rollout {
   base::Revision revision;
   bool settled = false;  // all proxies that it changes are known
@@ -42,14 +43,16 @@ struct Rollout {
   bool complete() const { return settled && pending == 0; }
 };
 
-// Pure. Memory: the last `limit` revisions with effect, and for each connected proxy those that it has not answered.
-// Confined to the insight executor.
+// Pure. Memory: the last `limit` revisions with effect, and for each connected proxy those that it
+// has not answered. Confined to the insight executor.
 class Rollouts {
  public:
   explicit Rollouts(size_t limit = 1000) : limit_(limit) {}
 
-  // A proxy was given a bundle of `revision`; `causes`: revisions whose effects are new to it, sorted.
-  void OnPublished(const base::ProxyKey& proxy, base::Revision revision, const std::vector<base::Revision>& causes);
+  // A proxy was given a bundle of `revision`; `causes`: revisions whose effects are new to it,
+  // sorted.
+  void OnPublished(const base::ProxyKey& proxy, base::Revision revision,
+                   const std::vector<base::Revision>& causes);
   // Effects of every revision up to this one were published to all connected proxies.
   void OnSettled(base::Revision revision);
   // The proxy has everything of its bundle of `revision`, but for what it rejected.

@@ -27,9 +27,10 @@ std::string_view HostOf(std::string_view authority) {
 
 bool Allowed::Includes(const Principal& principal) const {
   if (std::find(users.begin(), users.end(), principal.name) != users.end()) return true;
-  return std::any_of(principal.groups.begin(), principal.groups.end(), [this](const std::string& group) {
-    return std::find(groups.begin(), groups.end(), group) != groups.end();
-  });
+  return std::any_of(principal.groups.begin(), principal.groups.end(),
+                     [this](const std::string& group) {
+                       return std::find(groups.begin(), groups.end(), group) != groups.end();
+                     });
 }
 
 base::Status Check(const Allowed& allowed, const Principal& principal, std::string_view action) {

@@ -32,8 +32,8 @@ struct Allowed {
 
 // access.static of the configuration.
 struct AccessRules {
-  Allowed admin_resources;         // Secrets, GlobalSecrets: read and write
-  Allowed write_resources;         // every other resource
+  Allowed admin_resources;  // Secrets, GlobalSecrets: read and write
+  Allowed write_resources;  // every other resource
   Allowed generate_dp_token;
   Allowed generate_user_token;
   Allowed generate_zone_token;
@@ -43,10 +43,12 @@ struct AccessRules {
 // kDenied with the reason, naming the user and what is missing.
 base::Status Check(const Allowed& allowed, const Principal& principal, std::string_view action);
 
-// Verifies a user token; the principal of its claims (without the added group). kDenied if it is not valid.
+// Verifies a user token; the principal of its claims (without the added group). kDenied if it is
+// not valid.
 using VerifyUserToken = std::function<base::Result<Principal>(std::string_view token)>;
 
-// A genuinely local request: loopback peer, local Host, no proxy headers, no foreign page (Kuma 3.0).
+// A genuinely local request: loopback peer, local Host, no proxy headers, no foreign page
+// (Kuma 3.0).
 bool IsFromLocalhost(const net::HttpRequest& request);
 
 // Localhost (if it counts as admin), then the bearer token, then anonymous. kDenied: a bad token.

@@ -58,7 +58,8 @@ net::HttpResponse Api::Answer(const net::HttpRequest& request) {
   net::HttpResponse response;
   const auto principal = Authenticate(request, settings_.localhost_is_admin, verify_);
   if (!principal) {
-    Problem problem{401, "Invalid authentication data", "Unauthenticated", {}, principal.error().message()};
+    Problem problem{
+        401, "Invalid authentication data", "Unauthenticated", {}, principal.error().message()};
     response = ToResponse(problem);
   } else {
     response = Route(request, *principal);
@@ -102,8 +103,8 @@ net::HttpResponse Api::Route(const net::HttpRequest& request, const Principal& p
   if (at.size() == 1) {
     if (at[0] == "config") {
       if (!is_get) return MethodNotAllowed("GET");
-      if (const base::Status may = Check(settings_.resources.access.control_plane_metadata, principal,
-                                         "view control plane metadata");
+      if (const base::Status may = Check(settings_.resources.access.control_plane_metadata,
+                                         principal, "view control plane metadata");
           !may) {
         return ToResponse(ProblemOf(may.error(), "Could not get the configuration"));
       }
@@ -114,8 +115,9 @@ net::HttpResponse Api::Route(const net::HttpRequest& request, const Principal& p
     if (at[0] == "who-am-i") {
       Array groups;
       for (const std::string& group : principal.groups) groups.emplace_back(group);
-      return is_get ? Json(200, Value(Object{{"name", principal.name}, {"groups", std::move(groups)}}))
-                    : MethodNotAllowed("GET");
+      return is_get
+                 ? Json(200, Value(Object{{"name", principal.name}, {"groups", std::move(groups)}}))
+                 : MethodNotAllowed("GET");
     }
     if (at[0] == "_resources") return is_get ? ResourceTypes() : MethodNotAllowed("GET");
     if (at[0] == "policies") return is_get ? Policies() : MethodNotAllowed("GET");

@@ -1,6 +1,7 @@
 #pragma once
 
-// The REST API of ports 5681 and 5682: resources, tokens, and what the control plane says of itself.
+// The REST API of ports 5681 and 5682: resources, tokens, and what the control plane says of
+// itself.
 
 #include <functional>
 #include <memory>
@@ -34,8 +35,8 @@ struct ApiSettings {
 class Api {
  public:
   // All references outlive the Api and the tasks of the pool.
-  Api(store::Store& store, const model::TypeTable& types, TokenEndpoint& tokens, VerifyUserToken verify,
-      runtime::Pool& pool, ApiSettings settings);
+  Api(store::Store& store, const model::TypeTable& types, TokenEndpoint& tokens,
+      VerifyUserToken verify, runtime::Pool& pool, ApiSettings settings);
 
   // For net::Server.
   void Handle(net::HttpRequest request, net::HttpResponder responder);

@@ -41,7 +41,8 @@ net::HttpResponse Logging(const net::HttpRequest& request) {
       base::SetLogLevel(row.level);
       return Json(200, Value(Object()));
     }
-    return Text(400, base::Format("unknown level \"{}\": debug, info, warn, error, off", *level->if_string()));
+    return Text(400, base::Format("unknown level \"{}\": debug, info, warn, error, off",
+                                  *level->if_string()));
   }
   Object components;
   for (const LevelName& row : kLevels) {

@@ -34,8 +34,8 @@ std::string HostOf(const net::HttpRequest& request) {
 
 std::string TokenCommand(const base::ProxyKey& proxy, const model::Labels& labels) {
   const auto workload = labels.find(std::string(model::kWorkloadLabel));
-  return base::Format("kumactl generate dataplane-token --mesh {} --name {}{} --valid-for 720h", proxy.mesh,
-                      proxy.name,
+  return base::Format("kumactl generate dataplane-token --mesh {} --name {}{} --valid-for 720h",
+                      proxy.mesh, proxy.name,
                       workload == labels.end() ? std::string() : " --workload " + workload->second);
 }
 
@@ -46,7 +46,8 @@ base::Result<ResourcePtr> DecodeBroughtDataplane(std::string_view text, const ba
                                                  const model::ControlPlane& here) {
   auto documents = model::ParseYaml(text);
   if (!documents) return std::move(documents).error().Context("Dataplane");
-  if (documents->size() != 1) return base::Invalid("Dataplane: exactly one YAML document is expected");
+  if (documents->size() != 1)
+    return base::Invalid("Dataplane: exactly one YAML document is expected");
   model::Decoded decoded = model::DecodeResource((*documents)[0], types);
   if (!decoded.unreadable.empty()) return base::Invalid("Dataplane: " + decoded.unreadable);
   if (decoded.resource != nullptr) {
@@ -73,11 +74,12 @@ base::Result<ResourcePtr> DecodeBroughtDataplane(std::string_view text, const ba
   meta.owner = ResourceKey{"Mesh", "", proxy.mesh};
   meta.owned_by_proxy = true;
   meta.labels = model::ComputeLabels(resource.type(), meta, here);
-  return ResourcePtr(std::make_shared<const Resource>(resource.type(), std::move(meta), resource.spec()));
+  return ResourcePtr(
+      std::make_shared<const Resource>(resource.type(), std::move(meta), resource.spec()));
 }
 
-DpEndpoint::DpEndpoint(store::Store& store, const model::TypeTable& types, VerifyDataplaneToken verify,
-                       runtime::Pool& pool, Settings settings)
+DpEndpoint::DpEndpoint(store::Store& store, const model::TypeTable& types,
+                       VerifyDataplaneToken verify, runtime::Pool& pool, Settings settings)
     : store_(store),
       types_(types),
       verify_(std::move(verify)),
@@ -109,7 +111,9 @@ net::HttpResponse DpEndpoint::Bootstrap(const net::HttpRequest& request) {
   const base::ProxyKey proxy = asked.Key();
   if (!violations.empty()) return Refuse(400, proxy, violations.ToString());
   if (proxy.mesh.empty() || proxy.name.empty()) {
-    return Refuse(kCallersFault, proxy, "mesh and name of the proxy are required: --mesh and --name, or --dataplane-file");
+    return Refuse(
+        kCallersFault, proxy,
+        "mesh and name of the proxy are required: --mesh and --name, or --dataplane-file");
   }
   if (!store_.Get(ResourceKey{"Mesh", "", proxy.mesh})) {
     return Refuse(404, proxy, base::Format("mesh \"{}\" does not exist", proxy.mesh));
@@ -123,10 +127,11 @@ net::HttpResponse DpEndpoint::Bootstrap(const net::HttpRequest& request) {
   } else {
     auto stored = store_.Get(ResourceKey{"Dataplane", proxy.mesh, proxy.name});
     if (!stored) {
-      return Refuse(404, proxy,
-                    base::Format("Dataplane \"{}\" does not exist in mesh \"{}\": apply it first, or give it "
-                                 "to kuma-dp with --dataplane-file",
-                                 proxy.name, proxy.mesh));
+      return Refuse(
+          404, proxy,
+          base::Format("Dataplane \"{}\" does not exist in mesh \"{}\": apply it first, or give it "
+                       "to kuma-dp with --dataplane-file",
+                       proxy.name, proxy.mesh));
     }
     dataplane = *std::move(stored);
   }
@@ -138,8 +143,9 @@ net::HttpResponse DpEndpoint::Bootstrap(const net::HttpRequest& request) {
       return Refuse(kCallersFault, proxy, generate::kTokenRequired + way_out);
     }
     if (const base::Status right = verify_(dataplane->meta(), asked.dataplane_token); !right) {
-      return Refuse(kCallersFault, proxy,
-                    base::Format("dataplane token is refused: {}{}", right.error().message(), way_out));
+      return Refuse(
+          kCallersFault, proxy,
+          base::Format("dataplane token is refused: {}{}", right.error().message(), way_out));
     }
   }
 
@@ -187,8 +193,10 @@ net::HttpResponse DpEndpoint::Drain(const net::HttpRequest& request) {
     if (!dataplane.meta().owned_by_proxy) {
       return Text(409, base::Format("{} was applied by a user: it stays as it is", key.ToString()));
     }
-    // Others lose the endpoints at once; the proxy itself keeps its listeners and serves what is on its way.
-    auto spec = std::make_shared<resources::dataplane::Spec>(dataplane.Spec<resources::dataplane::Spec>());
+    // Others lose the endpoints at once; the proxy itself keeps its listeners and serves what is on
+    // its way.
+    auto spec =
+        std::make_shared<resources::dataplane::Spec>(dataplane.Spec<resources::dataplane::Spec>());
     if (!spec->networking) return Text(409, "the Dataplane has no networking");
     for (auto& inbound : spec->networking->inbound) {
       if (inbound.state != resources::dataplane::InboundState::kIgnored) {
@@ -196,8 +204,8 @@ net::HttpResponse DpEndpoint::Drain(const net::HttpRequest& request) {
       }
     }
     store::Write write;
-    write.resource = std::make_shared<const Resource>(dataplane.type(), dataplane.meta(), std::move(spec),
-                                                      dataplane.status());
+    write.resource = std::make_shared<const Resource>(dataplane.type(), dataplane.meta(),
+                                                      std::move(spec), dataplane.status());
     write.expected = dataplane.meta().revision;
     const auto committed = store_.Commit({.writes = {std::move(write)}, .cause = {}});
     if (committed) {

@@ -19,8 +19,8 @@
 namespace kuma::rest {
 
 // Is this the token of this proxy? kDenied with the reason. Blocks on the store.
-using VerifyDataplaneToken =
-    std::function<base::Status(const model::Metadata& dataplane, const base::Redacted<std::string>& token)>;
+using VerifyDataplaneToken = std::function<base::Status(const model::Metadata& dataplane,
+                                                        const base::Redacted<std::string>& token)>;
 
 // Thread-safe. Requests are answered on the pool.
 class DpEndpoint {
@@ -29,8 +29,8 @@ class DpEndpoint {
     generate::BootstrapSettings bootstrap;
     model::ControlPlane here;
   };
-  // All references outlive the endpoint and the tasks of the pool. A null `verify` accepts everybody
-  // (dpServer.authn.dpProxy.type: none).
+  // All references outlive the endpoint and the tasks of the pool. A null `verify` accepts
+  // everybody (dpServer.authn.dpProxy.type: none).
   DpEndpoint(store::Store& store, const model::TypeTable& types, VerifyDataplaneToken verify,
              runtime::Pool& pool, Settings settings);
 
@@ -48,9 +48,10 @@ class DpEndpoint {
   const Settings settings_;
 };
 
-// A Dataplane as its proxy brings it: JSON or YAML text, with computed labels, owned by the proxy and by its mesh.
-// kInvalid lists everything that is wrong.
-base::Result<model::ResourcePtr> DecodeBroughtDataplane(std::string_view text, const base::ProxyKey& proxy,
+// A Dataplane as its proxy brings it: JSON or YAML text, with computed labels, owned by the proxy
+// and by its mesh. kInvalid lists everything that is wrong.
+base::Result<model::ResourcePtr> DecodeBroughtDataplane(std::string_view text,
+                                                        const base::ProxyKey& proxy,
                                                         const model::TypeTable& types,
                                                         const model::ControlPlane& here);
 

@@ -14,7 +14,7 @@ constexpr base::Logger kLog("rest");
 struct Row {
   base::Code code;
   int status;
-  std::string_view title;  // empty: the operation's
+  std::string_view title;   // empty: the operation's
   std::string_view detail;  // empty: the error's message
 };
 constexpr Row kRows[] = {

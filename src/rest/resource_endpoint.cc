@@ -4,8 +4,8 @@
 
 #include "base/format.h"
 #include "base/strings.h"
-#include "model/labels.h"
 #include "model/kri.h"
+#include "model/labels.h"
 #include "model/names.h"
 #include "rest/problem.h"
 
@@ -43,12 +43,12 @@ std::optional<Problem> ParsePage(const net::HttpRequest& request, PageRequest& p
     const auto number = base::ParseInt(*size);
     if (!number || *number < 1) return bad_size("invalid format");
     if (*number > 1000) {
-      return bad_size(
-          base::Format("invalid page size of {}. Maximum page size is 1000", *number));
+      return bad_size(base::Format("invalid page size of {}. Maximum page size is 1000", *number));
     }
     page.size = static_cast<size_t>(*number);
   }
-  if (const std::string* offset = request.FindQuery("offset"); offset != nullptr && !offset->empty()) {
+  if (const std::string* offset = request.FindQuery("offset");
+      offset != nullptr && !offset->empty()) {
     const auto number = base::ParseUint(*offset);
     if (!number) {
       Problem problem;
@@ -163,9 +163,11 @@ net::HttpResponse ResourceEndpoint::ListBody(
   if (const std::string* name = request.FindQuery("name")) query.name_contains = *name;
   if (const auto problem = ParseFilters(request, path, query)) return ToResponse(*problem);
 
-  // Filters of Dataplanes that the store does not know are applied here, so everything is read first.
-  const bool filter_here = path.type->kind == "Dataplane" &&
-                           (request.FindQuery("tag") != nullptr || request.FindQuery("gateway") != nullptr);
+  // Filters of Dataplanes that the store does not know are applied here, so everything is read
+  // first.
+  const bool filter_here =
+      path.type->kind == "Dataplane" &&
+      (request.FindQuery("tag") != nullptr || request.FindQuery("gateway") != nullptr);
   if (filter_here) {
     query.offset = 0;
     query.limit = SIZE_MAX;
@@ -207,13 +209,15 @@ net::HttpResponse ResourceEndpoint::ListBody(
   encoded.reserve(items.size());
   for (const ResourcePtr& item : items) encoded.push_back(encode(*item));
   const size_t end = page.offset + items.size();
-  return Json(200, Value(Object{{"total", static_cast<uint64_t>(total)},
-                                {"items", std::move(encoded)},
-                                {"next", end < total && !items.empty() ? Value(NextUrl(request, end))
-                                                                      : Value(nullptr)}}));
+  return Json(200,
+              Value(Object{{"total", static_cast<uint64_t>(total)},
+                           {"items", std::move(encoded)},
+                           {"next", end < total && !items.empty() ? Value(NextUrl(request, end))
+                                                                  : Value(nullptr)}}));
 }
 
-net::HttpResponse ResourceEndpoint::List(const net::HttpRequest& request, const Principal& principal,
+net::HttpResponse ResourceEndpoint::List(const net::HttpRequest& request,
+                                         const Principal& principal,
                                          const ResourcePath& path) const {
   if (const base::Status may = MayRead(*path.type, principal); !may) {
     return ToResponse(ProblemOf(may.error(), kRetrieveAll));
@@ -225,8 +229,11 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
                                         const ResourcePath& path) {
   const ResourceType& type = *path.type;
   if (type.read_only) {
-    return ToResponse(Problem{405, "Method not allowed",
-                              base::Format("{} is written by the control plane only", type.kind), {}, {}});
+    return ToResponse(Problem{405,
+                              "Method not allowed",
+                              base::Format("{} is written by the control plane only", type.kind),
+                              {},
+                              {}});
   }
   if (type.scope == model::Scope::kMesh && !MeshExists(path.mesh)) return ToResponse(UnknownMesh());
   const std::string_view media = request.headers.Get("content-type");
@@ -245,7 +252,8 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
   if (!parsed) return unparsable(parsed.error().message());
   if (parsed->if_object() == nullptr) return unparsable("not a JSON object");
   for (const std::string_view field : {"type", "mesh", "name"}) {
-    if (const Value* value = parsed->Find(field); value != nullptr && !value->is_null() && !value->if_string()) {
+    if (const Value* value = parsed->Find(field);
+        value != nullptr && !value->is_null() && !value->if_string()) {
       return unparsable(base::Format(
           "json: cannot unmarshal {} into Go struct field ResourceMeta.{} of type string",
           value->TypeName(), field));
@@ -288,7 +296,8 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
     }
   }
   model::ValidateMetadata(type, meta, is_new, violations);
-  model::CheckLabels(type, meta, is_new ? nullptr : &(*existing)->meta(), settings_.here, violations);
+  model::CheckLabels(type, meta, is_new ? nullptr : &(*existing)->meta(), settings_.here,
+                     violations);
   if (!violations.empty()) return ToResponse(NotValid(kProcess, std::move(violations)));
 
   const Allowed& allowed =
@@ -299,7 +308,8 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
     Problem problem = ProblemOf(may.error(), kProcess);
     if (!type.admin_only) {
       problem.hint =
-          "send a user token (kumactl generate user-token), or call from the control plane's own host; "
+          "send a user token (kumactl generate user-token), or call from the control plane's own "
+          "host; "
           "access.static.writeResources says who may write";
     }
     return ToResponse(problem);
@@ -310,7 +320,8 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
   const std::string_view operation = is_new ? kCreate : kUpdate;
   if (settings_.strict) {
     for (const std::string& field : decoded.unknown) {
-      decoded.violations.Add(field, "unknown field", "strict validation is on: apiServer.strictValidation");
+      decoded.violations.Add(field, "unknown field",
+                             "strict validation is on: apiServer.strictValidation");
     }
   }
   model::ValidateKindName(type, meta, is_new, decoded.violations);
@@ -326,11 +337,11 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
   meta.labels = model::ComputeLabels(type, meta, settings_.here);
 
   store::Write write;
-  write.resource = std::make_shared<const Resource>(
-      type, std::move(meta), decoded.resource->spec(), is_new ? nullptr : (*existing)->status());
+  write.resource = std::make_shared<const Resource>(type, std::move(meta), decoded.resource->spec(),
+                                                    is_new ? nullptr : (*existing)->status());
   write.expected = is_new ? model::Revision{} : (*existing)->meta().revision;
-  // Somebody else may write the same resource meanwhile (statuses do all the time): then the newer one counts as
-  // `existing`, and this write is tried again on top of it.
+  // Somebody else may write the same resource meanwhile (statuses do all the time): then the newer
+  // one counts as `existing`, and this write is tried again on top of it.
   for (int attempt = 0;; ++attempt) {
     auto committed = store_.Commit({.writes = {write}, .cause = {}});
     if (committed) {
@@ -360,8 +371,11 @@ net::HttpResponse ResourceEndpoint::Delete(const net::HttpRequest&, const Princi
                                            const ResourcePath& path) {
   const ResourceType& type = *path.type;
   if (type.read_only) {
-    return ToResponse(Problem{405, "Method not allowed",
-                              base::Format("{} is written by the control plane only", type.kind), {}, {}});
+    return ToResponse(Problem{405,
+                              "Method not allowed",
+                              base::Format("{} is written by the control plane only", type.kind),
+                              {},
+                              {}});
   }
   if (type.scope == model::Scope::kMesh && !MeshExists(path.mesh)) return ToResponse(UnknownMesh());
   const ResourceKey key{std::string(type.kind), type.scope == model::Scope::kMesh ? path.mesh : "",
@@ -370,7 +384,8 @@ net::HttpResponse ResourceEndpoint::Delete(const net::HttpRequest&, const Princi
   if (!existing) return ToResponse(ProblemOf(existing.error(), kDelete));
   const Allowed& allowed =
       type.admin_only ? settings_.access.admin_resources : settings_.access.write_resources;
-  if (const base::Status may = Check(allowed, principal, base::Format("delete {}", type.kind)); !may) {
+  if (const base::Status may = Check(allowed, principal, base::Format("delete {}", type.kind));
+      !may) {
     return ToResponse(ProblemOf(may.error(), kDelete));
   }
   if (type.kind == "Mesh") {
@@ -428,7 +443,8 @@ Value ResourceEndpoint::EncodeOverview(const Resource& resource) const {
   return Value(std::move(overview));
 }
 
-net::HttpResponse ResourceEndpoint::Overview(const net::HttpRequest& request, const Principal& principal,
+net::HttpResponse ResourceEndpoint::Overview(const net::HttpRequest& request,
+                                             const Principal& principal,
                                              const ResourcePath& path) const {
   if (path.name.empty()) {
     if (const base::Status may = MayRead(*path.type, principal); !may) {
@@ -444,8 +460,8 @@ net::HttpResponse ResourceEndpoint::Overview(const net::HttpRequest& request, co
   return Json(200, EncodeOverview(**found));
 }
 
-net::HttpResponse ResourceEndpoint::ByKri(const net::HttpRequest& request, const Principal& principal,
-                                          std::string_view text) const {
+net::HttpResponse ResourceEndpoint::ByKri(const net::HttpRequest& request,
+                                          const Principal& principal, std::string_view text) const {
   const auto bad = [](std::string_view reason) {
     Problem problem;
     problem.status = 400;
@@ -459,7 +475,8 @@ net::HttpResponse ResourceEndpoint::ByKri(const net::HttpRequest& request, const
   if (type == nullptr) {
     return bad(base::Format("unknown short name of resource type: \"{}\"", kri->short_name));
   }
-  return Get(request, principal, {type, type->scope == model::Scope::kMesh ? kri->mesh : "", kri->name});
+  return Get(request, principal,
+             {type, type->scope == model::Scope::kMesh ? kri->mesh : "", kri->name});
 }
 
 }  // namespace kuma::rest

@@ -1,6 +1,7 @@
 #pragma once
 
-// GET, PUT, DELETE and lists of every resource kind: one endpoint class for all rows of the TypeTable.
+// GET, PUT, DELETE and lists of every resource kind: one endpoint class for all rows of the
+// TypeTable.
 
 #include <functional>
 #include <string>
@@ -50,8 +51,9 @@ class ResourceEndpoint {
  private:
   bool MeshExists(const std::string& mesh) const;
   base::Status MayRead(const model::ResourceType& type, const Principal& principal) const;
-  net::HttpResponse ListBody(const net::HttpRequest& request, const ResourcePath& path,
-                             const std::function<model::Value(const model::Resource&)>& encode) const;
+  net::HttpResponse ListBody(
+      const net::HttpRequest& request, const ResourcePath& path,
+      const std::function<model::Value(const model::Resource&)>& encode) const;
   model::Value EncodeOverview(const model::Resource& resource) const;
 
   store::Store& store_;

@@ -12,7 +12,8 @@ using model::Value;
 TEST(Problem, HasTheFieldsThatToolsParse) {
   model::Violations violations;
   violations.Add("name", "is bad", "choose another");
-  const net::HttpResponse response = ToResponse(NotValid("Could not process a resource", violations));
+  const net::HttpResponse response =
+      ToResponse(NotValid("Could not process a resource", violations));
   EXPECT_EQ(response.status, 400);
   const Value body = *model::ParseJson(response.body);
   EXPECT_EQ(*body.Find("type")->if_string(), "/std-errors");
@@ -41,9 +42,9 @@ base::Result<Principal> NoTokens(std::string_view) { return base::Denied("no suc
 
 TEST(Access, OnlyAGenuinelyLocalRequestIsLocal) {
   EXPECT_TRUE(IsFromLocalhost(LocalRequest()));
-  for (const auto& [name, value] : {std::pair("x-forwarded-for", "10.0.0.1"), std::pair("forwarded", "for=1"),
-                                    std::pair("sec-fetch-site", "cross-site"),
-                                    std::pair("origin", "http://evil.example")}) {
+  for (const auto& [name, value] :
+       {std::pair("x-forwarded-for", "10.0.0.1"), std::pair("forwarded", "for=1"),
+        std::pair("sec-fetch-site", "cross-site"), std::pair("origin", "http://evil.example")}) {
     net::HttpRequest request = LocalRequest();
     request.headers.Set(name, value);
     EXPECT_FALSE(IsFromLocalhost(request)) << name;
@@ -71,10 +72,13 @@ TEST(Access, LocalhostThenTokenThenAnonymous) {
 
 TEST(Diagnostics, ReadinessTellsItsReason) {
   std::string reason = "the store is being loaded";
-  const Diagnostics diagnostics({.not_ready = [&] { return reason; }, .metrics = [] {
-                                   return std::vector<Metric>{
-                                       {.name = "kuma_x", .help = "X.", .labels = {{"a", "b\"c"}}, .value = 1.5}};
-                                 }});
+  const Diagnostics diagnostics(
+      {.not_ready = [&] { return reason; },
+       .metrics =
+           [] {
+             return std::vector<Metric>{
+                 {.name = "kuma_x", .help = "X.", .labels = {{"a", "b\"c"}}, .value = 1.5}};
+           }});
   net::HttpRequest request;
   request.path = "/ready";
   EXPECT_EQ(diagnostics.Answer(request).status, 503);

@@ -14,12 +14,14 @@ using model::ResourcePtr;
 std::string DataOf(const model::Resource& resource) {
   return resource.type().kind == "Secret"
              ? resources::secret::RevealData(resource.Spec<resources::secret::Spec>())
-             : resources::global_secret::RevealData(resource.Spec<resources::global_secret::Spec>());
+             : resources::global_secret::RevealData(
+                   resource.Spec<resources::global_secret::Spec>());
 }
 
 }  // namespace
 
-base::Result<identity::TokenKeys> ReadKeys(store::Store& store, std::string_view mesh, std::string_view prefix) {
+base::Result<identity::TokenKeys> ReadKeys(store::Store& store, std::string_view mesh,
+                                           std::string_view prefix) {
   store::ListQuery query;
   query.kind = mesh.empty() ? "GlobalSecret" : "Secret";
   if (!mesh.empty()) query.mesh = std::string(mesh);
@@ -32,8 +34,8 @@ base::Result<identity::TokenKeys> ReadKeys(store::Store& store, std::string_view
   return identity::TokenKeys::FromSecrets(secrets, prefix);
 }
 
-base::Result<identity::TokenKeys> WaitForKeys(store::Store& store, std::string_view mesh, std::string_view prefix,
-                                              runtime::Duration limit) {
+base::Result<identity::TokenKeys> WaitForKeys(store::Store& store, std::string_view mesh,
+                                              std::string_view prefix, runtime::Duration limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
   std::mutex mutex;
   std::condition_variable never;
@@ -46,28 +48,33 @@ base::Result<identity::TokenKeys> WaitForKeys(store::Store& store, std::string_v
   }
 }
 
-identity::Revocations ReadRevocations(store::Store& store, std::string_view mesh, std::string_view name) {
+identity::Revocations ReadRevocations(store::Store& store, std::string_view mesh,
+                                      std::string_view name) {
   identity::Revocations revoked;
   const auto add = [&](const model::ResourceKey& key) {
-    if (const auto found = store.Get(key)) revoked.merge(identity::ParseRevocations(DataOf(**found)));
+    if (const auto found = store.Get(key))
+      revoked.merge(identity::ParseRevocations(DataOf(**found)));
   };
   add({"GlobalSecret", "", std::string(name)});
   if (!mesh.empty()) add({"Secret", std::string(mesh), std::string(name)});
   return revoked;
 }
 
-base::Result<identity::UserClaims> CheckUserToken(store::Store& store, std::string_view token, model::WallTime now) {
+base::Result<identity::UserClaims> CheckUserToken(store::Store& store, std::string_view token,
+                                                  model::WallTime now) {
   TRY_ASSIGN(const identity::TokenKeys keys, ReadKeys(store, "", identity::kUserKeyPrefix));
   const identity::Revocations revoked = ReadRevocations(store, "", identity::kUserRevocationsName);
   TRY_ASSIGN(auto checked, identity::CheckUserToken(token, {keys, revoked, now}));
   return checked.claims;
 }
 
-base::Status CheckDataplaneToken(store::Store& store, std::string_view token, const model::Metadata& dataplane,
-                                 model::WallTime now) {
+base::Status CheckDataplaneToken(store::Store& store, std::string_view token,
+                                 const model::Metadata& dataplane, model::WallTime now) {
   const std::string& mesh = dataplane.mesh;
-  TRY_ASSIGN(const identity::TokenKeys keys, ReadKeys(store, mesh, identity::DataplaneKeyPrefix(mesh)));
-  const identity::Revocations revoked = ReadRevocations(store, mesh, identity::DataplaneRevocationsName(mesh));
+  TRY_ASSIGN(const identity::TokenKeys keys,
+             ReadKeys(store, mesh, identity::DataplaneKeyPrefix(mesh)));
+  const identity::Revocations revoked =
+      ReadRevocations(store, mesh, identity::DataplaneRevocationsName(mesh));
   TRY_ASSIGN(const auto checked, identity::CheckDataplaneToken(token, {keys, revoked, now}));
   return identity::CheckDataplane(checked.claims, dataplane, false);
 }

@@ -20,7 +20,8 @@ constexpr std::chrono::hours kDefaultValidity{24 * 30};
 // Reads fields of the body; wrong types become violations.
 class Body {
  public:
-  Body(const Value& value, model::Violations& violations) : value_(value), violations_(violations) {}
+  Body(const Value& value, model::Violations& violations)
+      : value_(value), violations_(violations) {}
 
   std::string Text(std::string_view field) const {
     const Value* value = value_.Find(field);
@@ -30,7 +31,9 @@ class Body {
     return {};
   }
 
-  std::vector<std::string> Texts(std::string_view field) const { return TextsOf(value_.Find(field), field); }
+  std::vector<std::string> Texts(std::string_view field) const {
+    return TextsOf(value_.Find(field), field);
+  }
 
   std::map<std::string, std::vector<std::string>> TextMap(std::string_view field) const {
     std::map<std::string, std::vector<std::string>> map;
@@ -69,8 +72,8 @@ class Body {
 
 }  // namespace
 
-TokenEndpoint::TokenEndpoint(store::Store& store, const runtime::Clock& clock, runtime::Random& random,
-                             Settings settings)
+TokenEndpoint::TokenEndpoint(store::Store& store, const runtime::Clock& clock,
+                             runtime::Random& random, Settings settings)
     : store_(store), clock_(clock), random_(random), settings_(std::move(settings)) {}
 
 net::HttpResponse TokenEndpoint::Issue(std::string_view kind, const net::HttpRequest& request,
@@ -82,9 +85,12 @@ net::HttpResponse TokenEndpoint::Issue(std::string_view kind, const net::HttpReq
     std::string_view action;
   };
   const Row rows[] = {
-      {"dataplane", settings_.issue_dataplane_tokens, &settings_.access.generate_dp_token, "generate dataplane token"},
-      {"user", settings_.issue_user_tokens, &settings_.access.generate_user_token, "generate user token"},
-      {"zone", settings_.issue_zone_tokens, &settings_.access.generate_zone_token, "generate zone token"},
+      {"dataplane", settings_.issue_dataplane_tokens, &settings_.access.generate_dp_token,
+       "generate dataplane token"},
+      {"user", settings_.issue_user_tokens, &settings_.access.generate_user_token,
+       "generate user token"},
+      {"zone", settings_.issue_zone_tokens, &settings_.access.generate_zone_token,
+       "generate zone token"},
   };
   const Row* row = nullptr;
   for (const Row& candidate : rows) {
@@ -95,8 +101,8 @@ net::HttpResponse TokenEndpoint::Issue(std::string_view kind, const net::HttpReq
   const auto parsed = model::ParseJson(request.body);
   if (!parsed || parsed->if_object() == nullptr) return Text(400, "");
   if (!row->enabled) {
-    return ToResponse(
-        Problem{400, std::string(kTitle), "issuing tokens using the control plane is disabled.", {}, {}});
+    return ToResponse(Problem{
+        400, std::string(kTitle), "issuing tokens using the control plane is disabled.", {}, {}});
   }
 
   model::Violations violations;
@@ -116,7 +122,8 @@ net::HttpResponse TokenEndpoint::Issue(std::string_view kind, const net::HttpReq
   if (!valid_for_text.empty()) {
     const auto duration = model::ParseDuration(valid_for_text);
     if (!duration) {
-      violations.Add("validFor", base::Format("is invalid: time: invalid duration \"{}\"", valid_for_text));
+      violations.Add("validFor",
+                     base::Format("is invalid: time: invalid duration \"{}\"", valid_for_text));
     } else if (duration->value <= std::chrono::nanoseconds(0)) {
       violations.Add("validFor", "cannot be empty or nil");
     } else {
@@ -141,19 +148,21 @@ net::HttpResponse TokenEndpoint::Issue(std::string_view kind, const net::HttpReq
   }
   if (!keys) return ToResponse(ProblemOf(keys.error(), kTitle));
   if (keys->empty()) {
-    return ToResponse(Problem{404,
-                              "Signing Key not found",
-                              base::Format("there is no signing key {}-<serial>", prefix),
-                              {},
-                              kind == "dataplane" ? base::Format("does mesh \"{}\" exist?", mesh) : ""});
+    return ToResponse(
+        Problem{404,
+                "Signing Key not found",
+                base::Format("there is no signing key {}-<serial>", prefix),
+                {},
+                kind == "dataplane" ? base::Format("does mesh \"{}\" exist?", mesh) : ""});
   }
 
-  const identity::Issuing issuing{clock_.WallNow(), std::chrono::ceil<std::chrono::seconds>(valid_for),
-                                  random_.Uuid()};
+  const identity::Issuing issuing{
+      clock_.WallNow(), std::chrono::ceil<std::chrono::seconds>(valid_for), random_.Uuid()};
   base::Result<std::string> token = base::Internal("no such kind of token");
   if (kind == "dataplane") {
     token = identity::IssueDataplaneToken(
-        {name, mesh, body.TextMap("tags"), body.Text("type"), body.Text("workload")}, *keys, issuing);
+        {name, mesh, body.TextMap("tags"), body.Text("type"), body.Text("workload")}, *keys,
+        issuing);
   } else if (kind == "user") {
     token = identity::IssueUserToken({name, body.Texts("groups")}, *keys, issuing);
   } else {

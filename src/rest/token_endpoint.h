@@ -24,13 +24,16 @@ class TokenEndpoint {
     bool issue_dataplane_tokens = true;  // enableIssuer of each kind
     bool issue_user_tokens = true;
     bool issue_zone_tokens = true;
-    // A new mesh gets its signing key a moment after its creation: a token asked for in between waits so long.
+    // A new mesh gets its signing key a moment after its creation: a token asked for in between
+    // waits so long.
     runtime::Duration key_wait = std::chrono::seconds(5);
   };
   // The references outlive the endpoint.
-  TokenEndpoint(store::Store& store, const runtime::Clock& clock, runtime::Random& random, Settings settings);
+  TokenEndpoint(store::Store& store, const runtime::Clock& clock, runtime::Random& random,
+                Settings settings);
 
-  net::HttpResponse Issue(std::string_view kind, const net::HttpRequest& request, const Principal& principal);
+  net::HttpResponse Issue(std::string_view kind, const net::HttpRequest& request,
+                          const Principal& principal);
 
  private:
   store::Store& store_;

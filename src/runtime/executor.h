@@ -34,8 +34,8 @@ class Timer {
   Task cancel_;
 };
 
-// Runs tasks one after the other, in the order of Post. The owner of all state that is confined to it.
-// Its queue is unbounded: whoever posts coalesces or bounds what it posts.
+// Runs tasks one after the other, in the order of Post. The owner of all state that is confined to
+// it. Its queue is unbounded: whoever posts coalesces or bounds what it posts.
 class SerialExecutor {
  public:
   virtual ~SerialExecutor() = default;

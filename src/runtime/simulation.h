@@ -1,7 +1,7 @@
 #pragma once
 
-// Deterministic simulation: clock, executors, pool and randomness of a whole process in one thread. The
-// seed decides which executor runs next; equal seeds give equal runs.
+// Deterministic simulation: clock, executors, pool and randomness of a whole process in one thread.
+// The seed decides which executor runs next; equal seeds give equal runs.
 
 #include <cstdint>
 #include <memory>
@@ -14,7 +14,8 @@
 
 namespace kuma::runtime {
 
-// Confined to the thread that made it. Executors and pool die with it; what they run must not outlive it.
+// Confined to the thread that made it. Executors and pool die with it; what they run must not
+// outlive it.
 class Simulation {
  public:
   explicit Simulation(uint64_t seed);
@@ -24,7 +25,8 @@ class Simulation {
 
   Clock& clock();
   Random& random();
-  // A new executor; its tasks keep their order, tasks of different executors interleave by the seed.
+  // A new executor; its tasks keep their order, tasks of different executors interleave by the
+  // seed.
   SerialExecutor& AddExecutor(std::string name);
   // Tasks run in an order chosen by the seed.
   Pool& pool();

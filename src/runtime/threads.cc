@@ -138,7 +138,8 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(std::string name, size_t size, int nice) : state_(std::make_shared<State>()) {
+ThreadPool::ThreadPool(std::string name, size_t size, int nice)
+    : state_(std::make_shared<State>()) {
   CHECK(size > 0, "a pool has at least one thread");
   for (size_t i = 0; i < size; ++i) {
     state_->threads.emplace_back([state = state_.get(), name, nice] {

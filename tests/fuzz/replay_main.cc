@@ -1,4 +1,5 @@
-// Runs a fuzz target over the files of its corpus and over seeded mutations of them: replay CORPUS_FOLDER [MUTATIONS].
+// Runs a fuzz target over the files of its corpus and over seeded mutations of them: replay
+// CORPUS_FOLDER [MUTATIONS].
 
 #include <cstddef>
 #include <cstdint>

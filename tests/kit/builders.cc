@@ -11,12 +11,14 @@ namespace kuma::kit {
 namespace {
 
 model::ResourcePtr WithMeta(const model::Resource& resource, model::Metadata meta) {
-  return std::make_shared<const model::Resource>(resource.type(), std::move(meta), resource.spec(), resource.status());
+  return std::make_shared<const model::Resource>(resource.type(), std::move(meta), resource.spec(),
+                                                 resource.status());
 }
 
 std::string Labels(const std::map<std::string, std::string>& labels, std::string_view indent) {
   std::string text;
-  for (const auto& [key, value] : labels) text += base::Format("{}{}: \"{}\"\n", indent, key, value);
+  for (const auto& [key, value] : labels)
+    text += base::Format("{}{}: \"{}\"\n", indent, key, value);
   return text;
 }
 
@@ -44,11 +46,14 @@ model::ResourcePtr FromYaml(std::string_view yaml) {
   return WithLabels(resource, model::ComputeLabels(resource.type(), resource.meta(), {}));
 }
 
-model::ResourcePtr Mesh(std::string_view name) { return FromYaml(base::Format("type: Mesh\nname: {}\n", name)); }
+model::ResourcePtr Mesh(std::string_view name) {
+  return FromYaml(base::Format("type: Mesh\nname: {}\n", name));
+}
 
 model::ResourcePtr Dataplane(std::string_view name, const DataplaneOptions& options) {
-  std::string text = base::Format("type: Dataplane\nmesh: {}\nname: {}\nlabels:\n{}networking:\n  address: {}\n",
-                                  options.mesh, name, Labels(options.labels, "  "), options.address);
+  std::string text =
+      base::Format("type: Dataplane\nmesh: {}\nname: {}\nlabels:\n{}networking:\n  address: {}\n",
+                   options.mesh, name, Labels(options.labels, "  "), options.address);
   if (!options.inbounds.empty()) text += "  inbound:\n";
   for (const uint32_t port : options.inbounds) {
     text += base::Format("  - port: {}\n    protocol: {}\n    state: {}\n", port, options.protocol,
@@ -56,8 +61,9 @@ model::ResourcePtr Dataplane(std::string_view name, const DataplaneOptions& opti
   }
   if (!options.outbounds.empty()) text += "  outbound:\n";
   for (const Outbound& outbound : options.outbounds) {
-    text += base::Format("  - port: {}\n    backendRef:\n      kind: MeshService\n      name: {}\n      port: {}\n",
-                         outbound.port, outbound.service, outbound.service_port);
+    text += base::Format(
+        "  - port: {}\n    backendRef:\n      kind: MeshService\n      name: {}\n      port: {}\n",
+        outbound.port, outbound.service, outbound.service_port);
   }
   const model::ResourcePtr made = FromYaml(text);
   model::Metadata meta = made->meta();
@@ -65,7 +71,8 @@ model::ResourcePtr Dataplane(std::string_view name, const DataplaneOptions& opti
   return WithMeta(*made, std::move(meta));
 }
 
-model::ResourcePtr MeshService(std::string_view name, std::string_view mesh, std::string_view protocol) {
+model::ResourcePtr MeshService(std::string_view name, std::string_view mesh,
+                               std::string_view protocol) {
   return FromYaml(base::Format(R"(type: MeshService
 mesh: {}
 name: {}
@@ -87,7 +94,9 @@ model::ResourcePtr MeshTimeout(std::string_view name, std::string_view app, std:
   const std::string top =
       app.empty() ? "kind: Mesh" : base::Format("kind: Dataplane\n    labels:\n      app: {}", app);
   const std::string target =
-      to.empty() ? "kind: Mesh" : base::Format("kind: MeshService\n      labels:\n        kuma.io/display-name: {}", to);
+      to.empty()
+          ? "kind: Mesh"
+          : base::Format("kind: MeshService\n      labels:\n        kuma.io/display-name: {}", to);
   return FromYaml(base::Format(R"(type: MeshTimeout
 mesh: {}
 name: {}
@@ -119,7 +128,10 @@ store::Write Put(model::ResourcePtr resource) {
   if (!resource->mesh().empty() && !resource->meta().owner)
     resource = OwnedBy(*resource, {"Mesh", "", resource->mesh()});
   const model::ResourceKey key = resource->key();
-  return {.kind = store::Write::Kind::kPut, .resource = std::move(resource), .key = key, .expected = {}};
+  return {.kind = store::Write::Kind::kPut,
+          .resource = std::move(resource),
+          .key = key,
+          .expected = {}};
 }
 
 store::Write Delete(const model::ResourceKey& key) {

@@ -18,7 +18,8 @@ namespace kuma::kit {
 // All kinds and policies.
 const model::TypeTable& Types();
 
-// A resource from its YAML text, with the labels that the control plane computes. CHECKs that the text is right.
+// A resource from its YAML text, with the labels that the control plane computes. CHECKs that the
+// text is right.
 model::ResourcePtr FromYaml(std::string_view yaml);
 
 model::ResourcePtr Mesh(std::string_view name = "default");
@@ -26,7 +27,7 @@ model::ResourcePtr Mesh(std::string_view name = "default");
 struct Outbound {
   std::string service;  // display name of a MeshService
   uint32_t service_port = 80;
-  uint32_t port = 0;    // where it is offered, on 127.0.0.1
+  uint32_t port = 0;  // where it is offered, on 127.0.0.1
 };
 struct DataplaneOptions {
   std::string mesh = "default";
@@ -46,7 +47,8 @@ model::ResourcePtr MeshService(std::string_view name, std::string_view mesh = "d
 
 // For the proxies with label app=<app> (empty: all), towards `to` (empty: everything).
 model::ResourcePtr MeshTimeout(std::string_view name, std::string_view app, std::string_view to,
-                               std::string_view connection_timeout, std::string_view mesh = "default");
+                               std::string_view connection_timeout,
+                               std::string_view mesh = "default");
 
 // The same resource with something else in its metadata.
 model::ResourcePtr WithLabels(const model::Resource& resource, model::Labels labels);

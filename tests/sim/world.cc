@@ -31,7 +31,8 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::string_view kAdsPath = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+constexpr std::string_view kAdsPath =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 constexpr std::string_view kMesh = "default";
 constexpr std::string_view kBrokenTimeout = "13s";  // no cluster can be built with it
 constexpr uint64_t kServices = 4;
@@ -44,9 +45,11 @@ policy::PolicyTable Policies(bool broken) {
   const policy::PolicyType* timeout = policy::FindPolicy(table, "MeshTimeout");
   policy::PolicyType faulty = *timeout;
   faulty.hooks = {};
-  faulty.hooks.cluster = [](const policy::ClusterContext& context, envoy::ClusterDraft&) -> base::Status {
+  faulty.hooks.cluster = [](const policy::ClusterContext& context,
+                            envoy::ClusterDraft&) -> base::Status {
     const auto* conf = context.Conf<policies::mesh_timeout::Conf>();
-    if (conf != nullptr && conf->connection_timeout && conf->connection_timeout->value == seconds(13))
+    if (conf != nullptr && conf->connection_timeout &&
+        conf->connection_timeout->value == seconds(13))
       return base::Invalid("MeshTimeout: 13s cannot be applied");
     return base::Ok{};
   };
@@ -60,7 +63,8 @@ bool HasEndpoints(const bundle::SealedResource& resource) {
   if (!is_new) return at->second;
   ::envoy::service::discovery::v3::DeltaDiscoveryResponse response;
   ::envoy::config::cluster::v3::Cluster cluster;
-  if (response.ParseFromString(*resource.bytes) && response.resources(0).resource().UnpackTo(&cluster))
+  if (response.ParseFromString(*resource.bytes) &&
+      response.resources(0).resource().UnpackTo(&cluster))
     at->second = cluster.type() == ::envoy::config::cluster::v3::Cluster::EDS;
   return at->second;
 }
@@ -73,19 +77,27 @@ uint64_t GenerationsOf(const control::Counters& counters) {
 
 }  // namespace
 
-// The store as the control plane sees it: commits take time, and fail for a while. Users write past it.
+// The store as the control plane sees it: commits take time, and fail for a while. Users write past
+// it.
 class World::FaultyStore final : public store::Store {
  public:
   FaultyStore(store::Store& inner, World& world) : inner_(inner), world_(world) {}
 
-  base::Result<store::ResourcePtr> Get(const store::ResourceKey& key) override { return inner_.Get(key); }
-  base::Result<store::Page> List(const store::ListQuery& query) override { return inner_.List(query); }
-  void CommitAsync(store::Transaction transaction, std::function<void(base::Result<store::Committed>)> done) override {
+  base::Result<store::ResourcePtr> Get(const store::ResourceKey& key) override {
+    return inner_.Get(key);
+  }
+  base::Result<store::Page> List(const store::ListQuery& query) override {
+    return inner_.List(query);
+  }
+  void CommitAsync(store::Transaction transaction,
+                   std::function<void(base::Result<store::Committed>)> done) override {
     const runtime::Time now = world_.simulation_.clock().Now();
     // In the order of the calls.
-    last_ = std::max(last_, now + milliseconds(world_.random_.Below(world_.random_.OneIn(10) ? 300 : 5)));
+    last_ = std::max(last_,
+                     now + milliseconds(world_.random_.Below(world_.random_.OneIn(10) ? 300 : 5)));
     timers_.push_back(world_.storage_.PostAfter(
-        last_ - now, [this, transaction = std::move(transaction), done = std::move(done)]() mutable {
+        last_ - now,
+        [this, transaction = std::move(transaction), done = std::move(done)]() mutable {
           if (world_.simulation_.clock().Now() < unavailable_until_) {
             ++world_.counts_["store unavailable"];
             done(base::Unavailable("the disk is full"));
@@ -94,19 +106,24 @@ class World::FaultyStore final : public store::Store {
           const Revision cause = transaction.cause;
           std::vector<std::string> keys;
           for (const store::Write& write : transaction.writes)
-            keys.push_back(write.resource != nullptr ? write.resource->key().ToString() : "-" + write.key.ToString());
+            keys.push_back(write.resource != nullptr ? write.resource->key().ToString()
+                                                     : "-" + write.key.ToString());
           inner_.CommitAsync(std::move(transaction), [&](base::Result<store::Committed> result) {
             std::string what = Format("  the control plane's commit (cause {}): {}", cause.value,
-                                      result.has_value() ? Format("{}", result->revision.value) : result.error().message());
+                                      result.has_value() ? Format("{}", result->revision.value)
+                                                         : result.error().message());
             for (const std::string& key : keys) what += ", " + key;
             world_.Note(what);
-            if (!result.has_value()) ++world_.counts_["store " + std::string(ToString(result.error().code()))];
+            if (!result.has_value())
+              ++world_.counts_["store " + std::string(ToString(result.error().code()))];
             done(std::move(result));
           });
         }));
     while (timers_.size() > 100) timers_.pop_front();
   }
-  base::Result<store::WatchHandle> Watch(store::WatchSink& sink) override { return inner_.Watch(sink); }
+  base::Result<store::WatchHandle> Watch(store::WatchSink& sink) override {
+    return inner_.Watch(sink);
+  }
   base::Status Ping() override { return inner_.Ping(); }
   Revision revision() const override { return inner_.revision(); }
 
@@ -123,7 +140,8 @@ class World::FaultyStore final : public store::Store {
 // A transport between one model Envoy and the ADS service.
 class World::Wire final : public net::GrpcStream {
  public:
-  Wire(World& world, Peer& peer, runtime::SerialExecutor& loop) : world_(world), peer_(peer), loop_(loop) {}
+  Wire(World& world, Peer& peer, runtime::SerialExecutor& loop)
+      : world_(world), peer_(peer), loop_(loop) {}
   void Attach(const std::shared_ptr<Stream>& stream) { stream_ = stream; }
 
   runtime::SerialExecutor& loop() override { return loop_; }
@@ -216,7 +234,8 @@ World::World(WorldOptions options)
       late_(random_.OneIn(3) ? milliseconds(1500) : milliseconds(20)),
       memory_(store::NewMemoryStore(simulation_.clock(), true)),
       store_(std::make_unique<FaultyStore>(*memory_, *this)),
-      generator_(std::make_unique<generate::Generator>(Policies(broken_policy_), generate::Settings{})) {
+      generator_(
+          std::make_unique<generate::Generator>(Policies(broken_policy_), generate::Settings{})) {
   settings_.oracle_every = random_.OneIn(4) ? 1 : 0;
   settings_.round_limit = 1 + random_.Below(8);
   settings_.guard_minimum = random_.OneIn(3) ? 1 : 100;
@@ -247,12 +266,14 @@ void World::StartControlPlane() {
                                          if (const auto self = weak.lock()) self->OnEvent(event);
                                        }}}});
   here.ads = std::make_unique<xds::AdsService>(
-      *here.hub, xds::AdsServiceOptions{.authenticate = [this](const xds::NodeDescription&, const net::Headers&,
-                                                                std::function<void(base::Status)> done) {
-        simulation_.pool().Post([done = std::move(done)] { done(base::Ok{}); });
-      }});
+      *here.hub, xds::AdsServiceOptions{
+                     .authenticate = [this](const xds::NodeDescription&, const net::Headers&,
+                                            std::function<void(base::Status)> done) {
+                       simulation_.pool().Post([done = std::move(done)] { done(base::Ok{}); });
+                     }});
   here.insights = std::make_unique<insight::ProxyInsights>(
-      insight::Settings{.instance_id = Format("instance-{}", next_stream_)}, *store_, simulation_.clock(), insight_);
+      insight::Settings{.instance_id = Format("instance-{}", next_stream_)}, *store_,
+      simulation_.clock(), insight_);
   derive::Settings derive;
   derive.default_policies = [](const std::string& mesh) { return policies::DefaultPolicies(mesh); };
   here.loop = std::make_unique<control::ControlLoop>(
@@ -272,7 +293,8 @@ void World::StartControlPlane() {
                   CheckClosed(proxy, *bundle);
                   for (const XdsType type : bundle::kAllXdsTypes) {
                     for (const SealedPtr& resource : bundle->Of(type))
-                      sealed_.insert_or_assign({type, resource->name, resource->VersionText()}, resource);
+                      sealed_.insert_or_assign({type, resource->name, resource->VersionText()},
+                                               resource);
                   }
                 }
                 self->hub->PublishAll(std::move(bundles));
@@ -289,7 +311,8 @@ void World::StartControlPlane() {
                   if (self == nullptr) return;
                   for (const ProxyKey& proxy : report.left) self->rollouts.OnGone(proxy);
                   for (const control::Published& published : report.published)
-                    self->rollouts.OnPublished(published.proxy, published.revision, published.causes);
+                    self->rollouts.OnPublished(published.proxy, published.revision,
+                                               published.causes);
                   self->rollouts.OnSettled(report.settled);
                 });
               }});
@@ -315,10 +338,12 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
   };
   if (std::holds_alternative<xds::ConnectedEvent>(event.what)) {
     rollouts.OnGone(proxy);
-    control::Arrival arrival{.proxy = proxy, .stream = {event.stream}, .node = {}, .dataplane = nullptr};
+    control::Arrival arrival{
+        .proxy = proxy, .stream = {event.stream}, .node = {}, .dataplane = nullptr};
     const auto peer = world->peers_.find(proxy.name);
     if (peer != world->peers_.end()) arrival.dataplane = peer->second->brought;
-    insights->OnConnected(proxy, event.stream, Format("{}-{}", world->next_stream_, event.stream), model::Value(), {});
+    insights->OnConnected(proxy, event.stream, Format("{}-{}", world->next_stream_, event.stream),
+                          model::Value(), {});
     loop->Connected(std::move(arrival));
   } else if (const auto* gone = std::get_if<xds::DisconnectedEvent>(&event.what)) {
     rollouts.OnGone(proxy);
@@ -331,7 +356,8 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
   } else if (const auto* nack = std::get_if<xds::NackEvent>(&event.what)) {
     ++world->counts_["nacks"];
     insights->OnRejected(proxy, event.stream, service(nack->type));
-    insight::Rejection rejection{.proxy = proxy, .resources = {}, .origins = {}, .detail = nack->detail};
+    insight::Rejection rejection{
+        .proxy = proxy, .resources = {}, .origins = {}, .detail = nack->detail};
     for (const SealedPtr& resource : nack->rejected) rejection.resources.push_back(resource->name);
     rollouts.OnRejected(nack->revision, std::move(rejection));
   } else if (const auto* in_step = std::get_if<xds::InStepEvent>(&event.what)) {
@@ -347,12 +373,14 @@ void World::Crash() {
   const auto streams = std::exchange(gone->streams, {});
   for (const auto& [number, stream] : streams) {
     stream->finished = true;
-    if (auto handler = std::exchange(stream->handler, nullptr)) handler->OnClosed({net::GrpcCode::kUnavailable, ""}, {});
+    if (auto handler = std::exchange(stream->handler, nullptr))
+      handler->OnClosed({net::GrpcCode::kUnavailable, ""}, {});
   }
   for (auto& [name, peer] : peers_) {
     if (peer->stream != nullptr && peer->stream->open) Cut(*peer, seconds(0), false);
   }
-  timers_.push_back(writer_.PostAfter(milliseconds(random_.Below(3000)), [this] { StartControlPlane(); }));
+  timers_.push_back(
+      writer_.PostAfter(milliseconds(random_.Below(3000)), [this] { StartControlPlane(); }));
 }
 
 void World::StopGracefully() {
@@ -368,7 +396,8 @@ void World::StopGracefully() {
   insight_.Post([here] { here->insights->Stop(nullptr); });
   Pass(seconds(1));
   for (const auto& [number, stream] : here->streams) {
-    if (auto handler = std::exchange(stream->handler, nullptr)) handler->OnClosed({net::GrpcCode::kUnavailable, ""}, {});
+    if (auto handler = std::exchange(stream->handler, nullptr))
+      handler->OnClosed({net::GrpcCode::kUnavailable, ""}, {});
   }
   here->streams.clear();
   control_plane_ = nullptr;
@@ -390,7 +419,8 @@ void World::AddPeer(const std::string& name) {
   peer.refuses = refusals_ && random_.OneIn(2);
   peer.dataplane.address = Format("10.0.0.{}", 1 + peers_.size());
   peer.dataplane.labels = {{"app", SomeService()}};
-  if (random_.OneIn(2)) peer.dataplane.labels["kuma.io/workload"] = peer.dataplane.labels["app"] + "-w";
+  if (random_.OneIn(2))
+    peer.dataplane.labels["kuma.io/workload"] = peer.dataplane.labels["app"] + "-w";
   peers_[name] = std::move(added);
   Register(peer);
 }
@@ -402,7 +432,8 @@ void World::Register(Peer& peer) {
   peer.dataplane.ready = true;
   peer.dataplane.outbounds.clear();
   for (uint64_t i = 0; i < kServices; ++i) {
-    if (random_.OneIn(2)) peer.dataplane.outbounds.push_back({Format("s{}", i), 80, static_cast<uint32_t>(10000 + i)});
+    if (random_.OneIn(2))
+      peer.dataplane.outbounds.push_back({Format("s{}", i), 80, static_cast<uint32_t>(10000 + i)});
   }
   if (random_.OneIn(3)) peer.dataplane.outbounds.push_back({"s0-w", 8080, 10100});
   const model::ResourcePtr dataplane = DataplaneOf(peer);
@@ -412,14 +443,17 @@ void World::Register(Peer& peer) {
   kit::ModelEnvoyOptions options;
   options.subscribes_before_ack = !random_.OneIn(3);
   options.has_endpoints = HasEndpoints;
-  options.refuses = [this, &peer](const bundle::SealedResource& resource) { return Refuses(peer, resource); };
+  options.refuses = [this, &peer](const bundle::SealedResource& resource) {
+    return Refuses(peer, resource);
+  };
   // Refused and forgotten endpoints leave clusters warming until the fetch time-out.
   options.expects_warm_clusters = false;
   peer.envoy = std::make_unique<kit::ModelEnvoy>(options, random_);
   ConnectSoon(peer, milliseconds(random_.Below(500)));
 }
 
-std::optional<kit::Refusal> World::Refuses(const Peer& peer, const bundle::SealedResource& resource) const {
+std::optional<kit::Refusal> World::Refuses(const Peer& peer,
+                                           const bundle::SealedResource& resource) const {
   if (!peer.refuses || resource.version.low % 7 != 0) return std::nullopt;
   return kit::Refusal{"no reason", resource.version.high % 2 == 0};
 }
@@ -447,7 +481,8 @@ void World::Connect(Peer& peer) {
   peer.stream = stream;
   ++counts_["streams"];
   loop.Post([weak = std::weak_ptr<Stream>(stream)] {
-    if (const auto open = weak.lock(); open != nullptr && open->handler != nullptr) open->handler->OnStart(*open->wire);
+    if (const auto open = weak.lock(); open != nullptr && open->handler != nullptr)
+      open->handler->OnStart(*open->wire);
   });
   SendRequests(peer, peer.envoy->Connect(simulation_.clock().Now()));
   ArmClient(peer);
@@ -466,18 +501,19 @@ void World::Deliver(Stream& stream, bool to_server, runtime::Duration late, runt
 void World::SendRequests(Peer& peer, std::vector<xds::DeltaRequest> requests) {
   for (const xds::DeltaRequest& request : requests) {
     std::string bytes = kit::EncodeRequest(request, peer.key.NodeId());
-    Deliver(*peer.stream, true, late_, [weak = std::weak_ptr<Stream>(peer.stream), bytes = std::move(bytes)] {
-      const auto open = weak.lock();
-      if (open == nullptr || open->handler == nullptr || open->finished) return;
-      open->handler->OnMessage(bytes);
-    });
+    Deliver(*peer.stream, true, late_,
+            [weak = std::weak_ptr<Stream>(peer.stream), bytes = std::move(bytes)] {
+              const auto open = weak.lock();
+              if (open == nullptr || open->handler == nullptr || open->finished) return;
+              open->handler->OnMessage(bytes);
+            });
   }
 }
 
 void World::OnResponse(Peer& peer, const std::shared_ptr<Stream>& stream, std::string bytes) {
   if (!stream->open || peer.stream != stream) return;
-  const auto response =
-      kit::DecodeResponse(bytes, [this](XdsType type, std::string_view name, std::string_view version) -> SealedPtr {
+  const auto response = kit::DecodeResponse(
+      bytes, [this](XdsType type, std::string_view name, std::string_view version) -> SealedPtr {
         const auto found = sealed_.find({type, std::string(name), std::string(version)});
         return found == sealed_.end() ? nullptr : found->second;
       });
@@ -505,7 +541,9 @@ void World::CloseServerSide(const std::shared_ptr<Stream>& stream, bool graceful
   const auto handler = std::exchange(stream->handler, nullptr);
   if (handler == nullptr) return;
   if (graceful && !stream->finished) handler->OnHalfClose();
-  handler->OnClosed(graceful ? net::GrpcStatus{} : net::GrpcStatus{net::GrpcCode::kUnavailable, "connection lost"}, {});
+  handler->OnClosed(graceful ? net::GrpcStatus{}
+                             : net::GrpcStatus{net::GrpcCode::kUnavailable, "connection lost"},
+                    {});
   stream->finished = true;
   if (control_plane_ != nullptr) control_plane_->streams.erase(stream->number);
 }
@@ -517,9 +555,8 @@ void World::Cut(Peer& peer, runtime::Duration until_noticed, bool graceful) {
   stream->open = false;
   stream->timers.clear();
   peer.envoy->Disconnect();
-  timers_.push_back(stream->wire->loop().PostAfter(until_noticed, [this, stream, graceful] {
-    CloseServerSide(stream, graceful);
-  }));
+  timers_.push_back(stream->wire->loop().PostAfter(
+      until_noticed, [this, stream, graceful] { CloseServerSide(stream, graceful); }));
   if (!peer.alive) return;
   const bool long_gone = random_.OneIn(6);
   ConnectSoon(peer, milliseconds(random_.Below(long_gone ? 40'000 : 900)));
@@ -549,13 +586,17 @@ std::string World::SomeService() { return Format("s{}", random_.Below(kServices)
 std::string World::SomeApp() { return random_.OneIn(3) ? std::string() : SomeService(); }
 
 void World::Commit(std::string what, std::vector<store::Write> writes) {
-  const base::Result<store::Committed> done = memory_->Commit({.writes = std::move(writes), .cause = {}});
+  const base::Result<store::Committed> done =
+      memory_->Commit({.writes = std::move(writes), .cause = {}});
   ++edits_;
   ++counts_["edits"];
-  Note(done.has_value() ? Format("{} at {}", what, done->revision.value) : what + ": " + done.error().message());
+  Note(done.has_value() ? Format("{} at {}", what, done->revision.value)
+                        : what + ": " + done.error().message());
 }
 
-model::ResourcePtr World::DataplaneOf(const Peer& peer) { return kit::Dataplane(peer.key.name, peer.dataplane); }
+model::ResourcePtr World::DataplaneOf(const Peer& peer) {
+  return kit::Dataplane(peer.key.name, peer.dataplane);
+}
 
 void World::Edit() {
   switch (random_.Below(4)) {
@@ -572,7 +613,10 @@ void World::EditProxy() {
   switch (random_.Below(5)) {
     case 0:
     case 1: peer->dataplane.ready = !peer->dataplane.ready; break;
-    case 2: peer->dataplane.address = Format("10.0.{}.{}", 1 + random_.Below(250), 1 + random_.Below(250)); break;
+    case 2:
+      peer->dataplane.address =
+          Format("10.0.{}.{}", 1 + random_.Below(250), 1 + random_.Below(250));
+      break;
     case 3: peer->dataplane.labels["app"] = SomeService(); break;
     default:
       if (peer->dataplane.outbounds.empty() || random_.OneIn(2)) {
@@ -580,14 +624,16 @@ void World::EditProxy() {
         std::erase_if(peer->dataplane.outbounds, [&](const kit::Outbound& outbound) {
           return outbound.service == Format("s{}", service);
         });
-        peer->dataplane.outbounds.push_back({Format("s{}", service), 80, static_cast<uint32_t>(10000 + service)});
+        peer->dataplane.outbounds.push_back(
+            {Format("s{}", service), 80, static_cast<uint32_t>(10000 + service)});
       } else {
         peer->dataplane.outbounds.pop_back();
       }
       break;
   }
   if (random_.OneIn(25) && !peer->owned) {
-    Commit("delete " + peer->key.ToString(), {kit::Delete({"Dataplane", peer->key.mesh, peer->key.name})});
+    Commit("delete " + peer->key.ToString(),
+           {kit::Delete({"Dataplane", peer->key.mesh, peer->key.name})});
   } else {
     Commit("edit " + peer->key.ToString(), {kit::Put(DataplaneOf(*peer))});
   }
@@ -597,22 +643,26 @@ void World::EditPolicy() {
   const std::string name = Format("p{}", random_.Below(5));
   const std::string mesh(kMesh);
   if (random_.OneIn(4)) {
-    static constexpr std::array<std::string_view, 4> kKinds = {"MeshTimeout", "MeshHTTPRoute", "MeshRetry",
-                                                               "MeshCircuitBreaker"};
+    static constexpr std::array<std::string_view, 4> kKinds = {"MeshTimeout", "MeshHTTPRoute",
+                                                               "MeshRetry", "MeshCircuitBreaker"};
     const std::string kind(kKinds[random_.Below(kKinds.size())]);
     Commit(Format("delete {} {}", kind, name), {kit::Delete({kind, mesh, name})});
     return;
   }
   const std::string app = SomeApp();
-  const std::string top = app.empty() ? "{kind: Mesh}" : Format("{{kind: Dataplane, labels: {{app: {}}}}}", app);
-  const std::string to = Format("{{kind: MeshService, labels: {{kuma.io/display-name: {}}}}}", SomeService());
+  const std::string top =
+      app.empty() ? "{kind: Mesh}" : Format("{{kind: Dataplane, labels: {{app: {}}}}}", app);
+  const std::string to =
+      Format("{{kind: MeshService, labels: {{kuma.io/display-name: {}}}}}", SomeService());
   switch (random_.Below(5)) {
     case 0:
     case 1: {
       const bool broken = broken_policy_ && random_.OneIn(3);
-      const std::string timeout = broken ? std::string(kBrokenTimeout) : Format("{}s", 1 + random_.Below(9));
-      Commit(Format("put MeshTimeout {} {}", name, timeout),
-             {kit::Put(kit::MeshTimeout(name, app, random_.OneIn(2) ? "" : SomeService(), timeout))});
+      const std::string timeout =
+          broken ? std::string(kBrokenTimeout) : Format("{}s", 1 + random_.Below(9));
+      Commit(
+          Format("put MeshTimeout {} {}", name, timeout),
+          {kit::Put(kit::MeshTimeout(name, app, random_.OneIn(2) ? "" : SomeService(), timeout))});
       break;
     }
     case 2: {
@@ -633,12 +683,13 @@ spec:
         - {{kind: MeshService, labels: {{kuma.io/display-name: {}}}, port: 80, weight: {}}}
         - {{kind: MeshService, labels: {{kuma.io/display-name: {}}}, port: 80, weight: {}}}
 )",
-                                            mesh, name, top, to, random_.OneIn(2) ? "" : "x", SomeService(), weight,
-                                            SomeService(), 100 - weight)))});
+                                            mesh, name, top, to, random_.OneIn(2) ? "" : "x",
+                                            SomeService(), weight, SomeService(), 100 - weight)))});
       break;
     }
     case 3:
-      Commit("put MeshRetry " + name, {kit::Put(kit::FromYaml(Format(R"(
+      Commit("put MeshRetry " + name,
+             {kit::Put(kit::FromYaml(Format(R"(
 type: MeshRetry
 mesh: {}
 name: {}
@@ -649,10 +700,11 @@ spec:
     default:
       http: {{numRetries: {}}}
 )",
-                                                                     mesh, name, top, to, 1 + random_.Below(5))))});
+                                            mesh, name, top, to, 1 + random_.Below(5))))});
       break;
     default:
-      Commit("put MeshCircuitBreaker " + name, {kit::Put(kit::FromYaml(Format(R"(
+      Commit("put MeshCircuitBreaker " + name,
+             {kit::Put(kit::FromYaml(Format(R"(
 type: MeshCircuitBreaker
 mesh: {}
 name: {}
@@ -663,8 +715,7 @@ spec:
     default:
       connectionLimits: {{maxConnections: {}}}
 )",
-                                                                              mesh, name, top, to,
-                                                                              1 + random_.Below(50))))});
+                                            mesh, name, top, to, 1 + random_.Below(50))))});
       break;
   }
 }
@@ -672,11 +723,13 @@ spec:
 void World::EditService() {
   const std::string name = SomeService();
   if (random_.OneIn(12)) {
-    Commit("edit the mesh", {kit::Put(kit::WithLabels(*kit::Mesh(kMesh), {{"edit", Format("{}", edits_)}}))});
+    Commit("edit the mesh",
+           {kit::Put(kit::WithLabels(*kit::Mesh(kMesh), {{"edit", Format("{}", edits_)}}))});
   } else if (random_.OneIn(3)) {
     Commit("delete MeshService " + name, {kit::Delete({"MeshService", std::string(kMesh), name})});
   } else {
-    Commit("put MeshService " + name, {kit::Put(kit::MeshService(name, kMesh, random_.OneIn(3) ? "tcp" : "http"))});
+    Commit("put MeshService " + name,
+           {kit::Put(kit::MeshService(name, kMesh, random_.OneIn(3) ? "tcp" : "http"))});
   }
 }
 
@@ -721,8 +774,8 @@ void World::Run() {
   for (size_t round = 0; round < options_.rounds && failures_.empty(); ++round) {
     Disturb();
     Pass(random_.OneIn(8)   ? runtime::Duration(seconds(random_.Below(40)))
-                        : random_.OneIn(2) ? runtime::Duration(milliseconds(random_.Below(30)))
-                                           : runtime::Duration(milliseconds(random_.Below(2500))));
+         : random_.OneIn(2) ? runtime::Duration(milliseconds(random_.Below(30)))
+                            : runtime::Duration(milliseconds(random_.Below(2500))));
     CheckAlways();
     if (random_.OneIn(15)) CheckQuiet();
   }
@@ -749,7 +802,8 @@ void World::CheckClosed(const ProxyKey& proxy, const bundle::XdsBundle& bundle) 
   for (const SealedPtr& listener : bundle.Of(XdsType::kListener)) {
     for (const std::string& cluster : listener->clusters) {
       if (bundle::Find(bundle.Of(XdsType::kCluster), cluster) == nullptr)
-        Fail(Format("{} is given {} without cluster {}", proxy.ToString(), listener->name, cluster));
+        Fail(
+            Format("{} is given {} without cluster {}", proxy.ToString(), listener->name, cluster));
     }
   }
 }
@@ -763,14 +817,16 @@ void World::Pass(runtime::Duration duration) {
 // No rollout goes back.
 void World::CheckRollouts() {
   const Revision newest = memory_->revision();
-  for (uint64_t revision = newest.value > 200 ? newest.value - 200 : 1; revision <= newest.value; ++revision) {
+  for (uint64_t revision = newest.value > 200 ? newest.value - 200 : 1; revision <= newest.value;
+       ++revision) {
     const insight::Rollouts::Answer answer = control_plane_->rollouts.Find({revision}, newest);
     const auto* now = std::get_if<insight::Rollout>(&answer);
     if (now == nullptr) continue;
     insight::Rollout& before = rollouts_[revision];
     if (now->acknowledged < before.acknowledged || now->affected() < before.affected())
       Fail(Format("rollout {} went back", revision));
-    if (before.complete() && !now->complete()) Fail(Format("rollout {} is not complete any more", revision));
+    if (before.complete() && !now->complete())
+      Fail(Format("rollout {} is not complete any more", revision));
     before = *now;
   }
 }
@@ -787,13 +843,15 @@ void World::CheckQuiet() {
   const control::Counters& counters = control_plane_->loop->counters();
   if (counters.waiting_cells != 0 || counters.waiting_proxies != 0 || counters.waiting_events != 0)
     Fail("something waits although nothing happens");
-  for (const std::string& difference : control_plane_->loop->CheckAllForTest()) Fail("oracle: " + difference);
+  for (const std::string& difference : control_plane_->loop->CheckAllForTest())
+    Fail("oracle: " + difference);
   for (auto& [name, peer] : peers_) {
     if (peer->alive) CheckPeer(*peer);
   }
   for (const auto& [revision, rollout] : rollouts_) {
     if (!rollout.complete())
-      Fail(Format("rollout {} is not complete: settled {} pending {}", revision, rollout.settled, rollout.pending));
+      Fail(Format("rollout {} is not complete: settled {} pending {}", revision, rollout.settled,
+                  rollout.pending));
   }
   CheckStore();
 }
@@ -809,7 +867,8 @@ void World::CheckPeer(Peer& peer) {
     if (peer.owned) Fail(name + " is connected, and its Dataplane is gone");
     return;
   }
-  const auto wanted = generator_->BuildAll(*snapshot, peer.key, generate::ParseProxyNode("{}").value());
+  const auto wanted =
+      generator_->BuildAll(*snapshot, peer.key, generate::ParseProxyNode("{}").value());
   if (!wanted.has_value()) {
     ++counts_["degraded proxies"];
     return;  // the last good
@@ -820,7 +879,8 @@ void World::CheckPeer(Peer& peer) {
     for (const SealedPtr& resource : wanted->Of(type)) {
       const SealedPtr running = peer.envoy->Running(type, resource->name);
       if (running == nullptr || !SameContent(*running, *resource))
-        Fail(Format("{}: {} {} is {}", name, TypeUrl(type), resource->name, running == nullptr ? "missing" : "old"));
+        Fail(Format("{}: {} {} is {}", name, TypeUrl(type), resource->name,
+                    running == nullptr ? "missing" : "old"));
     }
     for (const std::string& held : peer.envoy->Names(type)) {
       if (bundle::Find(wanted->Of(type), held) == nullptr)
@@ -841,18 +901,22 @@ void World::CheckStore() {
       Fail(name + " is gone, and its Dataplane is still there");
     }
     const auto insight = memory_->Get({"DataplaneInsight", peer->key.mesh, name});
-    if (dataplane.has_value() && peer->alive != (insight.has_value() &&
-                                                 insights::IsOnline((*insight)->Spec<insights::Spec>()))) {
-      Fail(Format("{} is {}, and its insight says otherwise", name, peer->alive ? "online" : "offline"));
+    if (dataplane.has_value() &&
+        peer->alive !=
+            (insight.has_value() && insights::IsOnline((*insight)->Spec<insights::Spec>()))) {
+      Fail(Format("{} is {}, and its insight says otherwise", name,
+                  peer->alive ? "online" : "offline"));
     }
-    if (!dataplane.has_value() && insight.has_value()) Fail(name + " has an insight without a Dataplane");
+    if (!dataplane.has_value() && insight.has_value())
+      Fail(name + " has an insight without a Dataplane");
   }
   if (!held.empty()) {
     ++counts_["held"];
     control_plane_->loop->ReleaseHeld(std::string(kMesh));
     Pass(seconds(5));
     for (const ProxyKey& proxy : held) {
-      if (memory_->Get({"Dataplane", proxy.mesh, proxy.name}).has_value()) Fail(proxy.name + " was not released");
+      if (memory_->Get({"Dataplane", proxy.mesh, proxy.name}).has_value())
+        Fail(proxy.name + " was not released");
     }
   }
 }
@@ -862,7 +926,8 @@ void World::CheckStatusWritesCostNothing() {
   const uint64_t built = GenerationsOf(counters);
   const uint64_t checks = counters.checks;
   const uint64_t publishes = counters.publishes;
-  const auto page = memory_->List({.kind = "MeshService", .mesh = {}, .name_contains = {}, .labels = {}});
+  const auto page =
+      memory_->List({.kind = "MeshService", .mesh = {}, .name_contains = {}, .labels = {}});
   std::vector<store::Write> writes;
   for (const model::ResourcePtr& service : page->items) {
     const auto* status = service->Status<resources::mesh_service::Status>();
@@ -870,8 +935,8 @@ void World::CheckStatusWritesCostNothing() {
     if (status != nullptr) *changed = *status;
     changed->dataplane_proxies.total += 1000;
     writes.push_back({.kind = store::Write::Kind::kPut,
-                      .resource = std::make_shared<const model::Resource>(service->type(), service->meta(),
-                                                                          service->spec(), changed),
+                      .resource = std::make_shared<const model::Resource>(
+                          service->type(), service->meta(), service->spec(), changed),
                       .key = service->key(),
                       .expected = {},
                       .status_only = true});
@@ -879,7 +944,8 @@ void World::CheckStatusWritesCostNothing() {
   if (writes.empty()) return;
   Commit("statuses only", std::move(writes));
   Pass(minutes(1));
-  if (GenerationsOf(counters) != built || counters.checks != checks || counters.publishes != publishes)
+  if (GenerationsOf(counters) != built || counters.checks != checks ||
+      counters.publishes != publishes)
     Fail(Format("statuses cost {} checks and {} generations", counters.checks - checks,
                 GenerationsOf(counters) - built));
   CheckQuiet();
@@ -893,16 +959,18 @@ void World::CheckRestartChangesNothing() {
   const uint64_t resources = counts_["resources"];
   const bool all_present = std::none_of(peers_.begin(), peers_.end(), [&](const auto& entry) {
     const Peer& peer = *entry.second;
-    return peer.alive && (peer.refuses || !memory_->Get({"Dataplane", peer.key.mesh, peer.key.name}).has_value());
+    return peer.alive &&
+           (peer.refuses || !memory_->Get({"Dataplane", peer.key.mesh, peer.key.name}).has_value());
   });
   StopGracefully();
   CheckQuiet();
   const control::Counters& after = control_plane_->loop->counters();
   if (after.cells != cells || after.cell_bytes != bytes)
-    Fail(Format("{} cells with {} bytes before a restart, {} with {} after it", cells, bytes, after.cells.load(),
-                after.cell_bytes.load()));
+    Fail(Format("{} cells with {} bytes before a restart, {} with {} after it", cells, bytes,
+                after.cells.load(), after.cell_bytes.load()));
   if (all_present && counts_["resources"] != resources)
-    Fail(Format("a restart sent {} resources to proxies that had them", counts_["resources"] - resources));
+    Fail(Format("a restart sent {} resources to proxies that had them",
+                counts_["resources"] - resources));
 }
 
 void World::Note(const std::string& what) {

@@ -1,13 +1,15 @@
 #pragma once
 
-// The simulated world: a whole control plane (real store in memory, derivation, generation, hub and ADS service) and model
-// Envoys under runtime::Simulation. Users edit, endpoints flap, streams break, proxies die and come back, refuse and
-// are slow, the store conflicts and fails, the control plane restarts. Everything follows from the seed.
+// The simulated world: a whole control plane (real store in memory, derivation, generation, hub and
+// ADS service) and model Envoys under runtime::Simulation. Users edit, endpoints flap, streams
+// break, proxies die and come back, refuse and are slow, the store conflicts and fails, the control
+// plane restarts. Everything follows from the seed.
 //
-// Checked all the time: no model Envoy routes to a cluster that it does not hold, no rollout goes back. Checked at
-// quiet points: each model Envoy runs what a generation from scratch gives, every rollout is complete, nothing
-// is queued, what is stored about proxies is true; a write that configuration does not read costs nothing; after
-// a restart the control plane is as it was, and nobody is sent anything.
+// Checked all the time: no model Envoy routes to a cluster that it does not hold, no rollout goes
+// back. Checked at quiet points: each model Envoy runs what a generation from scratch gives, every
+// rollout is complete, nothing is queued, what is stored about proxies is true; a write that
+// configuration does not read costs nothing; after a restart the control plane is as it was, and
+// nobody is sent anything.
 
 #include <cstdint>
 #include <deque>
@@ -83,7 +85,8 @@ class World {
   void OnResponse(Peer& peer, const std::shared_ptr<Stream>& stream, std::string bytes);
   void ArmClient(Peer& peer);
   void Deliver(Stream& stream, bool to_server, runtime::Duration late, runtime::Task task);
-  std::optional<kit::Refusal> Refuses(const Peer& peer, const bundle::SealedResource& resource) const;
+  std::optional<kit::Refusal> Refuses(const Peer& peer,
+                                      const bundle::SealedResource& resource) const;
 
   // The checks.
   void CheckAlways();

@@ -1,4 +1,5 @@
-// KUMA_SIM_SEEDS=N runs the seeds 1 to N (default 100); KUMA_SIM_SEED=S runs the seed S alone and prints what happens.
+// KUMA_SIM_SEEDS=N runs the seeds 1 to N (default 100); KUMA_SIM_SEED=S runs the seed S alone and
+// prints what happens.
 
 #include "tests/sim/world.h"
 
@@ -28,7 +29,8 @@ class WorldTest : public testing::Test {
   uint64_t Run(uint64_t seed, bool verbose = false) {
     World world({.seed = seed, .verbose = verbose});
     world.Run();
-    for (const std::string& failure : world.failures()) ADD_FAILURE() << "seed " << seed << ": " << failure;
+    for (const std::string& failure : world.failures())
+      ADD_FAILURE() << "seed " << seed << ": " << failure;
     for (const auto& [what, count] : world.counts()) counts_[what] += count;
     return world.trace_hash();
   }
@@ -44,17 +46,22 @@ TEST_F(WorldTest, ConvergesUnderDisturbances) {
   const uint64_t seeds = Number("KUMA_SIM_SEEDS", 100);
   int failed = 0;
   for (uint64_t seed = 1; seed <= seeds && failed < 10; ++seed) {
-    const auto before = testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
+    const auto before =
+        testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
     Run(seed);
-    if (testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count() != before) ++failed;
+    if (testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count() !=
+        before)
+      ++failed;
   }
   for (const auto& [what, count] : counts_) RecordProperty(what, static_cast<int>(count));
-  for (const auto& [what, count] : counts_) std::printf("  %s: %llu\n", what.c_str(), static_cast<unsigned long long>(count));
+  for (const auto& [what, count] : counts_)
+    std::printf("  %s: %llu\n", what.c_str(), static_cast<unsigned long long>(count));
 }
 
 TEST_F(WorldTest, SeedsThatOnceFailed) {
-  std::ifstream file(std::string(std::getenv("KUMA_SOURCE_DIR") ? std::getenv("KUMA_SOURCE_DIR") : ".") +
-                     "/tests/sim/seeds.txt");
+  std::ifstream file(
+      std::string(std::getenv("KUMA_SOURCE_DIR") ? std::getenv("KUMA_SOURCE_DIR") : ".") +
+      "/tests/sim/seeds.txt");
   for (std::string line; std::getline(file, line);) {
     const std::string number(base::Trim(line.substr(0, line.find('#'))));
     if (!number.empty()) Run(base::ParseUint(number).value());

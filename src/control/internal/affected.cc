@@ -14,14 +14,16 @@ namespace {
 
 using What = Scope::What;
 
-// Kinds that no plan and no context reads. Everything that is not named here or below is taken to be read by all.
-constexpr std::array<std::string_view, 6> kNeverRead = {"Workload",    "HostnameGenerator", "Zone",
-                                                        "ZoneInsight", "MeshInsight",       "ServiceInsight"};
+// Kinds that no plan and no context reads. Everything that is not named here or below is taken to
+// be read by all.
+constexpr std::array<std::string_view, 6> kNeverRead = {
+    "Workload", "HostnameGenerator", "Zone", "ZoneInsight", "MeshInsight", "ServiceInsight"};
 constexpr std::array<std::string_view, 3> kDestinations = {"MeshService", "MeshExternalService",
                                                            "MeshMultiZoneService"};
-// Policies that shape cells of proxies that they do not select: by their existence, or through endpoint sets, which
-// have no view.
-constexpr std::array<std::string_view, 2> kMeshWidePolicies = {"MeshFaultInjection", "MeshLoadBalancingStrategy"};
+// Policies that shape cells of proxies that they do not select: by their existence, or through
+// endpoint sets, which have no view.
+constexpr std::array<std::string_view, 2> kMeshWidePolicies = {"MeshFaultInjection",
+                                                               "MeshLoadBalancingStrategy"};
 
 template <class List>
 bool Contains(const List& list, std::string_view kind) {
@@ -40,7 +42,8 @@ Scope ScopeOf(What what, std::string mesh, std::string name = {}) {
   return {.what = what, .mesh = std::move(mesh), .name = std::move(name), .also = {}, .policy = {}};
 }
 
-bool SelectsAlike(const policy::PolicyType& row, const model::Resource& before, const model::Resource& after) {
+bool SelectsAlike(const policy::PolicyType& row, const model::Resource& before,
+                  const model::Resource& after) {
   if (before.meta().labels != after.meta().labels) return false;
   const policy::TargetRef* a = row.spec.target == nullptr ? nullptr : row.spec.target(before);
   const policy::TargetRef* b = row.spec.target == nullptr ? nullptr : row.spec.target(after);
@@ -57,22 +60,25 @@ Reach ReachOf(const model::Resource& dataplane) {
   reach.everything = networking->transparent_proxying.has_value() || !networking->listeners.empty();
   for (const resources::dataplane::Outbound& outbound : networking->outbound) {
     if (!outbound.backend_ref) continue;
-    if (!outbound.backend_ref->labels.empty() || outbound.backend_ref->name.empty()) reach.everything = true;
+    if (!outbound.backend_ref->labels.empty() || outbound.backend_ref->name.empty())
+      reach.everything = true;
     reach.services.insert(outbound.backend_ref->kind + "/" + outbound.backend_ref->name);
   }
   return reach;
 }
 
 std::string TextOf(const mesh::Change& change) {
-  return change.key.ToString() +
-         (change.before == nullptr ? " created" : change.after == nullptr ? " deleted" : " changed");
+  return change.key.ToString() + (change.before == nullptr  ? " created"
+                                  : change.after == nullptr ? " deleted"
+                                                            : " changed");
 }
 
 std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& snapshot,
                             const policy::PolicyTable& policies) {
   const model::ResourceKey& key = change.key;
   const model::Resource& resource = *(change.after != nullptr ? change.after : change.before);
-  if (!change.inputs_changed || resource.type().is_insight || Contains(kNeverRead, key.kind)) return {};
+  if (!change.inputs_changed || resource.type().is_insight || Contains(kNeverRead, key.kind))
+    return {};
 
   if (key.kind == "Mesh") return {ScopeOf(What::kMesh, key.name)};
   if (key.mesh.empty()) return {ScopeOf(What::kEverything, {})};
@@ -82,18 +88,22 @@ std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& sn
   if (Contains(kDestinations, key.kind)) {
     Scope readers = ScopeOf(What::kReaders, key.mesh, key.kind + "/" + key.name);
     readers.also = key.kind + "/" + std::string(resource.meta().Label(model::kDisplayNameLabel));
-    std::vector<Scope> scopes = {std::move(readers), ScopeOf(What::kDestination, key.mesh, key.kind + "/" + key.name),
+    std::vector<Scope> scopes = {std::move(readers),
+                                 ScopeOf(What::kDestination, key.mesh, key.kind + "/" + key.name),
                                  ScopeOf(What::kKind, key.mesh, "MeshMultiZoneService")};
-    if (HasRoutes(snapshot.Mesh(key.mesh), policies)) scopes.push_back(ScopeOf(What::kListeners, key.mesh));
+    if (HasRoutes(snapshot.Mesh(key.mesh), policies))
+      scopes.push_back(ScopeOf(What::kListeners, key.mesh));
     return scopes;
   }
 
   const policy::PolicyType* row = policy::FindPolicy(policies, key.kind);
-  if (row == nullptr || Contains(kMeshWidePolicies, key.kind)) return {ScopeOf(What::kMesh, key.mesh)};
+  if (row == nullptr || Contains(kMeshWidePolicies, key.kind))
+    return {ScopeOf(What::kMesh, key.mesh)};
   std::vector<Scope> scopes = {ScopeOf(What::kView, key.mesh)};
   scopes.back().policy = key;
   // Views hold the keys of policies in order; their content counts as far as it selects and orders.
-  if (change.before == nullptr || change.after == nullptr || !SelectsAlike(*row, *change.before, *change.after))
+  if (change.before == nullptr || change.after == nullptr ||
+      !SelectsAlike(*row, *change.before, *change.after))
     scopes.push_back(ScopeOf(What::kPlans, key.mesh));
   return scopes;
 }

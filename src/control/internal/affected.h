@@ -1,7 +1,7 @@
 #pragma once
 
-// What a change may touch: scopes of cells and proxies. May say too much, never too little; a cell whose context comes
-// out unchanged stops the wave. Pure functions.
+// What a change may touch: scopes of cells and proxies. May say too much, never too little; a cell
+// whose context comes out unchanged stops the wave. Pure functions.
 
 #include <cstdint>
 #include <memory>
@@ -19,20 +19,21 @@ namespace kuma::control::internal {
 struct Cause {
   base::Revision revision;  // the user's write that it goes back to; 0: none
   std::string text;         // Destinations that a Dataplane may reach by its outbounds.
-struct Reach {
-  bool everything = false;         // transparent proxying, selection by labels
-  std::set<std::string> services;  // "MeshService/backend"
-};
-Reach ReachOf(const model::Resource& dataplane);
+  struct Reach {
+    bool everything = false;         // transparent proxying, selection by labels
+    std::set<std::string> services;  // "MeshService/backend"
+  };
+  Reach ReachOf(const model::Resource& dataplane);
 
-// "MeshTimeout default/slow changed"
+  // "MeshTimeout default/slow changed"
 };
 using CausePtr = std::shared_ptr<const Cause>;
 
 struct Scope {
   enum class What : uint8_t {
     kProxy,        // plan and own part of the proxy `name`
-    kReaders,      // plans and own parts of the proxies that may reach the destination `name` ("MeshService/backend")
+    kReaders,      // plans and own parts of the proxies that may reach the destination `name`
+                   // ("MeshService/backend")
     kDestination,  // Listener, Cluster and Endpoints cells of the destination `name`
     kKind,         // the same of all destinations of the kind `name`
     kListeners,    // all Listener cells of the mesh

@@ -26,13 +26,15 @@ size_t HashOf(const std::vector<CellId>& ids) {
 size_t InCommon(const policy::ViewPtr& a, const policy::ViewPtr& b) {
   if (a == nullptr || b == nullptr) return 0;
   const std::set<model::ResourceKey> keys(a->policies.begin(), a->policies.end());
-  return static_cast<size_t>(std::count_if(b->policies.begin(), b->policies.end(),
-                                           [&](const model::ResourceKey& key) { return keys.contains(key); }));
+  return static_cast<size_t>(
+      std::count_if(b->policies.begin(), b->policies.end(),
+                    [&](const model::ResourceKey& key) { return keys.contains(key); }));
 }
 
 uint64_t BytesOf(const Cell& cell) {
   uint64_t bytes = 0;
-  for (const bundle::SealedPtr& resource : cell.content->resources) bytes += resource->bytes ? resource->bytes->size() : 0;
+  for (const bundle::SealedPtr& resource : cell.content->resources)
+    bytes += resource->bytes ? resource->bytes->size() : 0;
   return bytes;
 }
 
@@ -75,7 +77,8 @@ Cell& Cells::FindOrCreate(const CellId& id) {
   by_id_.emplace(&cell.id, &cell);
   MeshIndex& mesh = meshes_[id.mesh];
   mesh.cells.insert(&cell);
-  if (!id.destination.empty()) mesh.destinations[std::string(ServiceOf(id.destination))].insert(&cell);
+  if (!id.destination.empty())
+    mesh.destinations[std::string(ServiceOf(id.destination))].insert(&cell);
   if (id.view != nullptr) mesh.views[id.view].insert(&cell);
   alike_[AlikeKey(id)].insert(&cell);
   unused_.insert(&cell);  // until a group or a proxy takes it
@@ -121,7 +124,8 @@ const CellSet& Cells::OfMesh(const std::string& mesh) const {
   return index == meshes_.end() ? kNone : index->second.cells;
 }
 
-std::vector<std::pair<policy::ViewPtr, const CellSet*>> Cells::Views(const std::string& mesh) const {
+std::vector<std::pair<policy::ViewPtr, const CellSet*>> Cells::Views(
+    const std::string& mesh) const {
   std::vector<std::pair<policy::ViewPtr, const CellSet*>> views;
   const auto index = meshes_.find(mesh);
   if (index == meshes_.end()) return views;
@@ -142,7 +146,8 @@ std::vector<Cell*> Cells::OfKind(const std::string& mesh, const std::string& kin
   if (index == meshes_.end()) return cells;
   const std::string prefix = kind + "/";
   const auto& destinations = index->second.destinations;
-  for (auto at = destinations.lower_bound(prefix); at != destinations.end() && at->first.starts_with(prefix); ++at)
+  for (auto at = destinations.lower_bound(prefix);
+       at != destinations.end() && at->first.starts_with(prefix); ++at)
     cells.insert(cells.end(), at->second.begin(), at->second.end());
   return cells;
 }
@@ -152,7 +157,8 @@ const Cell* Cells::MostAlike(const Cell& cell) const {
   size_t best_score = 0;
   for (const Cell* other : alike_.at(AlikeKey(cell.id))) {
     // Another identity or another value of a slot is another thing: its bytes must not be lent.
-    if (other == &cell || !other->has_good || other->id.traits != cell.id.traits || other->id.slot != cell.id.slot)
+    if (other == &cell || !other->has_good || other->id.traits != cell.id.traits ||
+        other->id.slot != cell.id.slot)
       continue;
     const size_t score = InCommon(other->id.view, cell.id.view) + 1;
     if (score > best_score) {
@@ -207,8 +213,9 @@ bool Cells::Refresh(Group& group, Interner& interner) {
   std::set<const Cell*> sent;
   const auto sends = [&](Cell* cell) {
     if (IsWhole(*cell, known)) return true;
-    return !cell->gone && cell->whole != nullptr && std::all_of(cell->whole->needs.begin(), cell->whole->needs.end(),
-                                                 [&](Cell* need) { return IsWhole(*need, known); });
+    return !cell->gone && cell->whole != nullptr &&
+           std::all_of(cell->whole->needs.begin(), cell->whole->needs.end(),
+                       [&](Cell* need) { return IsWhole(*need, known); });
   };
   for (size_t i = 0; i < closure.size(); ++i) {
     if (!sends(closure[i])) continue;
@@ -228,7 +235,8 @@ bool Cells::Refresh(Group& group, Interner& interner) {
       unused_.insert(cell);
     }
     for (Cell* cell : closure) {
-      const auto at = std::lower_bound(cell->groups.begin(), cell->groups.end(), &group, ByNumber());
+      const auto at =
+          std::lower_bound(cell->groups.begin(), cell->groups.end(), &group, ByNumber());
       if (at == cell->groups.end() || *at != &group) cell->groups.insert(at, &group);
     }
     group.cells = std::move(closure);
@@ -272,7 +280,8 @@ void Cells::SetOwn(Proxy& proxy, Cell* own) {
 }
 
 bool Cells::SetContent(Cell& cell, Content content) {
-  if (cell.content->resources == content.resources && cell.content->needs == content.needs) return false;
+  if (cell.content->resources == content.resources && cell.content->needs == content.needs)
+    return false;
   counters_.cell_bytes -= BytesOf(cell);
   cell.content = std::make_shared<const Content>(std::move(content));
   counters_.cell_bytes += BytesOf(cell);
@@ -293,7 +302,8 @@ void Cells::Unlink(Group& group) {
     unused_.insert(cell);
   }
   const auto [begin, end] = groups_by_roots_.equal_range(HashOf(group.roots));
-  groups_by_roots_.erase(std::find_if(begin, end, [&](const auto& entry) { return entry.second == &group; }));
+  groups_by_roots_.erase(
+      std::find_if(begin, end, [&](const auto& entry) { return entry.second == &group; }));
   groups_.erase(group.number);
 }
 

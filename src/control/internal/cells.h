@@ -1,6 +1,7 @@
 #pragma once
 
-// The tables of the mesh writer: cells, groups of proxies that share cells, proxies. Confined to the mesh writer.
+// The tables of the mesh writer: cells, groups of proxies that share cells, proxies. Confined to
+// the mesh writer.
 
 #include <array>
 #include <compare>
@@ -58,8 +59,9 @@ struct Cell {
   bool gone = false;          // what the id names does not exist: no resources
   base::ContentHash context;  // that was built last, or that failed to
   ContentPtr content = std::make_shared<const Content>();  // the newest good one
-  // The newest good one of which everything that it needs could be built, too; null: none yet. It is what bundles hold:
-  // a listener with a route to a cluster that could not be built, or is gone, is not sent.
+  // The newest good one of which everything that it needs could be built, too; null: none yet. It
+  // is what bundles hold: a listener with a route to a cluster that could not be built, or is gone,
+  // is not sent.
   ContentPtr whole;
   bool has_good = false;  // `content` was built once, by this cell or by one like it
   std::string failure;    // not empty: degraded
@@ -69,8 +71,9 @@ struct Cell {
   bool running = false;  // in this round
   Causes causes;         // of the mark
   Causes checking;       // of the check in this round
-  std::vector<Group*> groups;  // whose closure has it, by number; a cell that only is an own part has none
-  size_t owners = 0;           // proxies whose own part it is: 0 or 1
+  std::vector<Group*>
+      groups;         // whose closure has it, by number; a cell that only is an own part has none
+  size_t owners = 0;  // proxies whose own part it is: 0 or 1
 };
 
 struct ByNumber {
@@ -113,10 +116,11 @@ struct Proxy {
   bool plan_marked = false;
   bool own_marked = false;
   bool queued = false;
-  bool check_own = false;     // in this round
-  bool regroup = false;       // at the end of this round
-  bool behind = false;        // was marked before this round and is not looked at in it
-  bool touched = false;       // to be assembled at the end of this round, or when it is not behind any more
+  bool check_own = false;  // in this round
+  bool regroup = false;    // at the end of this round
+  bool behind = false;     // was marked before this round and is not looked at in it
+  bool touched =
+      false;  // to be assembled at the end of this round, or when it is not behind any more
   bool must_publish = false;  // its stream has not got a bundle yet
   Causes causes;              // of the marks
   Causes checking;            // of what is looked at in this round
@@ -143,8 +147,8 @@ class Cells {
   std::vector<std::pair<policy::ViewPtr, const CellSet*>> Views(const std::string& mesh) const;
   // Destinations with cells whose name begins with "<kind>/".
   std::vector<Cell*> OfKind(const std::string& mesh, const std::string& kind) const;
-  // A cell for the same thing and class of proxies under another view, with good resources: the one whose view has most
-  // in common. Null if there is none.
+  // A cell for the same thing and class of proxies under another view, with good resources: the one
+  // whose view has most in common. Null if there is none.
   const Cell* MostAlike(const Cell& cell) const;
 
   // The pointer that the cells with this view have.
@@ -152,7 +156,8 @@ class Cells {
 
   // Creates an empty group at first.
   Group& GroupOf(std::vector<generate::CellId> roots);
-  // Works out closure and lists again. True if a list changed or the group is fresh. REQUIRES: the roots are cells.
+  // Works out closure and lists again. True if a list changed or the group is fresh. REQUIRES: the
+  // roots are cells.
   bool Refresh(Group& group, Interner& interner);
   const std::map<uint64_t, std::unique_ptr<Group>>& groups() const { return groups_; }
 
@@ -192,7 +197,9 @@ class Cells {
   std::map<uint64_t, std::unique_ptr<Cell>> cells_;
   std::unordered_map<const generate::CellId*, Cell*, IdHash, IdEqual> by_id_;
   std::map<std::string, MeshIndex> meshes_;
-  std::map<std::tuple<generate::CellKind, std::string, std::string, std::string, std::string, std::string>, CellSet>
+  std::map<std::tuple<generate::CellKind, std::string, std::string, std::string, std::string,
+                      std::string>,
+           CellSet>
       alike_;
   std::map<uint64_t, std::unique_ptr<Group>> groups_;
   std::unordered_multimap<size_t, Group*> groups_by_roots_;

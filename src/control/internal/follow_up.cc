@@ -34,7 +34,8 @@ std::optional<store::Write> WriteOf(const Derived& write, const ResourcePtr& sto
 // The rest of such an event came with events of its own.
 bool SameStatus(const model::Resource& a, const model::Resource& b) {
   const auto equal = a.type().status.equal;
-  if (a.status() == nullptr || b.status() == nullptr || equal == nullptr) return a.status() == b.status();
+  if (a.status() == nullptr || b.status() == nullptr || equal == nullptr)
+    return a.status() == b.status();
   return equal(a.status().get(), b.status().get());
 }
 
@@ -52,7 +53,8 @@ void FollowUp::Want(Derived write, ResourcePtr stored, base::Revision cause) {
   const ResourceKey key = write.key;
   stored_.try_emplace(key, std::move(stored));
   Wanted& wanted = wanted_[key];
-  // A status that follows a creation or a change of the spec which is not on its way yet travels with it.
+  // A status that follows a creation or a change of the spec which is not on its way yet travels
+  // with it.
   if (write.status_only && wanted.write.resource != nullptr) {
     write.status_only = wanted.write.status_only;
     write.must_not_exist = wanted.write.must_not_exist;
@@ -69,7 +71,8 @@ bool FollowUp::OnEvent(const store::StoreEvent& event) {
   const auto sent = in_flight_.find(event.key);
   if (sent == in_flight_.end()) return true;
   const Derived& written = sent->second.write;
-  const bool is_echo = written.resource == nullptr || event.after == nullptr ? written.resource == event.after
+  const bool is_echo = written.resource == nullptr || event.after == nullptr
+                           ? written.resource == event.after
                        : written.status_only ? SameStatus(*written.resource, *event.after)
                                              : mesh::SameContent(*written.resource, *event.after);
   if (is_echo) skipped_.insert(event.key);
@@ -99,7 +102,8 @@ std::optional<store::Transaction> FollowUp::Next() {
     }
   }
   if (transaction.writes.empty()) return std::nullopt;
-  // Owners first, so that what they own finds them; deletions last, so that nothing is deleted under a later put.
+  // Owners first, so that what they own finds them; deletions last, so that nothing is deleted
+  // under a later put.
   std::stable_sort(transaction.writes.begin(), transaction.writes.end(),
                    [](const store::Write& a, const store::Write& b) {
                      const auto rank = [](const store::Write& w) {

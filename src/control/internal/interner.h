@@ -8,7 +8,8 @@
 
 namespace kuma::control::internal {
 
-// Equal resources and equal lists exist once while somebody holds them. Confined to the mesh writer.
+// Equal resources and equal lists exist once while somebody holds them. Confined to the mesh
+// writer.
 class Interner {
  public:
   bundle::SealedPtr Resource(bundle::SealedPtr resource);

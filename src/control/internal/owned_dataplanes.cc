@@ -7,7 +7,8 @@ namespace kuma::control::internal {
 using base::ProxyKey;
 using runtime::Time;
 
-void OwnedDataplanes::SetDeadline(const ProxyKey& proxy, Entry& entry, std::optional<Time> deadline) {
+void OwnedDataplanes::SetDeadline(const ProxyKey& proxy, Entry& entry,
+                                  std::optional<Time> deadline) {
   if (entry.deadline) queue_.erase({*entry.deadline, proxy});
   entry.deadline = deadline;
   if (deadline) queue_.emplace(*deadline, proxy);
@@ -88,8 +89,8 @@ std::vector<ProxyKey> OwnedDataplanes::TakeDue(Time now) {
     MeshCount& count = meshes_[mesh];
     while (!count.removed.empty() && count.removed.front() <= now - settings_.guard_window)
       count.removed.pop_front();
-    // Of those that were there before the window began; removals in progress may be in both numbers, which errs
-    // on the side of removing.
+    // Of those that were there before the window began; removals in progress may be in both
+    // numbers, which errs on the side of removing.
     const size_t total = count.dataplanes + count.removed.size();
     const size_t gone = proxies.size() + count.removed.size();
     if (gone > settings_.guard_minimum && gone * 100 > total * settings_.guard_percent) {
@@ -105,7 +106,8 @@ std::vector<ProxyKey> OwnedDataplanes::TakeDue(Time now) {
 
 void OwnedDataplanes::Retry(const ProxyKey& proxy, Time when) {
   const auto at = entries_.find(proxy);
-  if (at == entries_.end() || at->second.connected || !at->second.owned || at->second.deadline) return;
+  if (at == entries_.end() || at->second.connected || !at->second.owned || at->second.deadline)
+    return;
   at->second.unguarded = true;  // it passed the guard
   SetDeadline(proxy, at->second, when);
 }
@@ -124,7 +126,8 @@ std::vector<ProxyKey> OwnedDataplanes::held() const {
 }
 
 void OwnedDataplanes::Release(const std::string& mesh, Time now) {
-  for (auto at = entries_.lower_bound({mesh, ""}); at != entries_.end() && at->first.mesh == mesh; ++at) {
+  for (auto at = entries_.lower_bound({mesh, ""}); at != entries_.end() && at->first.mesh == mesh;
+       ++at) {
     if (!at->second.held) continue;
     SetHeld(at->second, false);
     at->second.unguarded = true;

@@ -34,13 +34,14 @@ class OwnedDataplanes {
   void Put(const base::ProxyKey& proxy, bool owned, runtime::Time now);
   void Erase(const base::ProxyKey& proxy);
   void Connected(const base::ProxyKey& proxy);
-  // How a proxy's stream ended: it said goodbye; others offer the same services, so that nobody misses it while it comes
-  // back, if it does; or neither.
+  // How a proxy's stream ended: it said goodbye; others offer the same services, so that nobody
+  // misses it while it comes back, if it does; or neither.
   enum class Departure { kGoodbye, kReplaceable, kAlone };
   void Disconnected(const base::ProxyKey& proxy, Departure how, runtime::Time now);
   bool IsConnected(const base::ProxyKey& proxy) const { return connected_.contains(proxy); }
 
-  // Owned Dataplanes to remove now, sorted; each is returned once, until Put, Retry or Disconnected names it again.
+  // Owned Dataplanes to remove now, sorted; each is returned once, until Put, Retry or Disconnected
+  // names it again.
   std::vector<base::ProxyKey> TakeDue(runtime::Time now);
   // The removal failed; try again at `when`.
   void Retry(const base::ProxyKey& proxy, runtime::Time when);
@@ -65,7 +66,8 @@ class OwnedDataplanes {
     size_t dataplanes = 0;
     std::deque<runtime::Time> removed;  // guarded removals within the window
   };
-  void SetDeadline(const base::ProxyKey& proxy, Entry& entry, std::optional<runtime::Time> deadline);
+  void SetDeadline(const base::ProxyKey& proxy, Entry& entry,
+                   std::optional<runtime::Time> deadline);
   void SetHeld(Entry& entry, bool held);
 
   const Settings settings_;

@@ -2,11 +2,12 @@
 
 // Rounds of generation: marked cells and proxies -> contexts and cells on the pool -> bundles.
 //
-//   idle --Wake--> plans and cells run on the pool; cells name further cells --none left--> assemble, publish --> idle
+//   idle --Wake--> plans and cells run on the pool; cells name further cells --none left-->
+//   assemble, publish --> idle
 //
-// A round works on one snapshot, so that each bundle is of one revision. What is marked meanwhile waits for the next
-// round and merges there. At most `round_limit` plans and own parts are looked at in a round; a proxy that waits for its
-// turn keeps the bundle that it has.
+// A round works on one snapshot, so that each bundle is of one revision. What is marked meanwhile
+// waits for the next round and merges there. At most `round_limit` plans and own parts are looked
+// at in a round; a proxy that waits for its turn keeps the bundle that it has.
 
 #include <deque>
 #include <map>
@@ -26,7 +27,8 @@ namespace kuma::control::internal {
 // Confined to the mesh writer.
 class Rounds : public std::enable_shared_from_this<Rounds> {
  public:
-  Rounds(const Settings& settings, const ControlLoop::Surroundings& surroundings, Counters& counters);
+  Rounds(const Settings& settings, const ControlLoop::Surroundings& surroundings,
+         Counters& counters);
 
   // What the following rounds see.
   void SetSnapshot(mesh::SnapshotPtr snapshot) { next_snapshot_ = std::move(snapshot); }
@@ -103,7 +105,8 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   Interner interner_;
   Cells cells_;
   std::map<base::ProxyKey, std::unique_ptr<Proxy>> proxies_;
-  std::map<std::string, std::shared_ptr<const policy::ViewIndex>> views_;  // by mesh, until a policy changes
+  std::map<std::string, std::shared_ptr<const policy::ViewIndex>>
+      views_;  // by mesh, until a policy changes
   uint64_t next_number_ = 1;
 
   mesh::SnapshotPtr next_snapshot_ = std::make_shared<const mesh::Snapshot>();
@@ -125,7 +128,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   std::vector<base::ProxyKey> round_proxies_;  // looked at; they may have left
   bool all_looked_at_ = true;                  // no proxy is behind
   std::set<Proxy*, ProxyLess> touched_;        // also of earlier rounds, when behind
-  uint64_t published_ = 0;  // for the sample of the oracle
+  uint64_t published_ = 0;                     // for the sample of the oracle
 };
 
 }  // namespace kuma::control::internal
