@@ -1,20 +1,33 @@
 #include "control/internal/interner.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/hash.h"
 
 namespace kuma::control::internal {
+namespace {
+
+// Who shaped it more often without effect may be left out; who does not shape it any more must not
+// be named in a NACK.
+bool Covers(const std::vector<std::string>& origins, const std::vector<std::string>& some) {
+  return std::all_of(some.begin(), some.end(), [&](const std::string& origin) {
+    return std::find(origins.begin(), origins.end(), origin) != origins.end();
+  });
+}
+
+}  // namespace
 
 bundle::SealedPtr Interner::Resource(bundle::SealedPtr resource) {
-  const uint64_t hash = base::Hash64(resource->name, resource->version.low ^ static_cast<uint64_t>(resource->type));
+  const uint64_t hash =
+      base::Hash64(resource->name, resource->version.low ^ static_cast<uint64_t>(resource->type));
   const auto [begin, end] = resources_.equal_range(hash);
   for (auto at = begin; at != end; ++at) {
     const bundle::SealedPtr held = at->second.lock();
-    // Equal content with other origins is kept apart: a NACK must name the right policies.
     if (held != nullptr && held->type == resource->type && SameContent(*held, *resource) &&
-        held->origins == resource->origins && held->clusters == resource->clusters) {
+        Covers(resource->origins, held->origins)) {
       return held;
     }
   }
@@ -25,7 +38,8 @@ bundle::SealedPtr Interner::Resource(bundle::SealedPtr resource) {
 bundle::SealedListPtr Interner::List(bundle::SealedListPtr list) {
   uint64_t hash = list->size();
   for (const bundle::SealedPtr& resource : *list)
-    hash = (hash ^ (hash >> 29) ^ reinterpret_cast<uintptr_t>(resource.get())) * 0x9E3779B97F4A7C15u;
+    hash =
+        (hash ^ (hash >> 29) ^ reinterpret_cast<uintptr_t>(resource.get())) * 0x9E3779B97F4A7C15u;
   const auto [begin, end] = lists_.equal_range(hash);
   for (auto at = begin; at != end; ++at) {
     bundle::SealedListPtr held = at->second.lock();

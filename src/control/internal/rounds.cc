@@ -14,9 +14,16 @@ using generate::CellKind;
 
 constexpr base::Logger kLog("control");
 constexpr size_t kMaxExplanations = 64;
-// Tasks for the pool: small enough to keep its threads busy, large enough that posting costs nothing.
+// Tasks for the pool: small enough to keep its threads busy, large enough that posting costs
+// nothing.
 constexpr size_t kTasksPerRound = 8;
 constexpr size_t kMaxJobsPerTask = 32;
+
+bool SameContent(const bundle::SealedList& a, const bundle::SealedList& b) {
+  return &a == &b ||
+         std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return bundle::SameContent(*x, *y); });
+}
 
 Effects EffectsOf(const Causes& causes, const std::string& what) {
   Effects effects;
@@ -27,12 +34,15 @@ Effects EffectsOf(const Causes& causes, const std::string& what) {
 
 }  // namespace
 
-Rounds::Rounds(const Settings& settings, const ControlLoop::Surroundings& surroundings, Counters& counters)
+Rounds::Rounds(const Settings& settings, const ControlLoop::Surroundings& surroundings,
+               Counters& counters)
     : settings_(settings), around_(surroundings), counters_(counters), cells_(counters) {}
 
 template <class F>
 void Rounds::ForProxiesOf(const std::string& mesh, F f) {
-  for (auto at = proxies_.lower_bound({mesh, ""}); at != proxies_.end() && at->first.mesh == mesh; ++at) f(*at->second);
+  for (auto at = proxies_.lower_bound({mesh, ""}); at != proxies_.end() && at->first.mesh == mesh;
+       ++at)
+    f(*at->second);
 }
 
 // Marks.
@@ -87,7 +97,8 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
     case kView:
       for (const auto& [view, cells] : cells_.Views(scope.mesh)) {
         const auto& policies = view->policies;
-        if (std::find(policies.begin(), policies.end(), scope.policy) != policies.end()) mark_cells(*cells);
+        if (std::find(policies.begin(), policies.end(), scope.policy) != policies.end())
+          mark_cells(*cells);
       }
       break;
     case kPlans: mark_proxies(false); break;
@@ -180,7 +191,8 @@ void Rounds::Wake() {
     StartRound();
   } else if (settled_ < next_snapshot_->revision || !left_.empty()) {
     settled_ = std::max(settled_, next_snapshot_->revision);
-    if (around_.on_round) around_.on_round({.left = std::move(left_), .published = {}, .settled = settled_});
+    if (around_.on_round)
+      around_.on_round({.left = std::move(left_), .published = {}, .settled = settled_});
     left_.clear();
   }
 }
@@ -214,7 +226,10 @@ void Rounds::StartRound() {
       round_proxies_.push_back(key);
       ++picked;
       if (std::exchange(proxy.plan_marked, false)) {
-        plan_jobs_.push_back({.proxy = key, .number = proxy.number, .node = proxy.node, .views = ViewsOf(key.mesh),
+        plan_jobs_.push_back({.proxy = key,
+                              .number = proxy.number,
+                              .node = proxy.node,
+                              .views = ViewsOf(key.mesh),
                               .plan = {}});
       } else if (proxy.own != nullptr) {
         Check(*proxy.own);
@@ -252,7 +267,13 @@ void Rounds::Check(Cell& cell) {
   cell.running = true;
   cell.checking = std::exchange(cell.causes, {});
   round_cells_.push_back(&cell);
-  CellJob job{.cell = &cell, .id = cell.id, .node = nullptr, .known = {}, .outcome = {}, .context = {}, .sealed = {},
+  CellJob job{.cell = &cell,
+              .id = cell.id,
+              .node = nullptr,
+              .known = {},
+              .outcome = {},
+              .context = {},
+              .sealed = {},
               .failure = {}};
   if (cell.id.kind == CellKind::kOwn) {
     const Proxy* owner = OwnerOf(cell);
@@ -265,11 +286,13 @@ void Rounds::Check(Cell& cell) {
 
 template <class Job, class Run, class Done>
 void Rounds::PostJobs(std::vector<Job>& jobs, Run run, Done done) {
-  const size_t size = std::clamp<size_t>((jobs.size() + kTasksPerRound - 1) / kTasksPerRound, 1, kMaxJobsPerTask);
+  const size_t size =
+      std::clamp<size_t>((jobs.size() + kTasksPerRound - 1) / kTasksPerRound, 1, kMaxJobsPerTask);
   for (size_t begin = 0; begin < jobs.size(); begin += size) {
     const auto from = jobs.begin() + static_cast<std::ptrdiff_t>(begin);
     const auto to = jobs.begin() + static_cast<std::ptrdiff_t>(std::min(begin + size, jobs.size()));
-    auto batch = std::make_shared<std::vector<Job>>(std::make_move_iterator(from), std::make_move_iterator(to));
+    auto batch = std::make_shared<std::vector<Job>>(std::make_move_iterator(from),
+                                                    std::make_move_iterator(to));
     ++outstanding_;
     around_.pool.Post([batch, run, done, weak = weak_from_this(), snapshot = snapshot_,
                        generator = &around_.generator, writer = &around_.writer] {
@@ -301,7 +324,8 @@ void Rounds::PostCells() {
   PostJobs(
       cell_jobs_,
       [](const generate::Generator& generator, const mesh::Snapshot& snapshot, CellJob& job) {
-        const generate::CellContextPtr context = generator.ContextOf(snapshot, job.id, job.node.get());
+        const generate::CellContextPtr context =
+            generator.ContextOf(snapshot, job.id, job.node.get());
         if (context == nullptr) {
           job.outcome = CellJob::Outcome::kGone;
           return;
@@ -337,7 +361,8 @@ void Rounds::OnPlans(std::vector<PlanJob> jobs) {
       proxy.effects.clear();
       Detach(proxy);
     } else {
-      kLog.Error("no plan for the proxy", {{"proxy", job.proxy.ToString()}, {"error", job.plan->error().message()}});
+      kLog.Error("no plan for the proxy",
+                 {{"proxy", job.proxy.ToString()}, {"error", job.plan->error().message()}});
       if (proxy.check_own && proxy.own != nullptr) Check(*proxy.own);
     }
   }
@@ -348,7 +373,8 @@ void Rounds::TakePlan(Proxy& proxy, generate::ProxyPlan plan) {
     plan.view = cells_.Intern(plan.view);
     plan.own.view = plan.view;
     for (generate::CellId& id : plan.listeners) id.view = plan.view;
-    if (proxy.plan) AddEffects(proxy.effects, EffectsOf(proxy.checking, "other policies or outbounds"));
+    if (proxy.plan)
+      AddEffects(proxy.effects, EffectsOf(proxy.checking, "other policies or outbounds"));
     proxy.plan = std::move(plan);
     proxy.regroup = true;
     for (const generate::CellId& id : proxy.plan->listeners) Need(id);
@@ -366,7 +392,8 @@ Cell& Rounds::Need(const generate::CellId& id) {
   Cell& cell = cells_.FindOrCreate(id);
   if (cell.checked || cell.running) return cell;
   Check(cell);
-  // Marks that came while this round runs could not find it, and it is about to be built from before them.
+  // Marks that came while this round runs could not find it, and it is about to be built from
+  // before them.
   if (snapshot_ != next_snapshot_) {
     for (const CausePtr& cause : late_causes_) MarkCell(cell, cause);
   }
@@ -406,7 +433,8 @@ void Rounds::TakeCell(CellJob& job) {
 }
 
 bool Rounds::TakeBuilt(Cell& cell, generate::SealedCell& sealed) {
-  for (bundle::SealedPtr& resource : sealed.resources) resource = interner_.Resource(std::move(resource));
+  for (bundle::SealedPtr& resource : sealed.resources)
+    resource = interner_.Resource(std::move(resource));
   std::vector<Cell*> needs;
   for (const generate::CellId& id : sealed.needs) {
     needs.push_back(&Need(id));
@@ -415,9 +443,11 @@ bool Rounds::TakeBuilt(Cell& cell, generate::SealedCell& sealed) {
   return cells_.SetContent(cell, {std::move(sealed.resources), std::move(needs)});
 }
 
-// Never half-applied: the cell keeps its last good resources; a new one takes those of the cell that it replaces.
+// Never half-applied: the cell keeps its last good resources; a new one takes those of the cell
+// that it replaces.
 bool Rounds::TakeFailure(Cell& cell, std::string failure) {
-  kLog.Warn("a cell keeps its last good resources", {{"cell", cell.id.ToString()}, {"error", failure}});
+  kLog.Warn("a cell keeps its last good resources",
+            {{"cell", cell.id.ToString()}, {"error", failure}});
   cells_.SetFailure(cell, std::move(failure), snapshot_->revision);
   if (cell.has_good) return false;
   const Cell* alike = cells_.MostAlike(cell);
@@ -504,7 +534,8 @@ void Rounds::Finish() {
   snapshot_ = nullptr;
   UpdateCounters();
   // Before the bundles: nobody hears of an answer before he knows the question.
-  if (around_.on_round && (settled || !report.published.empty() || !report.left.empty())) around_.on_round(report);
+  if (around_.on_round && (settled || !report.published.empty() || !report.left.empty()))
+    around_.on_round(report);
   if (!bundles.empty()) around_.publish(std::move(bundles));
   // Behind the events that wait: they join the next round.
   if (!idle() || settled_ < next_snapshot_->revision) {
@@ -519,7 +550,8 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   if (!proxy.plan) return std::nullopt;
   std::array<bool, bundle::kXdsTypeCount> owned{};
   std::vector<bundle::SealedPtr> resources = proxy.own->content->resources;
-  for (const bundle::SealedPtr& resource : resources) owned[static_cast<size_t>(resource->type)] = true;
+  for (const bundle::SealedPtr& resource : resources)
+    owned[static_cast<size_t>(resource->type)] = true;
   for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {
     const bundle::SealedList& shared = *proxy.group->lists[type];
     if (owned[type]) resources.insert(resources.end(), shared.begin(), shared.end());
@@ -527,9 +559,9 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   bundle::XdsBundle assembled = generate::Assemble(snapshot_->revision, std::move(resources));
   bool changed = proxy.bundle == nullptr;
   for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {
-    assembled.resources[type] =
-        owned[type] ? interner_.List(std::move(assembled.resources[type])) : proxy.group->lists[type];
-    changed = changed || assembled.resources[type] != proxy.bundle->resources[type];
+    assembled.resources[type] = owned[type] ? interner_.List(std::move(assembled.resources[type]))
+                                            : proxy.group->lists[type];
+    changed = changed || !SameContent(*assembled.resources[type], *proxy.bundle->resources[type]);
   }
   if (!changed && !proxy.must_publish) {
     ++counters_.publishes_equal;
@@ -543,20 +575,24 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   }
   while (proxy.explanations.size() > kMaxExplanations) proxy.explanations.pop_front();
   std::sort(published.causes.begin(), published.causes.end());
-  published.causes.erase(std::unique(published.causes.begin(), published.causes.end()), published.causes.end());
+  published.causes.erase(std::unique(published.causes.begin(), published.causes.end()),
+                         published.causes.end());
   if (std::exchange(proxy.must_publish, false)) published.causes.clear();
 
   proxy.bundle = std::make_shared<const bundle::XdsBundle>(std::move(assembled));
   ++counters_.publishes;
-  if (settings_.oracle_every > 0 && ++published_ % settings_.oracle_every == 0) CompareWithOracle(proxy);
+  if (settings_.oracle_every > 0 && ++published_ % settings_.oracle_every == 0)
+    CompareWithOracle(proxy);
   return published;
 }
 
 void Rounds::CompareWithOracle(const Proxy& proxy) {
   const auto fails = [](const Cell* cell) { return !cell->failure.empty(); };
-  if (fails(proxy.own) || std::any_of(proxy.group->cells.begin(), proxy.group->cells.end(), fails)) return;
-  around_.pool.Post([weak = weak_from_this(), writer = &around_.writer, generator = &around_.generator,
-                     snapshot = snapshot_, key = proxy.key, node = proxy.node, published = proxy.bundle] {
+  if (fails(proxy.own) || std::any_of(proxy.group->cells.begin(), proxy.group->cells.end(), fails))
+    return;
+  around_.pool.Post([weak = weak_from_this(), writer = &around_.writer,
+                     generator = &around_.generator, snapshot = snapshot_, key = proxy.key,
+                     node = proxy.node, published = proxy.bundle] {
     std::string difference = OracleDifference(*generator, *snapshot, key, *node, *published);
     writer->Post([weak, difference = std::move(difference)] {
       const auto self = weak.lock();
@@ -579,7 +615,10 @@ void Rounds::UpdateCounters() {
 }
 
 DegradedCell Rounds::DegradedOf(const Cell& cell) const {
-  return {.id = cell.id, .reason = cell.failure, .since = cell.failed_since, .has_last_good = cell.has_good};
+  return {.id = cell.id,
+          .reason = cell.failure,
+          .since = cell.failed_since,
+          .has_last_good = cell.has_good};
 }
 
 std::optional<ProxyReport> Rounds::Report(const ProxyKey& key) const {
@@ -594,7 +633,8 @@ std::optional<ProxyReport> Rounds::Report(const ProxyKey& key) const {
                      .bundle = proxy.bundle,
                      .degraded = {},
                      .explanations = {proxy.explanations.begin(), proxy.explanations.end()}};
-  if (proxy.own != nullptr && !proxy.own->failure.empty()) report.degraded.push_back(DegradedOf(*proxy.own));
+  if (proxy.own != nullptr && !proxy.own->failure.empty())
+    report.degraded.push_back(DegradedOf(*proxy.own));
   if (proxy.group != nullptr) {
     for (const Cell* cell : proxy.group->cells) {
       if (!cell->failure.empty()) report.degraded.push_back(DegradedOf(*cell));
@@ -629,7 +669,8 @@ std::vector<std::string> Rounds::CheckAll() const {
       differences.push_back(key.ToString() + ": nothing was published");
       continue;
     }
-    std::string difference = OracleDifference(around_.generator, *next_snapshot_, key, *proxy->node, *proxy->bundle);
+    std::string difference =
+        OracleDifference(around_.generator, *next_snapshot_, key, *proxy->node, *proxy->bundle);
     if (!difference.empty()) differences.push_back(std::move(difference));
   }
   return differences;

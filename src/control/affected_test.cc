@@ -1,0 +1,92 @@
+#include "control/internal/affected.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/kit/builders.h"
+
+namespace kuma::control::internal {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Field;
+using testing::IsEmpty;
+using What = Scope::What;
+
+std::vector<What> WhatOf(mesh::Change change, const policy::PolicyTable& policies = {}) {
+  std::vector<What> what;
+  for (const Scope& scope : ScopesOf(change, mesh::Snapshot(), policies))
+    what.push_back(scope.what);
+  return what;
+}
+mesh::Change Change(model::ResourcePtr before, model::ResourcePtr after,
+                    bool inputs_changed = true) {
+  const model::ResourceKey key = (after ? after : before)->key();
+  return {.key = key,
+          .before = std::move(before),
+          .after = std::move(after),
+          .revision = {1},
+          .inputs_changed = inputs_changed};
+}
+
+policy::PolicyTable Timeouts() {
+  policy::PolicyType row;
+  row.schema = kit::Types().Find("MeshTimeout");
+  return {row};
+}
+
+TEST(Affected, NothingWhereNoInputChanged) {
+  EXPECT_THAT(WhatOf(Change(nullptr, kit::MeshService("web"), false)), IsEmpty());
+}
+
+TEST(Affected, ADataplaneIsItsProxy) {
+  EXPECT_THAT(WhatOf(Change(nullptr, kit::Dataplane("web"))), ElementsAre(What::kProxy));
+}
+
+TEST(Affected, AServiceIsItsCellsAndItsReaders) {
+  EXPECT_THAT(WhatOf(Change(nullptr, kit::MeshService("web"))),
+              ElementsAre(What::kReaders, What::kDestination, What::kKind));
+}
+
+TEST(Affected, AMeshIsAllOfIt) {
+  EXPECT_THAT(WhatOf(Change(nullptr, kit::Mesh())), ElementsAre(What::kMesh));
+}
+
+TEST(Affected, WhatNobodyKnowsIsReadByEverybody) {
+  EXPECT_THAT(WhatOf(Change(nullptr, kit::MeshTimeout("t", "", "", "1s"))),
+              ElementsAre(What::kMesh))
+      << "a policy without a row";
+}
+
+TEST(Affected, APolicyIsItsViewsAndWhoItMaySelect) {
+  const auto created = kit::MeshTimeout("t", "web", "", "1s");
+  EXPECT_THAT(WhatOf(Change(nullptr, created), Timeouts()), ElementsAre(What::kView, What::kPlans));
+  const auto edited = kit::MeshTimeout("t", "web", "", "2s");
+  EXPECT_THAT(WhatOf(Change(created, edited), Timeouts()), ElementsAre(What::kView));
+  const auto labelled = kit::WithLabels(*edited, {{"kuma.io/display-name", "other"}});
+  EXPECT_THAT(WhatOf(Change(edited, labelled), Timeouts()), ElementsAre(What::kView, What::kPlans));
+}
+
+TEST(Affected, ADataplaneReachesItsOutbounds) {
+  const Reach reach = ReachOf(*kit::Dataplane("web", {.outbounds = {{"backend", 80, 10000}}}));
+  EXPECT_FALSE(reach.everything);
+  EXPECT_THAT(reach.services, ElementsAre("MeshService/backend"));
+  EXPECT_TRUE(ReachOf(*kit::FromYaml(R"(
+type: Dataplane
+mesh: default
+name: web
+networking:
+  address: 10.0.0.1
+  transparentProxying: {redirectPortInbound: 15006, redirectPortOutbound: 15001}
+)"))
+                  .everything);
+}
+
+TEST(Affected, SaysWhatHappened) {
+  EXPECT_EQ(TextOf(Change(nullptr, kit::MeshService("web"))), "MeshService default/web created");
+  EXPECT_EQ(TextOf(Change(kit::MeshService("web"), nullptr)), "MeshService default/web deleted");
+}
+
+}  // namespace
+}  // namespace kuma::control::internal
