@@ -1,0 +1,309 @@
+// What changes cost: the control loop alone, with real derivation and generation, in simulated
+// time.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/format.h"
+#include "control/control_loop.h"
+#include "policies/all.h"
+#include "policies/mesh_timeout/mesh_timeout.h"
+#include "runtime/simulation.h"
+#include "store/memory/memory_store.h"
+#include "tests/kit/builders.h"
+
+namespace kuma::sim {
+namespace {
+
+using base::Format;
+using base::ProxyKey;
+using bundle::XdsType;
+using generate::CellKind;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+policy::PolicyTable WithOneThatFailsAt13s() {
+  policy::PolicyTable table = policies::AllPolicies();
+  policy::PolicyType faulty = *policy::FindPolicy(table, "MeshTimeout");
+  faulty.hooks = {};
+  faulty.hooks.cluster = [](const policy::ClusterContext& context,
+                            envoy::ClusterDraft&) -> base::Status {
+    const auto* conf = context.Conf<policies::mesh_timeout::Conf>();
+    if (conf != nullptr && conf->connection_timeout &&
+        conf->connection_timeout->value == seconds(13))
+      return base::Invalid("MeshTimeout: 13s cannot be applied");
+    return base::Ok{};
+  };
+  table.push_back(faulty);
+  return table;
+}
+
+// Services s0 and s1 with 5 proxies each; 10 clients that call both, 10 that call s1 only.
+class CostsTest : public testing::Test {
+ protected:
+  CostsTest() {
+    EXPECT_TRUE(loop_.Start().has_value());
+    simulation_.Advance(seconds(1));
+    Commit({kit::Put(kit::MeshService("s0")), kit::Put(kit::MeshService("s1"))});
+    for (int i = 0; i < 5; ++i) {
+      for (const std::string service : {"s0", "s1"}) {
+        Add(Format("{}-{}", service, i),
+            {.labels = {{"app", service}},
+             .address = Format("10.{}.0.{}", service == "s0" ? 0 : 1, i + 1)});
+      }
+    }
+    for (int i = 0; i < 10; ++i) {
+      Add(Format("both-{}", i), {.labels = {{"app", "both"}},
+                                 .address = Format("10.2.0.{}", i + 1),
+                                 .outbounds = {{"s0", 80, 10000}, {"s1", 80, 10001}}});
+      Add(Format("one-{}", i), {.labels = {{"app", "one"}},
+                                .address = Format("10.3.0.{}", i + 1),
+                                .outbounds = {{"s1", 80, 10001}}});
+    }
+    Settle();
+  }
+  ~CostsTest() override { EXPECT_THAT(loop_.CheckAllForTest(), IsEmpty()); }
+
+  void Commit(std::vector<store::Write> writes) {
+    const auto done = store_->Commit({.writes = std::move(writes), .cause = {}});
+    ASSERT_TRUE(done.has_value()) << done.error().message();
+    revision_ = done->revision;
+  }
+  void Add(const std::string& name, const kit::DataplaneOptions& options) {
+    dataplanes_[name] = options;
+    Commit({kit::Put(kit::Dataplane(name, options))});
+    loop_.Connected(
+        {.proxy = {"default", name}, .stream = {++streams_}, .node = {}, .dataplane = nullptr});
+  }
+  void Settle() {
+    simulation_.RunUntilIdle();
+    simulation_.Advance(seconds(3));
+    EXPECT_TRUE(loop_.IdleForTest());
+    before_ = Counts();
+    published_.clear();
+    causes_.clear();
+  }
+
+  struct Numbers {
+    uint64_t listeners, clusters, endpoints, own, checks, plans, publishes;
+  };
+  Numbers Counts() const {
+    const control::Counters& counters = loop_.counters();
+    const auto built = [&](CellKind kind) {
+      return counters.generations[static_cast<size_t>(kind)].load();
+    };
+    return {built(CellKind::kListener), built(CellKind::kCluster), built(CellKind::kEndpoints),
+            built(CellKind::kOwn),      counters.checks,           counters.plans,
+            counters.publishes};
+  }
+  // Since Settle.
+  Numbers Cost() {
+    simulation_.RunUntilIdle();
+    const Numbers now = Counts();
+    return {now.listeners - before_.listeners, now.clusters - before_.clusters,
+            now.endpoints - before_.endpoints, now.own - before_.own,
+            now.checks - before_.checks,       now.plans - before_.plans,
+            now.publishes - before_.publishes};
+  }
+  bundle::BundlePtr BundleOf(const std::string& name) { return bundles_.at({"default", name}); }
+  control::ProxyReport Report(const std::string& name) {
+    std::optional<control::ProxyReport> report;
+    loop_.InspectProxy({"default", name}, [&](auto answer) { report = std::move(answer); });
+    simulation_.RunUntilIdle();
+    return report.value();
+  }
+
+  runtime::Simulation simulation_{7};
+  runtime::SerialExecutor& writer_ = simulation_.AddExecutor("writer");
+  std::unique_ptr<store::Store> store_ = store::NewMemoryStore(simulation_.clock(), true);
+  generate::Generator generator_{WithOneThatFailsAt13s(), {}};
+  std::map<ProxyKey, bundle::BundlePtr> bundles_;
+  std::set<std::string> published_;
+  std::set<uint64_t> causes_;
+  control::ControlLoop loop_{
+      control::Settings{},
+      derive::Settings{},
+      {.store = *store_,
+       .generator = generator_,
+       .clock = simulation_.clock(),
+       .writer = writer_,
+       .pool = simulation_.pool(),
+       .publish =
+           [this](std::vector<std::pair<ProxyKey, bundle::BundlePtr>> bundles) {
+             for (auto& [proxy, bundle] : bundles) {
+               bundles_[proxy] = std::move(bundle);
+               published_.insert(proxy.name);
+             }
+           },
+       .forget = nullptr,
+       .on_round =
+           [this](const control::RoundReport& report) {
+             for (const control::Published& published : report.published)
+               for (const base::Revision cause : published.causes) causes_.insert(cause.value);
+           }}};
+  std::map<std::string, kit::DataplaneOptions> dataplanes_;
+  base::Revision revision_;
+  uint64_t streams_ = 0;
+  Numbers before_{};
+};
+
+TEST_F(CostsTest, AnEndpointCostsItsEndpointSetAndNothingElse) {
+  kit::DataplaneOptions changed = dataplanes_.at("s0-2");
+  changed.address = "10.9.9.9";
+  Commit({kit::Put(kit::Dataplane("s0-2", changed))});
+  const Numbers cost = Cost();
+  EXPECT_EQ(cost.endpoints, 1u);
+  EXPECT_EQ(cost.listeners, 0u);
+  EXPECT_EQ(cost.clusters, 0u);
+  EXPECT_EQ(cost.own, 1u) << "that of the proxy itself";
+  EXPECT_EQ(cost.plans, 1u);
+  EXPECT_THAT(published_, SizeIs(11)) << "the clients of s0 and the proxy itself";
+  EXPECT_EQ(causes_, std::set<uint64_t>{revision_.value});
+}
+
+TEST_F(CostsTest, AReadinessFlapCostsItsEndpointSet) {
+  kit::DataplaneOptions changed = dataplanes_.at("s1-0");
+  changed.ready = false;
+  Commit({kit::Put(kit::Dataplane("s1-0", changed))});
+  EXPECT_EQ(Cost().endpoints, 1u);
+  EXPECT_EQ(Cost().listeners + Cost().clusters, 0u);
+  changed.ready = true;
+  Commit({kit::Put(kit::Dataplane("s1-0", changed))});
+  EXPECT_EQ(Cost().endpoints, 2u);
+}
+
+TEST_F(CostsTest, TheSameAgainCostsNothing) {
+  Commit({kit::Put(kit::Dataplane("s0-2", dataplanes_.at("s0-2")))});
+  EXPECT_EQ(Cost().checks, 0u);
+  EXPECT_THAT(published_, IsEmpty());
+}
+
+TEST_F(CostsTest, AnotherMeshCostsNothingHere) {
+  Commit({kit::Put(kit::Mesh("other"))});
+  Commit({kit::Put(kit::MeshService("s0", "other")),
+          kit::Put(kit::MeshTimeout("t", "", "", "3s", "other"))});
+  EXPECT_EQ(Cost().checks, 0u);
+  EXPECT_EQ(Cost().plans, 0u);
+}
+
+TEST_F(CostsTest, APolicyCostsViewsNotProxies) {
+  Commit({kit::Put(kit::MeshTimeout("t", "both", "s0", "3s"))});
+  const Numbers created = Cost();
+  EXPECT_EQ(created.clusters, 2u) << "s0 and s1 under the new view, once for ten proxies";
+  EXPECT_EQ(created.listeners, 2u);
+  EXPECT_EQ(created.endpoints, 0u);
+  EXPECT_THAT(published_, SizeIs(10));
+
+  Settle();
+  Commit({kit::Put(kit::MeshTimeout("t", "both", "s0", "4s"))});
+  const Numbers edited = Cost();
+  EXPECT_EQ(edited.clusters, 1u) << "s0 only";
+  EXPECT_EQ(edited.plans, 10u);
+  EXPECT_EQ(edited.endpoints + edited.own, 0u);
+  EXPECT_THAT(published_, SizeIs(10));
+  EXPECT_EQ(causes_, std::set<uint64_t>{revision_.value});
+}
+
+TEST_F(CostsTest, APolicyWithoutEffectIsNotPublished) {
+  Commit({kit::Put(kit::MeshTimeout("a", "", "", "3s"))});
+  Settle();
+  Commit({kit::Put(kit::MeshTimeout("z", "", "", "9s"))});  // `a` wins
+  EXPECT_GT(Cost().checks, 0u);
+  EXPECT_THAT(published_, IsEmpty());
+  EXPECT_THAT(causes_, IsEmpty());
+}
+
+TEST_F(CostsTest, ProxiesAlikeShareTheirLists) {
+  for (const XdsType type : {XdsType::kEndpoints, XdsType::kSecret, XdsType::kRoute}) {
+    EXPECT_EQ(BundleOf("both-0")->resources[static_cast<size_t>(type)],
+              BundleOf("both-7")->resources[static_cast<size_t>(type)]);
+  }
+  const bundle::SealedList& both = BundleOf("both-0")->Of(XdsType::kEndpoints);
+  const bundle::SealedList& one = BundleOf("one-0")->Of(XdsType::kEndpoints);
+  ASSERT_THAT(both, SizeIs(2));
+  ASSERT_THAT(one, SizeIs(1));
+  EXPECT_EQ(bundle::Find(both, one[0]->name), one[0].get()) << "the bytes, too";
+}
+
+TEST_F(CostsTest, ExplainsItself) {
+  Commit({kit::Put(kit::MeshTimeout("t", "", "s0", "3s"))});
+  Settle();
+  Commit({kit::Put(kit::MeshTimeout("t", "", "s0", "4s"))});
+  simulation_.RunUntilIdle();
+  const control::ProxyReport report = Report("both-3");
+  ASSERT_FALSE(report.explanations.empty());
+  EXPECT_EQ(report.explanations.back().revision, revision_);
+  EXPECT_THAT(*report.explanations.back().reason, HasSubstr("MeshTimeout default/t changed"));
+  EXPECT_THAT(*report.explanations.back().reason, HasSubstr("MeshService/s0"));
+}
+
+TEST_F(CostsTest, AFailingPolicyKeepsTheLastGoodForNewProxiesToo) {
+  Commit({kit::Put(kit::MeshTimeout("t", "both", "s0", "3s"))});
+  Settle();
+  const auto cluster = [&](const std::string& name) {
+    for (const bundle::SealedPtr& resource : BundleOf(name)->Of(XdsType::kCluster))
+      if (resource->name.find("s0") != std::string::npos) return resource;
+    return bundle::SealedPtr();
+  };
+  const bundle::SealedPtr good = cluster("both-0");
+  Commit({kit::Put(kit::MeshTimeout("t", "both", "s0", "13s"))});
+  Settle();
+  EXPECT_EQ(loop_.counters().degraded_cells, 1u);
+  EXPECT_EQ(cluster("both-0"), good);
+  ASSERT_THAT(Report("both-0").degraded, SizeIs(1));
+  EXPECT_THAT(Report("both-0").degraded[0].reason, HasSubstr("MeshTimeout"));
+  EXPECT_TRUE(Report("both-0").degraded[0].has_last_good);
+  EXPECT_THAT(Report("one-0").degraded, IsEmpty());
+
+  Add("both-new",
+      {.labels = {{"app", "both"}}, .outbounds = {{"s0", 80, 10000}, {"s1", 80, 10001}}});
+  Settle();
+  EXPECT_EQ(cluster("both-new"), good);
+
+  // One more policy gives the proxies another view, and its cells have no past of their own.
+  Commit({kit::Put(kit::MeshTimeout("u", "both", "s1", "5s"))});
+  Settle();
+  EXPECT_EQ(cluster("both-0"), good);
+
+  Commit({kit::Put(kit::MeshTimeout("t", "both", "s0", "6s"))});
+  Settle();
+  EXPECT_EQ(loop_.counters().degraded_cells, 0u);
+  EXPECT_NE(cluster("both-0"), good);
+}
+
+TEST_F(CostsTest, WhoIsNotConnectedCostsNothing) {
+  for (uint64_t stream = 1; stream <= streams_; ++stream) {
+    for (const auto& [name, options] : dataplanes_)
+      loop_.Disconnected({"default", name}, {stream}, false);
+  }
+  Settle();
+  EXPECT_EQ(loop_.counters().proxies, 0u);
+  EXPECT_EQ(loop_.counters().cells, 0u);
+  EXPECT_EQ(loop_.counters().cell_bytes, 0u);
+  Commit({kit::Put(kit::MeshTimeout("t", "", "", "3s"))});
+  EXPECT_EQ(Cost().checks, 0u);
+}
+
+TEST_F(CostsTest, TheEndOfAnOlderStreamDoesNothing) {
+  loop_.Connected(
+      {.proxy = {"default", "one-0"}, .stream = {1000}, .node = {}, .dataplane = nullptr});
+  Settle();
+  for (uint64_t stream = 1; stream <= streams_; ++stream)
+    loop_.Disconnected({"default", "one-0"}, {stream}, false);
+  Settle();
+  EXPECT_EQ(loop_.counters().proxies, dataplanes_.size());
+  EXPECT_EQ(Report("one-0").stream, control::StreamId{1000});
+}
+
+TEST_F(CostsTest, AnIdleLoopDoesNothing) {
+  const uint64_t steps = simulation_.steps();
+  simulation_.Advance(std::chrono::minutes(30));
+  EXPECT_LE(simulation_.steps() - steps, 2u);
+}
+
+}  // namespace
+}  // namespace kuma::sim
