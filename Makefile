@@ -5,7 +5,7 @@ RELEASE := build
 DEBUG := build-debug
 TSAN := build-tsan
 
-.PHONY: all setup build check test demo format lint tsan debug clean
+.PHONY: all setup build check test test-conformance demo format lint tsan debug clean
 
 all: build
 
@@ -34,6 +34,11 @@ test: build
 	@tools/check_rooms.py
 	ctest --test-dir $(RELEASE) -j $(JOBS) --output-on-failure
 	@$(MAKE) --no-print-directory debug
+
+# The recorded vectors of ../shared/conformance (KUMA_CONFORMANCE_DIR): passed and total per suite, and what failed.
+test-conformance: setup $(RELEASE)/build.ninja
+	ninja -C $(RELEASE) -j $(JOBS) kuma_conformance
+	@$(RELEASE)/bin/kuma_conformance $(SUITES)
 
 # Our own code again under AddressSanitizer and UndefinedBehaviorSanitizer.
 debug: setup $(DEBUG)/build.ninja

@@ -10,12 +10,6 @@ namespace {
 
 using model::Value;
 
-TEST(Conformance, Validators) {
-  conformance::RunValidators(AllPolicySchemas()).Print("validators (policies)");
-}
-TEST(Conformance, ValidatorsSpec) {
-  conformance::RunValidatorsSpec(AllPolicySchemas()).Print("validators-spec (policies)");
-}
 TEST(Conformance, CrdSchemas) {
   conformance::RunCrdSchemas(AllPolicySchemas()).Print("crd schemas (policies)");
 }

@@ -5,12 +5,6 @@
 namespace kuma::resources {
 namespace {
 
-TEST(Conformance, Validators) {
-  conformance::RunValidators(AllResourceTypes()).Print("validators (resources)");
-}
-TEST(Conformance, ValidatorsSpec) {
-  conformance::RunValidatorsSpec(AllResourceTypes()).Print("validators-spec (resources)");
-}
 TEST(Conformance, CrdSchemas) {
   conformance::RunCrdSchemas(AllResourceTypes()).Print("crd schemas (resources)");
 }

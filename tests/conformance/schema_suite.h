@@ -1,6 +1,6 @@
 #pragma once
 
-// Runs the vectors about schemas and validators against rows of kinds. Where the vectors lie:
+// Runs the published schemas against rows of kinds. Where the vectors lie:
 // KUMA_CONFORMANCE_DIR, else
 // ../shared/conformance beside the source folder. Without them a suite says so and passes.
 
@@ -83,27 +83,6 @@ inline std::vector<fs::path> FilesIn(const fs::path& dir, std::string_view endin
   return files;
 }
 
-// Numbers and booleans become text where the schema wants text, as Go's YAML reader does when it
-// fills a struct.
-inline void CoerceScalars(Value& value, const Value& schema) {
-  const std::string type = TextOf(schema.Find("type"));
-  if (type == "string" && (value.is_number() || value.if_bool())) {
-    value = model::ToJson(value);
-  } else if (model::Object* object = value.if_object()) {
-    const Value* properties = schema.Find("properties");
-    const Value* additional = schema.Find("additionalProperties");
-    for (auto& [key, member] : *object) {
-      const Value* below = properties ? properties->Find(key) : additional;
-      if (below) CoerceScalars(member, *below);
-    }
-  } else if (model::Array* array = value.if_array()) {
-    if (const Value* items = schema.Find("items"))
-      for (Value& element : *array) CoerceScalars(element, *items);
-  }
-}
-
-// ---- validators
-
 struct Tally {
   int passed = 0;
   int total = 0;
@@ -112,36 +91,6 @@ struct Tally {
                 total);
   }
 };
-
-// Runs the semantic checks of the kind on an input that may break the schema.
-inline model::Violations ValidateInput(const model::ResourceType& type, Value input) {
-  model::Metadata meta{.name = "name-1"};
-  if (type.scope == model::Scope::kMesh) meta.mesh = "default";
-  if (const std::string* name = input.if_string()) {  // some vectors are about a name only
-    meta.name = *name;
-    input = Value();
-  }
-  Value spec = input;
-  if (const model::Object* object = input.if_object();
-      object && object->Find("type") && object->Find("name")) {
-    meta.name = TextOf(object->Find("name"));
-    if (type.scope == model::Scope::kMesh) meta.mesh = TextOf(object->Find("mesh"));
-    if (const Value* inner = object->Find("spec"); inner && !type.inline_spec) {
-      spec = *inner;
-    } else {
-      for (const auto head : {"type", "name", "mesh", "labels"}) spec.if_object()->Erase(head);
-    }
-  }
-  CoerceScalars(spec, type.spec.schema());
-  model::Violations schema_violations;
-  std::vector<std::string> unknown;
-  auto body = type.spec.decode(spec, "spec", schema_violations, unknown);
-  const model::Resource resource(type, meta, body);
-  model::Violations out;
-  model::Validate(resource, out);
-  model::ValidateKindName(type, meta, false, out);
-  return out;
-}
 
 // True if `found` is what `wanted` lists, in any order; a null field or message fits anything.
 inline bool SameViolations(const model::Violations& found, const Value* wanted) {
@@ -160,67 +109,6 @@ inline bool SameViolations(const model::Violations& found, const Value* wanted) 
     open.erase(at);
   }
   return open.empty();
-}
-
-// golden/validators: one JSON per case.
-inline Tally RunValidators(const std::vector<const model::ResourceType*>& types) {
-  Tally tally;
-  const fs::path root = DataDir() / "golden" / "validators";
-  if (!HaveData(root)) return tally;
-  for (const model::ResourceType* type : types) {
-    for (const fs::path& file : FilesIn(root / type->kind, ".json")) {
-      const Value test = ReadJson(file);
-      ++tally.total;
-      const std::string where = std::string(type->kind) + "/" + file.filename().string();
-      const Value input = ParseOneYaml(TextOf(test.Find("input")), where);
-      const model::Violations found = ValidateInput(*type, input);
-      const bool* valid = test.Find("valid") ? test.Find("valid")->if_bool() : nullptr;
-      bool right = false;
-      if (valid && *valid) {
-        right = found.empty();
-      } else if (test.Find("violations")) {
-        right = SameViolations(found, test.Find("violations"));
-      } else {
-        right = !found.empty();  // only the raw text is known
-      }
-      if (right) {
-        ++tally.passed;
-      } else {
-        const Value* wanted = test.Find("violations");
-        ADD_FAILURE() << where << "\nfound: " << found.ToString()
-                      << "\nwanted: " << (wanted ? model::ToJson(*wanted) : "nothing");
-      }
-    }
-  }
-  return tally;
-}
-
-// golden/validators-spec: <case>.input.yaml with <case>.output.yaml or <case>.golden.yaml, a folder
-// per kind.
-inline Tally RunValidatorsSpec(const std::vector<const model::ResourceType*>& types) {
-  Tally tally;
-  const fs::path root = DataDir() / "golden" / "validators-spec";
-  if (!HaveData(root)) return tally;
-  for (const model::ResourceType* type : types) {
-    if (type->singular.empty()) continue;
-    for (const fs::path& file : FilesIn(root / type->singular, ".input.yaml")) {
-      ++tally.total;
-      const std::string stem =
-          file.string().substr(0, file.string().size() - std::string(".input.yaml").size());
-      Value wanted;
-      for (const auto ending : {".output.yaml", ".golden.yaml"})
-        if (fs::exists(stem + ending)) wanted = ParseOneYaml(ReadFile(stem + ending), stem);
-      const Value* list = wanted.Find("violations");
-      const model::Violations found =
-          ValidateInput(*type, ParseOneYaml(ReadFile(file), file.string()));
-      if (SameViolations(found, list))
-        ++tally.passed;
-      else
-        ADD_FAILURE() << file << "\nfound: " << found.ToString()
-                      << "\nwanted: " << (list ? model::ToJson(*list) : "nothing");
-    }
-  }
-  return tally;
 }
 
 // ---- schemas
