@@ -11,6 +11,7 @@
 #include "app/first_start.h"
 #include "app/metrics.h"
 #include "app/observation.h"
+#include "app/server_settings.h"
 #include "base/format.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -53,11 +54,7 @@ std::vector<const model::ResourceType*> AllTypes() {
 }
 
 base::Result<std::string> WorkFolder(const Config& config) {
-  std::string folder = config.String("general.workDir");
-  if (folder.empty()) {
-    const char* home = std::getenv("HOME");
-    folder = std::string(home == nullptr || *home == '\0' ? "/root" : home) + "/.kuma";
-  }
+  std::string folder = WorkFolderOf(config);
   // With its parents; what exists is fine.
   for (size_t at = 1; at <= folder.size(); ++at) {
     if (at == folder.size() || folder[at] == '/') mkdir(folder.substr(0, at).c_str(), 0755);
@@ -78,9 +75,7 @@ base::Result<std::unique_ptr<store::Store>> OpenStore(const Config& config,
   const std::string type = config.String("store.type");
   if (type == "memory") return store::NewMemoryStore(clock);
   if (type == "sqlite") {
-    std::string path = config.String("store.sqlite.path");
-    if (path.empty()) path = folder + "/kuma.db";
-    return store::OpenSqliteStore(path, types, clock);
+    return store::OpenSqliteStore(DatabaseOf(config, folder), types, clock);
   }
   return base::Invalid(base::Format(
       "store.type \"{}\" is not available: sqlite (the default) and memory are", type));
@@ -179,13 +174,7 @@ ControlPlane::~ControlPlane() = default;
 base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& config) {
   auto parts = std::make_unique<Parts>();
   Parts& p = *parts;
-  if (config.String("mode") != "zone" || !config.String("multizone.zone.globalAddress").empty()) {
-    return base::Invalid(
-        "mode: only a zone without a global control plane is available in this version");
-  }
-  if (config.String("environment") != "universal") {
-    return base::Invalid("environment: only universal is available in this version");
-  }
+  TRY(CheckSupported(config));
 
   // ---- store and what a first start needs
   TRY_ASSIGN(const std::string folder, WorkFolder(config));
@@ -257,7 +246,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
                                resources::secret::WithData(key->PrivatePem().Reveal()));
   };
   p.control = std::make_unique<control::ControlLoop>(
-      control::Settings{}, std::move(derive_settings),
+      control::Settings{.health = HealthOf(config)}, std::move(derive_settings),
       control::ControlLoop::Surroundings{
           .store = *p.store,
           .generator = *p.generator,
@@ -344,9 +333,11 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
       std::make_unique<rest::DpEndpoint>(*p.store, Types(), verify_dataplane, *p.rest_pool,
                                          rest::DpEndpoint::Settings{std::move(bootstrap), p.here});
   p.ads = std::make_unique<xds::AdsService>(
-      *p.hub,
-      xds::AdsServiceOptions{.authenticate = MakeStreamAuthentication(
-                                 *p.store, Types(), p.here, *p.rest_pool, verify_dataplane)});
+      *p.hub, xds::AdsServiceOptions{.authenticate = MakeStreamAuthentication(
+                                         *p.store, Types(), p.here, *p.rest_pool, verify_dataplane),
+                                     .health = config.Bool("dpServer.hds.enabled")
+                                                   ? SubscribeToHealth(*p.control)
+                                                   : xds::HealthSubscriber()});
   p.diagnostics = std::make_unique<rest::Diagnostics>(rest::Diagnostics::Sources{
       .not_ready = [&p]() -> std::string {
         return p.control->ready() ? "" : "the store is being loaded";

@@ -92,6 +92,9 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
       number(c.held_dataplanes));
   add("kuma_dataplanes_removed_total", "Dataplanes removed because their proxy left.",
       Kind::kCounter, number(c.dataplanes_removed));
+  add("kuma_health_changes_total",
+      "Changes of a workload's health stored because its probes say so.", Kind::kCounter,
+      number(c.health_changes));
 
   const xds::HubCounters& h = hub.counters();
   add("kuma_xds_streams", "Authenticated streams.", Kind::kGauge, number(h.streams));

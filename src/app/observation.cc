@@ -125,6 +125,23 @@ void Observation::OnRound(const control::RoundReport& report) {
   });
 }
 
+xds::HealthSubscriber SubscribeToHealth(control::ControlLoop& control) {
+  return {.opened =
+              [&control](const xds::NodeDescription& node, std::shared_ptr<xds::HealthLine> line) {
+                // What is wrong with the metadata is said when the proxy's ADS stream opens.
+                auto parsed = generate::ParseProxyNode(node.metadata_json);
+                control.HealthOpened(node.proxy, std::move(line),
+                                     parsed ? *std::move(parsed) : generate::ProxyNode());
+              },
+          .reported =
+              [&control](const base::ProxyKey& proxy, const xds::HealthLine* line,
+                         xds::HealthReport report) {
+                control.HealthReported(proxy, line, std::move(report));
+              },
+          .closed = [&control](const base::ProxyKey& proxy,
+                               const xds::HealthLine* line) { control.HealthClosed(proxy, line); }};
+}
+
 xds::Authenticate MakeStreamAuthentication(store::Store& store, const model::TypeTable& types,
                                            model::ControlPlane here, runtime::Pool& pool,
                                            rest::VerifyDataplaneToken verify) {

@@ -44,6 +44,10 @@ class Observation {
   control::ControlLoop* control_ = nullptr;
 };
 
+// Carries what Envoys report over health discovery to the mesh writer. `control` outlives the
+// streams.
+xds::HealthSubscriber SubscribeToHealth(control::ControlLoop& control);
+
 // For AdsService: the stream's Dataplane exists or is brought along, and its token is right. Null
 // `verify`: no token is asked for.
 xds::Authenticate MakeStreamAuthentication(store::Store& store, const model::TypeTable& types,

@@ -11,6 +11,7 @@
 #include "control/internal/affected.h"
 #include "control/internal/follow_up.h"
 #include "control/internal/owned_dataplanes.h"
+#include "control/internal/probed_inbounds.h"
 #include "control/internal/rounds.h"
 #include "resources/dataplane/dataplane.h"
 
@@ -59,6 +60,7 @@ class ControlLoop::Writer final : public store::WatchSink,
         around_(std::move(surroundings)),
         derivation_(std::move(derive)),
         owned_(settings_),
+        probed_(settings_.health),
         rounds_(std::make_shared<internal::Rounds>(settings_, around_, counters_)) {}
 
   // Any thread.
@@ -105,6 +107,7 @@ class ControlLoop::Writer final : public store::WatchSink,
     owned_timer_.Cancel();
     register_timer_.Cancel();
     forget_timer_.Cancel();
+    health_timer_.Cancel();
     rounds_ = nullptr;
   }
 
@@ -153,6 +156,17 @@ class ControlLoop::Writer final : public store::WatchSink,
                                 });
            });
   }
+  void OnHealthOpened(const ProxyKey& proxy, std::shared_ptr<xds::HealthLine> line,
+                      generate::ProxyNode node) {
+    probed_.Opened(proxy, std::move(line), std::move(node), FindDataplane(proxy));
+  }
+  void OnHealthReported(const ProxyKey& proxy, const xds::HealthLine* line,
+                        xds::HealthReport report) {
+    if (probed_.Reported(proxy, line, std::move(report))) StoreHealth(proxy);
+  }
+  void OnHealthClosed(const ProxyKey& proxy, const xds::HealthLine* line) {
+    probed_.Closed(proxy, line);
+  }
   void Release(const std::string& mesh) {
     owned_.Release(mesh, around_.clock.Now());
     RemoveDue();
@@ -163,7 +177,8 @@ class ControlLoop::Writer final : public store::WatchSink,
   bool idle() const {
     return loaded_ && events_.empty() && connections_.empty() && !step_wanted_ && marks_.empty() &&
            follow_up_.idle() && registering_.empty() && register_again_.empty() &&
-           removing_.empty() && rounds_->idle();
+           removing_.empty() && storing_health_.empty() && store_health_again_.empty() &&
+           rounds_->idle();
   }
 
   SnapshotHolder snapshots_;
@@ -335,6 +350,8 @@ class ControlLoop::Writer final : public store::WatchSink,
 
   void TakeDataplane(const mesh::Change& change) {
     const ProxyKey proxy{change.key.mesh, change.key.name};
+    probed_.Put(proxy, change.after);
+    StoreHealth(proxy);
     if (change.after == nullptr) {
       owned_.Erase(proxy);
       if (!rounds_->IsConnected(proxy)) Forget(proxy);
@@ -561,6 +578,53 @@ class ControlLoop::Writer final : public store::WatchSink,
     });
   }
 
+  // What probes found, where it is not stored yet. A write that somebody else makes meanwhile is
+  // not undone: its event brings us here again.
+
+  model::ResourcePtr FindDataplane(const ProxyKey& proxy) const {
+    return state_.Find({"Dataplane", proxy.mesh, proxy.name});
+  }
+
+  void StoreHealth(const ProxyKey& proxy) {
+    model::ResourcePtr wanted = probed_.Wanted(proxy, FindDataplane(proxy));
+    if (wanted == nullptr || !storing_health_.insert(proxy).second) return;
+    store::Transaction transaction;
+    transaction.writes.push_back({.kind = store::Write::Kind::kPut,
+                                  .resource = wanted,
+                                  .key = wanted->key(),
+                                  .expected = wanted->meta().revision});
+    around_.store.CommitAsync(
+        std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
+          const std::shared_ptr<Writer> self = weak.lock();
+          if (self == nullptr) return;
+          self->Post([proxy, done](Writer& writer) { writer.OnHealthStored(proxy, done); });
+        });
+  }
+
+  void OnHealthStored(const ProxyKey& proxy, const base::Result<store::Committed>& done) {
+    if (!events_.empty()) Step();
+    storing_health_.erase(proxy);
+    if (done.has_value()) {
+      ++counters_.health_changes;
+      StoreHealth(proxy);
+      return;
+    }
+    switch (done.error().code()) {
+      case base::Code::kConflict: StoreHealth(proxy); return;
+      case base::Code::kNotFound: return;  // the Dataplane is gone
+      default: break;
+    }
+    if (store_health_again_.empty()) {
+      kLog.Warn("health of workloads could not be stored, trying again",
+                {{"proxy", proxy.ToString()}, {"error", done.error().message()}});
+      health_timer_ = PostAfter(kRetry, [](Writer& self) {
+        for (const ProxyKey& again : std::exchange(self.store_health_again_, {}))
+          self.StoreHealth(again);
+      });
+    }
+    store_health_again_.insert(proxy);
+  }
+
   void RemoveDue() {
     const Time now = around_.clock.Now();
     const size_t held = owned_.held_count();
@@ -646,6 +710,7 @@ class ControlLoop::Writer final : public store::WatchSink,
   derive::Derivation derivation_;
   internal::FollowUp follow_up_;
   internal::OwnedDataplanes owned_;
+  internal::ProbedInbounds probed_;
   std::shared_ptr<internal::Rounds> rounds_;  // shared with tasks that run, by weak pointers
 
   bool loaded_ = false;
@@ -668,6 +733,9 @@ class ControlLoop::Writer final : public store::WatchSink,
   std::set<ProxyKey> registering_;
   std::set<ProxyKey> register_again_;
   std::set<ProxyKey> removing_;
+  std::set<ProxyKey> storing_health_;
+  std::set<ProxyKey> store_health_again_;
+  runtime::Timer health_timer_;
   std::optional<model::WallTime> derive_at_;
   std::optional<Time> owned_at_;
   runtime::Timer retry_timer_;
@@ -704,6 +772,22 @@ void ControlLoop::Connected(Arrival arrival) {
 void ControlLoop::Disconnected(const base::ProxyKey& proxy, StreamId stream, bool graceful) {
   writer_->Post(
       [proxy, stream, graceful](Writer& writer) { writer.OnDeparture(proxy, stream, graceful); });
+}
+
+void ControlLoop::HealthOpened(const base::ProxyKey& proxy, std::shared_ptr<xds::HealthLine> line,
+                               generate::ProxyNode node) {
+  writer_->Post([proxy, line = std::move(line), node = std::move(node)](Writer& writer) mutable {
+    writer.OnHealthOpened(proxy, std::move(line), std::move(node));
+  });
+}
+void ControlLoop::HealthReported(const base::ProxyKey& proxy, const xds::HealthLine* line,
+                                 xds::HealthReport report) {
+  writer_->Post([proxy, line, report = std::move(report)](Writer& writer) mutable {
+    writer.OnHealthReported(proxy, line, std::move(report));
+  });
+}
+void ControlLoop::HealthClosed(const base::ProxyKey& proxy, const xds::HealthLine* line) {
+  writer_->Post([proxy, line](Writer& writer) { writer.OnHealthClosed(proxy, line); });
 }
 
 void ControlLoop::InspectProxy(const base::ProxyKey& proxy,

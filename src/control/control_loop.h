@@ -19,9 +19,11 @@
 #include "control/snapshot_holder.h"
 #include "derive/derive.h"
 #include "generate/generate.h"
+#include "generate/health_checks.h"
 #include "runtime/clock.h"
 #include "runtime/executor.h"
 #include "store/store.h"
+#include "xds/health_session.h"
 
 namespace kuma::control {
 
@@ -51,6 +53,8 @@ struct Settings {
   runtime::Duration forget_after = std::chrono::minutes(5);
   // Every n-th published bundle is compared with the oracle on the pool; 0: none.
   uint64_t oracle_every = 0;
+  // What Envoys are told about probing workloads.
+  generate::HealthSettings health = {};
 };
 
 // Thread-safe: its methods post to the writer, which owns all state. Queues: events and arrivals
@@ -98,6 +102,14 @@ class ControlLoop {
   // is one that is drained (no inbound is ready) when the stream ends. Do not call this because the
   // control plane itself stops.
   void Disconnected(const base::ProxyKey& proxy, StreamId stream, bool graceful);
+
+  // Health discovery: a proxy's line opened, ended, or brought news. What the proxy found of probed
+  // workloads is stored in its Dataplane; it is told again what to probe when that changes.
+  void HealthOpened(const base::ProxyKey& proxy, std::shared_ptr<xds::HealthLine> line,
+                    generate::ProxyNode node);
+  void HealthReported(const base::ProxyKey& proxy, const xds::HealthLine* line,
+                      xds::HealthReport report);
+  void HealthClosed(const base::ProxyKey& proxy, const xds::HealthLine* line);
 
   // Answers are given on the writer, soon.
   void InspectProxy(const base::ProxyKey& proxy,

@@ -50,6 +50,7 @@ struct Counters {
 
   Number dataplanes_registered = 0;  // stored because their proxy brought them
   Number dataplanes_removed = 0;     // because their proxy left
+  Number health_changes = 0;         // stored because probes of a workload say so
 };
 
 }  // namespace kuma::control

@@ -5,6 +5,7 @@
 #include "base/strings.h"
 #include "model/names.h"
 #include "resources/dataplane/dataplane.h"
+#include "resources/dataplane/probes.h"
 #include "rest/problem.h"
 
 namespace kuma::rest {
@@ -75,7 +76,8 @@ base::Result<ResourcePtr> DecodeBroughtDataplane(std::string_view text, const ba
   meta.owned_by_proxy = true;
   meta.labels = model::ComputeLabels(resource.type(), meta, here);
   return ResourcePtr(
-      std::make_shared<const Resource>(resource.type(), std::move(meta), resource.spec()));
+      std::make_shared<const Resource>(resource.type(), std::move(meta),
+                                       resources::dataplane::KeepHealth(nullptr, resource.spec())));
 }
 
 DpEndpoint::DpEndpoint(store::Store& store, const model::TypeTable& types,

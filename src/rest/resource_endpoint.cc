@@ -7,6 +7,7 @@
 #include "model/kri.h"
 #include "model/labels.h"
 #include "model/names.h"
+#include "resources/dataplane/probes.h"
 #include "rest/problem.h"
 
 namespace kuma::rest {
@@ -336,8 +337,14 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
   }
   meta.labels = model::ComputeLabels(type, meta, settings_.here);
 
+  // What probes found of a workload is not the writer's to say.
+  const auto spec_over = [&](const Resource* stored) {
+    const auto& written = decoded.resource->spec();
+    return type.kind == "Dataplane" ? resources::dataplane::KeepHealth(stored, written) : written;
+  };
   store::Write write;
-  write.resource = std::make_shared<const Resource>(type, std::move(meta), decoded.resource->spec(),
+  write.resource = std::make_shared<const Resource>(type, std::move(meta),
+                                                    spec_over(is_new ? nullptr : existing->get()),
                                                     is_new ? nullptr : (*existing)->status());
   write.expected = is_new ? model::Revision{} : (*existing)->meta().revision;
   // Somebody else may write the same resource meanwhile (statuses do all the time): then the newer
@@ -362,7 +369,7 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
     const auto newer = store_.Get(key);
     if (!newer) return ToResponse(ProblemOf(newer.error(), operation));
     write.resource = std::make_shared<const Resource>(type, write.resource->meta(),
-                                                      write.resource->spec(), (*newer)->status());
+                                                      spec_over(newer->get()), (*newer)->status());
     write.expected = (*newer)->meta().revision;
   }
 }

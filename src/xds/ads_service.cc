@@ -7,21 +7,19 @@
 
 #include "base/format.h"
 #include "base/log.h"
+#include "xds/internal/admission.h"
+#include "xds/internal/health_stream.h"
 #include "xds/internal/hub_state.h"
 #include "xds/internal/wire.h"
 
 namespace kuma::xds {
 namespace {
 
+using internal::Admission;
 using internal::HubState;
+using internal::StatusOf;
 
 constexpr base::Logger kLog("xds");
-
-net::GrpcStatus StatusOf(const base::Error& error) {
-  if (error.code() == base::Code::kDenied)
-    return {net::GrpcCode::kUnauthenticated, error.message()};
-  return net::ToGrpcStatus(error);
-}
 
 bool Debugs() { return base::GetLogLevel() == base::LogLevel::kDebug; }
 
@@ -43,43 +41,6 @@ std::string Text(const DeltaResponse& response) {
   for (const std::string& name : response.removed) text += " -" + name;
   return text;
 }
-
-// Who is at the other end: asks once, and hears of the answer on the stream's loop while the stream
-// lives.
-class Admission : public std::enable_shared_from_this<Admission> {
- public:
-  using Done = std::function<void(base::Status)>;
-
-  // `done` is called at most once, not after Cancel.
-  void Start(runtime::SerialExecutor& loop, const AdsServiceOptions& options,
-             const NodeDescription& node, const net::Headers& metadata, Done done) {
-    done_ = std::move(done);
-    timeout_ = loop.PostAfter(options.authenticate_within, [this] {
-      Finish(base::Unavailable("the token could not be checked in time"));
-    });
-    // The store may answer long after the stream is gone.
-    options.authenticate(node, metadata, [weak = weak_from_this(), &loop](base::Status status) {
-      loop.Post([weak, status = std::move(status)] {
-        if (const auto self = weak.lock()) self->Finish(status);
-      });
-    });
-  }
-  void Cancel() {
-    done_ = nullptr;
-    timeout_.Cancel();
-  }
-
- private:
-  void Finish(base::Status status) {
-    const Done done = std::exchange(done_, nullptr);
-    if (!done) return;
-    timeout_.Cancel();
-    done(std::move(status));
-  }
-
-  Done done_;
-  runtime::Timer timeout_;
-};
 
 // One delta ADS stream. Confined to its loop.
 class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStream {
@@ -269,45 +230,6 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
   runtime::Timer timer_;
 };
 
-// Envoy opens this stream because its bootstrap says so. The answer keeps it quiet: without one it
-// would ask again and again.
-class HealthStream final : public net::GrpcStreamHandler {
- public:
-  HealthStream(std::shared_ptr<const AdsServiceOptions> options, net::Headers metadata)
-      : options_(std::move(options)), metadata_(std::move(metadata)) {}
-
-  void OnStart(net::GrpcStream& stream) override { stream_ = &stream; }
-  void OnMessage(std::string_view message) override {
-    if (answered_ || admission_ != nullptr) return;  // reports
-    const auto node = internal::ParseHealthRequest(message);
-    if (!node) return stream_->Finish(StatusOf(node.error()));
-    if (!*node)
-      return stream_->Finish(
-          {net::GrpcCode::kInvalidArgument, "the first message must have a node"});
-    admission_ = std::make_shared<Admission>();
-    admission_->Start(stream_->loop(), *options_, **node, metadata_, [this](base::Status status) {
-      if (!status) return stream_->Finish(StatusOf(status.error()));
-      answered_ = true;
-      metadata_ = {};
-      stream_->Send(internal::EncodeEmptyHealthChecks(options_->health_interval));
-    });
-  }
-  void OnHalfClose() override { stream_->Finish({}); }
-  void OnDrain() override {
-    stream_->Finish({net::GrpcCode::kUnavailable, "the control plane is stopping"});
-  }
-  void OnClosed(const net::GrpcStatus&, const net::Headers&) override {
-    if (admission_ != nullptr) admission_->Cancel();
-  }
-
- private:
-  const std::shared_ptr<const AdsServiceOptions> options_;
-  net::Headers metadata_;
-  net::GrpcStream* stream_ = nullptr;
-  std::shared_ptr<Admission> admission_;
-  bool answered_ = false;
-};
-
 }  // namespace
 
 AdsService::AdsService(const Hub& hub, AdsServiceOptions options)
@@ -326,7 +248,7 @@ std::optional<net::GrpcAnswer> AdsService::Serve(const net::GrpcRequest& request
                                            "ads_config.api_type to DELTA_GRPC in the bootstrap"});
   }
   if (request.path == "/envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck") {
-    return net::GrpcAnswer(std::make_unique<HealthStream>(options_, request.metadata));
+    return net::GrpcAnswer(internal::NewHealthStream(options_, request.metadata, request.peer));
   }
   return std::nullopt;
 }

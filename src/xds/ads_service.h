@@ -2,10 +2,11 @@
 
 // The discovery services of Envoy, for the gRPC router of a server:
 //
-//   /envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources   served from a
-//   Hub /envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources  refused
-//   with the way out /envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck one answer:
-//   nothing to check
+//   envoy.service.discovery.v3.AggregatedDiscoveryService
+//     /DeltaAggregatedResources   served from a Hub
+//     /StreamAggregatedResources  refused with the way out
+//   envoy.service.health.v3.HealthDiscoveryService
+//     /StreamHealthCheck          what a HealthSubscriber plans; without one: nothing to probe
 //
 // A stream begins with a message that names its node; until the node is authenticated nothing is
 // sent.
@@ -17,6 +18,7 @@
 
 #include "base/result.h"
 #include "net/grpc.h"
+#include "xds/health_session.h"
 #include "xds/hub.h"
 #include "xds/node.h"
 
@@ -34,7 +36,8 @@ struct AdsServiceOptions {
   // Bounds what a client may say before it is authenticated.
   size_t waiting_requests = 64;
   size_t waiting_bytes = 4 << 20;
-  // Envoy reports the health of nothing at this interval.
+  HealthSubscriber health = {};
+  // Envoy reports at this interval while there is nothing to probe.
   runtime::Duration health_interval = std::chrono::hours(24);
 };
 

@@ -1,5 +1,6 @@
 #include "xds/ads_service.h"
 
+#include <envoy/service/health/v3/hds.pb.h>
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -54,11 +55,26 @@ class AdsServiceTest : public ::testing::Test {
         hub_({.loops = {&loop_one_, &loop_two_},
               .clock = &simulation_.clock(),
               .subscribers = {{&listener_, [this](const ProxyEvent& event) { Note(event); }}}}),
-        service_(hub_, {.authenticate =
-                            [this](const NodeDescription& node, const net::Headers& metadata,
-                                   std::function<void(base::Status)> done) {
-                              Check(node, metadata, std::move(done));
-                            }}),
+        service_(
+            hub_,
+            {.authenticate =
+                 [this](const NodeDescription& node, const net::Headers& metadata,
+                        std::function<void(base::Status)> done) {
+                   Check(node, metadata, std::move(done));
+                 },
+             .health = {
+                 .opened =
+                     [this](const NodeDescription&, std::shared_ptr<HealthLine> line) {
+                       line->SetPlan(plan_);
+                       lines_.push_back(std::move(line));
+                     },
+                 .reported =
+                     [this](const base::ProxyKey& proxy, const HealthLine*, HealthReport report) {
+                       for (const auto& [name, healthy] : report)
+                         health_ += proxy.name + ":" + name + (healthy ? "+ " : "- ");
+                     },
+                 .closed = [this](const base::ProxyKey& proxy,
+                                  const HealthLine*) { health_ += proxy.name + ":closed "; }}}),
         network_(simulation_) {
     for (const auto& [address, loop] :
          {std::pair("one", &loop_one_), std::pair("two", &loop_two_)}) {
@@ -177,6 +193,9 @@ class AdsServiceTest : public ::testing::Test {
   runtime::SerialExecutor& client_;
   runtime::SerialExecutor& listener_;
   Hub hub_;
+  HealthPlan plan_;
+  std::vector<std::shared_ptr<HealthLine>> lines_;
+  std::string health_;
   AdsService service_;
   net::SimulatedNetwork network_;
   std::vector<std::shared_ptr<net::SimulatedNetwork::Connection>> connections_;
@@ -375,6 +394,36 @@ TEST_F(AdsServiceTest, HealthDiscoveryIsAnsweredOnceAndThenQuiet) {
   Send(refused, request);
   ASSERT_TRUE(refused->closed);
   EXPECT_EQ(refused->closed->code, net::GrpcCode::kUnauthenticated);
+}
+
+TEST_F(AdsServiceTest, HealthDiscoverySendsPlansAndReportsNews) {
+  plan_ = {std::make_shared<const std::string>("probe-80"), {"localhost:80"}};
+  const auto call = Open("one", kHealth);
+  Send(call,
+       "\x0a\x0f\x0a\x0d\x0a\x0b"
+       "default.web");
+  ASSERT_EQ(call->received, std::deque<std::string>{"probe-80"});
+  const auto report = [&](bool healthy) {
+    ::envoy::service::health::v3::HealthCheckRequestOrEndpointHealthResponse message;
+    auto* cluster = message.mutable_endpoint_health_response()->add_cluster_endpoints_health();
+    cluster->set_cluster_name("localhost:80");
+    cluster->add_locality_endpoints_health()->add_endpoints_health()->set_health_status(
+        healthy ? ::envoy::config::core::v3::HEALTHY : ::envoy::config::core::v3::UNHEALTHY);
+    Send(call, message.SerializeAsString());
+  };
+  report(false);
+  report(false);
+  report(true);
+  EXPECT_EQ(health_, "web:localhost:80- web:localhost:80+ ");
+  lines_[0]->SetPlan({std::make_shared<const std::string>("probe-80"), {"localhost:80"}});
+  lines_[0]->SetPlan({std::make_shared<const std::string>("probe-81"), {"localhost:81"}});
+  simulation_.RunUntilIdle();
+  EXPECT_EQ(call->received, (std::deque<std::string>{"probe-80", "probe-81"}));
+  client_.Post([call] { call->stream->Finish({net::GrpcCode::kCancelled, ""}); });
+  simulation_.RunUntilIdle();
+  EXPECT_TRUE(health_.ends_with("web:closed ")) << health_;
+  lines_[0]->SetPlan({});  // the stream is over
+  simulation_.RunUntilIdle();
 }
 
 }  // namespace

@@ -87,16 +87,27 @@ std::string EncodeHead(const DeltaResponse& response) {
   return head.SerializeAsString();
 }
 
-base::Result<std::optional<NodeDescription>> ParseHealthRequest(std::string_view bytes) {
+base::Result<HealthMessage> ParseHealthMessage(std::string_view bytes) {
   health::HealthCheckRequestOrEndpointHealthResponse message;
   if (bytes.size() > (1u << 30) ||
       !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return base::Invalid(
         "not an envoy.service.health.v3.HealthCheckRequestOrEndpointHealthResponse");
   }
-  if (!message.has_health_check_request()) return std::optional<NodeDescription>();
-  TRY_ASSIGN(NodeDescription node, Describe(message.health_check_request().node()));
-  return std::optional(std::move(node));
+  if (message.has_health_check_request() && message.health_check_request().has_node()) {
+    TRY_ASSIGN(NodeDescription node, Describe(message.health_check_request().node()));
+    return HealthMessage(std::move(node));
+  }
+  HealthReport report;
+  for (const auto& cluster : message.endpoint_health_response().cluster_endpoints_health()) {
+    if (cluster.locality_endpoints_health().empty()) continue;
+    const auto& endpoints = cluster.locality_endpoints_health(0).endpoints_health();
+    if (endpoints.empty()) continue;
+    const auto status = endpoints[0].health_status();
+    report[cluster.cluster_name()] = status == ::envoy::config::core::v3::HEALTHY ||
+                                     status == ::envoy::config::core::v3::UNKNOWN;
+  }
+  return HealthMessage(std::move(report));
 }
 
 std::string EncodeEmptyHealthChecks(runtime::Duration interval) {

@@ -5,10 +5,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "base/result.h"
 #include "runtime/clock.h"
 #include "xds/delta_session.h"
+#include "xds/health_session.h"
 #include "xds/node.h"
 
 namespace kuma::xds::internal {
@@ -24,9 +26,10 @@ base::Result<ParsedRequest> ParseDeltaRequest(std::string_view bytes);
 // A DeltaDiscoveryResponse without its resources: their bytes follow.
 std::string EncodeHead(const DeltaResponse& response);
 
-// The node of a HealthCheckRequestOrEndpointHealthResponse; nothing if it reports health or has no
-// node.
-base::Result<std::optional<NodeDescription>> ParseHealthRequest(std::string_view bytes);
+// A HealthCheckRequestOrEndpointHealthResponse: who asks, or what it found. A request without node
+// and an empty message are an empty report. Healthy is what is healthy or unknown (Kuma 3.0).
+using HealthMessage = std::variant<HealthReport, NodeDescription>;
+base::Result<HealthMessage> ParseHealthMessage(std::string_view bytes);
 // A HealthCheckSpecifier that asks for no check; Envoy reports at this interval.
 std::string EncodeEmptyHealthChecks(runtime::Duration interval);
 

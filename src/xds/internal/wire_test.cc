@@ -45,7 +45,7 @@ TEST(WireTest, RefusesGarbage) {
   EXPECT_FALSE(ParseDeltaRequest(""));  // no type
   for (const char* id : {"", "web", "default."}) EXPECT_FALSE(ParseNodeId(id)) << id;
   EXPECT_EQ(ParseNodeId(".ingress")->name, "ingress");
-  EXPECT_FALSE(ParseHealthRequest("\xff\xff"));
+  EXPECT_FALSE(ParseHealthMessage("\xff\xff"));
 }
 
 TEST(WireTest, AResponseIsAHeadAndSharedBytes) {
@@ -104,12 +104,32 @@ TEST(WireTest, TheTestsWriteRequestsThatWeRead) {
 TEST(WireTest, HealthChecks) {
   ::envoy::service::health::v3::HealthCheckRequestOrEndpointHealthResponse message;
   message.mutable_health_check_request()->mutable_node()->set_id("m.n");
-  const auto node = ParseHealthRequest(message.SerializeAsString());
+  const auto node = ParseHealthMessage(message.SerializeAsString());
   ASSERT_TRUE(node);
-  ASSERT_TRUE(*node);
-  EXPECT_EQ((*node)->proxy.mesh, "m");
-  message.mutable_endpoint_health_response();
-  EXPECT_FALSE(*ParseHealthRequest(message.SerializeAsString()));
+  ASSERT_TRUE(std::holds_alternative<NodeDescription>(*node));
+  EXPECT_EQ(std::get<NodeDescription>(*node).proxy.mesh, "m");
+
+  const auto add = [&message](const char* name,
+                              std::vector<::envoy::config::core::v3::HealthStatus> endpoints) {
+    auto* cluster = message.mutable_endpoint_health_response()->add_cluster_endpoints_health();
+    cluster->set_cluster_name(name);
+    auto* locality = cluster->add_locality_endpoints_health();
+    for (const auto status : endpoints) locality->add_endpoints_health()->set_health_status(status);
+  };
+  add("up", {::envoy::config::core::v3::HEALTHY, ::envoy::config::core::v3::UNHEALTHY});
+  add("unknown", {::envoy::config::core::v3::UNKNOWN});
+  add("down", {::envoy::config::core::v3::UNHEALTHY});
+  add("late", {::envoy::config::core::v3::TIMEOUT});
+  add("weak", {::envoy::config::core::v3::DEGRADED});
+  add("empty", {});
+  const auto report = ParseHealthMessage(message.SerializeAsString());
+  ASSERT_TRUE(report);
+  EXPECT_EQ(
+      std::get<HealthReport>(*report),
+      (HealthReport{
+          {"up", true}, {"unknown", true}, {"down", false}, {"late", false}, {"weak", false}}));
+  EXPECT_TRUE(std::get<HealthReport>(*ParseHealthMessage("")).empty());
+
   ::envoy::service::health::v3::HealthCheckSpecifier specifier;
   ASSERT_TRUE(specifier.ParseFromString(EncodeEmptyHealthChecks(std::chrono::hours(24))));
   EXPECT_EQ(specifier.interval().seconds(), 86400);
