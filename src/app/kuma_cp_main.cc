@@ -5,11 +5,15 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "app/config.h"
 #include "app/control_plane.h"
 #include "app/first_start.h"
+#include "app/self_check.h"
+#include "app/service_notify.h"
 #include "base/log.h"
+#include "base/log_output.h"
 #include "base/version.h"
 
 namespace kuma::app {
@@ -22,17 +26,34 @@ int Fail(const base::Error& error) {
   return 1;
 }
 
-int Run(const std::string& config_file) {
+struct Logs {
+  std::string level = "info";
+  std::string format = "text";
+  std::string file;     // empty: stderr
+  std::string ignored;  // --log-max-size and the like: a log file is rotated from outside
+};
+
+base::Result<Config> LoadConfig(const std::string& config_file) {
   std::string yaml;
   if (!config_file.empty()) {
-    auto text = ReadFile(config_file);
-    if (!text) return Fail(text.error());
-    yaml = *std::move(text);
+    TRY_ASSIGN(yaml, ReadFile(config_file));
   }
-  const auto config = Config::Load(yaml, [](const std::string& name) -> std::optional<std::string> {
+  return Config::Load(yaml, [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
   });
+}
+
+int Check(const std::string& config_file, const std::string& output) {
+  const std::vector<Finding> findings = CheckSelf(LoadConfig(config_file), config_file);
+  const std::string text =
+      output == "json" ? model::ToJson(ToJsonValue(findings), 2) + "\n" : ToText(findings);
+  std::fputs(text.c_str(), stdout);
+  return WorstOf(findings) == Finding::Level::kFail ? 1 : 0;
+}
+
+int Run(const std::string& config_file, const Logs& logs) {
+  const auto config = LoadConfig(config_file);
   if (!config) return Fail(config.error());
 
   // Signals are waited for below; every thread inherits the mask.
@@ -48,14 +69,31 @@ int Run(const std::string& config_file) {
 
   auto control_plane = ControlPlane::Start(*config);
   if (!control_plane) return Fail(control_plane.error());
+  NotifyService("READY=1");
   int signal = 0;
   while (true) {
     sigwait(&signals, &signal);
     if (signal != SIGHUP) break;
+    // Log rotation and renewed certificates both say SIGHUP.
+    if (!logs.file.empty()) {
+      if (const base::Status opened = base::SetLogFile(logs.file); !opened.has_value())
+        kLog.Error("the log file stays as it was", {{"error", opened.error().message()}});
+    }
     (*control_plane)->ReloadCertificates();
   }
-  kLog.Info("stopping", {{"signal", signal}});
+  kLog.Info("stopping; a second signal ends the process at once", {{"signal", signal}});
+  NotifyService("STOPPING=1");
+  // What is stored is safe at any moment: nothing is lost by not waiting.
+  std::thread([signals] {
+    int second = SIGHUP;
+    while (second == SIGHUP) sigwait(&signals, &second);
+    kLog.Warn("stopped by a second signal", {{"signal", second}});
+    base::FlushLog();
+    std::_Exit(128 + second);
+  }).detach();
   (*control_plane)->Stop();
+  kLog.Info("stopped");
+  base::FlushLog();
   return 0;
 }
 
@@ -64,25 +102,50 @@ int Run(const std::string& config_file) {
 
 int main(int argc, char** argv) {
   using kuma::base::LogLevel;
-  CLI::App app{"Control plane of a service mesh"};
+  CLI::App app{"Control plane of a service mesh", "kuma-cp"};
   app.require_subcommand(1);
-  std::string level = "info";
-  app.add_option("--log-level", level, "off, info or debug")
-      ->check(CLI::IsMember({"off", "info", "debug"}));
+  kuma::app::Logs logs;
+  app.add_option("--log-level", logs.level, "off, info or debug")
+      ->check(CLI::IsMember({"off", "info", "debug"}))
+      ->capture_default_str();
+  app.add_option("--log-format", logs.format, "text or json: one object per line")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->envname("KUMA_LOG_FORMAT")
+      ->capture_default_str();
+  app.add_option("--log-output-path", logs.file, "File for logs; opened again on SIGHUP");
+  for (const char* name : {"--log-max-size", "--log-max-age", "--log-max-retained-files"})
+    app.add_option(name, logs.ignored,
+                   "Accepted and ignored: logrotate and SIGHUP rotate the file");
 
-  CLI::App* run = app.add_subcommand("run", "Runs the control plane");
   std::string config_file;
+  CLI::App* run = app.add_subcommand("run", "Runs the control plane");
   run->add_option("-c,--config-file", config_file, "YAML file; environment variables override it");
   run->fallthrough();
+
+  CLI::App* check = app.add_subcommand("check",
+                                       "Checks ports, disk, certificates, clock, store and "
+                                       "configuration; 1 if something would not work");
+  std::string output = "text";
+  check->add_option("-c,--config-file", config_file, "As for run");
+  check->add_option("-o,--output", output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  check->fallthrough();
 
   CLI::App* version = app.add_subcommand("version", "Prints the version");
   bool detailed = false;
   version->add_flag("-a,--detailed", detailed, "Also prints tag, commit and date");
 
   CLI11_PARSE(app, argc, argv);
-  kuma::base::SetLogLevel(level == "off"     ? LogLevel::kOff
-                          : level == "debug" ? LogLevel::kDebug
-                                             : LogLevel::kInfo);
+  kuma::base::SetLogLevel(logs.level == "off"     ? LogLevel::kOff
+                          : logs.level == "debug" ? LogLevel::kDebug
+                                                  : LogLevel::kInfo);
+  kuma::base::SetLogFormat(*kuma::base::ParseLogFormat(logs.format));
+  if (!logs.file.empty()) {
+    if (const auto opened = kuma::base::SetLogFile(logs.file); !opened.has_value())
+      return kuma::app::Fail(opened.error());
+  }
+  if (*check) return kuma::app::Check(config_file, output);
   if (*version) {
     const auto& built = kuma::base::Version();
     if (!detailed) {
@@ -97,5 +160,5 @@ int main(int argc, char** argv) {
     }
     return 0;
   }
-  return kuma::app::Run(config_file);
+  return kuma::app::Run(config_file, logs);
 }

@@ -114,9 +114,15 @@ bool Statement::IsNull(int column) const {
 }
 
 base::Result<std::unique_ptr<Database>> Database::Open(const std::string& path) {
+  return OpenWith(path, SQLITE_OPEN_READWRITE);
+}
+base::Result<std::unique_ptr<Database>> Database::OpenReadOnly(const std::string& path) {
+  return OpenWith(path, SQLITE_OPEN_READONLY);
+}
+
+base::Result<std::unique_ptr<Database>> Database::OpenWith(const std::string& path, int mode) {
   sqlite3* handle = nullptr;
-  const int code =
-      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &handle, mode | SQLITE_OPEN_NOMUTEX, nullptr);
   auto database = std::unique_ptr<Database>(new Database(handle, path));
   if (code != SQLITE_OK) return LastError(code, handle, path);
   sqlite3_extended_result_codes(handle, 1);

@@ -56,6 +56,7 @@ class Database {
  public:
   // The file must exist (it may be empty).
   static base::Result<std::unique_ptr<Database>> Open(const std::string& path);
+  static base::Result<std::unique_ptr<Database>> OpenReadOnly(const std::string& path);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -69,6 +70,7 @@ class Database {
   bool InTransaction() const;
 
  private:
+  static base::Result<std::unique_ptr<Database>> OpenWith(const std::string& path, int mode);
   Database(sqlite3* database, std::string path) : database_(database), path_(std::move(path)) {}
 
   sqlite3* database_;
