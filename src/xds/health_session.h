@@ -3,10 +3,10 @@
 // Health discovery (HDS): one stream over which an Envoy is told what to probe and reports what it
 // found.
 //
-//   idle   -- plan --> probing      a new specifier is sent
-//   idle                            the idle specifier is sent once: nothing to probe, report once
-//   a day probing -- the same plan        nothing is sent probing -- report               nothing
-//   is told further, unless it differs from the last one
+//   idle    -- plan -->      probing   a new specifier is sent
+//   idle                               the idle specifier is sent once: nothing to probe, report daily
+//   probing -- same plan --> probing   nothing is sent
+//   probing -- report -->    probing   nothing is told further, unless it differs from the last one
 
 #include <functional>
 #include <map>
