@@ -5,7 +5,7 @@ RELEASE := build
 DEBUG := build-debug
 TSAN := build-tsan
 
-.PHONY: all setup build check test test-conformance demo format lint tsan debug clean
+.PHONY: all setup build check test test-conformance demo bench format lint tsan debug clean
 
 all: build
 
@@ -51,6 +51,11 @@ tsan: setup $(TSAN)/build.ninja
 
 demo: build
 	@tests/e2e/demo
+
+# What it costs, beside the budgets: docs/performance.md. Pieces and settings: make bench BENCH="table runs=1 idle=10".
+bench: setup $(RELEASE)/build.ninja
+	ninja -C $(RELEASE) -j $(JOBS) bench
+	$(RELEASE)/bin/bench json=$(RELEASE)/bench.json $(BENCH)
 
 format:
 	git ls-files '*.cc' '*.h' | xargs clang-format -i

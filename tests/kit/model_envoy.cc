@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/strings.h"
+#include "tests/kit/wire.h"
 
 namespace kuma::kit {
 namespace {
@@ -373,82 +374,24 @@ void ModelEnvoy::CheckRoutes(std::string_view when) {
 // -------------------------------------------------------------------------------------------------
 // Wire format
 
-namespace {
-
-// Reads protobuf fields one after the other.
-class Fields {
- public:
-  explicit Fields(std::string_view bytes) : rest_(bytes) {}
-  // False at the end and at a fault; then ok() tells which.
-  bool Next() {
-    if (rest_.empty()) return false;
-    uint64_t tag = 0;
-    if (!ReadVarint(tag)) return false;
-    number_ = tag >> 3;
-    bytes_ = {};
-    uint64_t value = 0;
-    switch (tag & 7) {
-      case 0: return ReadVarint(value);
-      case 1: return Take(8);
-      case 2: return ReadVarint(value) && Take(value);
-      case 5: return Take(4);
-      default: return ok_ = false;
-    }
-  }
-  bool ok() const { return ok_; }
-  uint64_t number() const { return number_; }
-  std::string_view bytes() const { return bytes_; }
-  std::string text() const { return std::string(bytes_); }
-
- private:
-  bool ReadVarint(uint64_t& value) {
-    for (int shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
-      const auto byte = static_cast<unsigned char>(rest_.front());
-      rest_.remove_prefix(1);
-      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) return true;
-    }
-    return ok_ = false;
-  }
-  bool Take(uint64_t size) {
-    if (size > rest_.size()) return ok_ = false;
-    bytes_ = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    return true;
-  }
-
-  std::string_view rest_, bytes_;
-  uint64_t number_ = 0;
-  bool ok_ = true;
-};
-
-void AppendVarint(std::string& out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
-}
-
-void AppendBytes(std::string& out, uint32_t number, std::string_view bytes) {
-  AppendVarint(out, number << 3 | 2);
-  AppendVarint(out, bytes.size());
-  out += bytes;
-}
-
-}  // namespace
-
 std::optional<DeltaResponse> DecodeResponse(std::string_view bytes, const ResourceFinder& find) {
   DeltaResponse response;
-  std::vector<std::pair<std::string, std::string>> resources;  // name and version
+  struct Sent {
+    std::string_view name, version, packed;
+  };
+  std::vector<Sent> resources;
   std::string type_url;
   Fields fields(bytes);
   while (fields.Next()) {
     switch (fields.number()) {
       case 1: response.revision.value = base::ParseUint(fields.bytes()).value_or(0); break;
       case 2: {
-        auto& [name, version] = resources.emplace_back();
+        Sent& sent = resources.emplace_back();
         Fields resource(fields.bytes());
         while (resource.Next()) {
-          if (resource.number() == 3) name = resource.text();
-          if (resource.number() == 1) version = resource.text();
+          if (resource.number() == 3) sent.name = resource.bytes();
+          if (resource.number() == 1) sent.version = resource.bytes();
+          if (resource.number() == 2) sent.packed = resource.bytes();
         }
         if (!resource.ok()) return std::nullopt;
         break;
@@ -464,8 +407,8 @@ std::optional<DeltaResponse> DecodeResponse(std::string_view bytes, const Resour
     response.type = *type;
   else
     response.other_type_url = type_url;
-  for (const auto& [name, version] : resources) {
-    SealedPtr found = find ? find(response.type, name, version) : nullptr;
+  for (const auto& [name, version, packed] : resources) {
+    SealedPtr found = find ? find(response.type, name, version, packed) : nullptr;
     if (found == nullptr) {
       auto unknown = std::make_shared<SealedResource>();
       unknown->type = response.type;

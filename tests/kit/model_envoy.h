@@ -141,10 +141,10 @@ class ModelEnvoy {
 
 // The wire format, for tests that run the whole control plane.
 
-// Finds the resource that was sent, by type, name and version text. Null result: an unknown one is
-// made up.
-using ResourceFinder = std::function<bundle::SealedPtr(bundle::XdsType, std::string_view name,
-                                                       std::string_view version)>;
+// Finds the resource that was sent, by type, name and version text; `packed` is the
+// google.protobuf.Any as sent. Null result: an unknown one is made up.
+using ResourceFinder = std::function<bundle::SealedPtr(
+    bundle::XdsType, std::string_view name, std::string_view version, std::string_view packed)>;
 // Nothing if the bytes are no DeltaDiscoveryResponse.
 std::optional<xds::DeltaResponse> DecodeResponse(std::string_view bytes,
                                                  const ResourceFinder& find);

@@ -513,7 +513,9 @@ void World::SendRequests(Peer& peer, std::vector<xds::DeltaRequest> requests) {
 void World::OnResponse(Peer& peer, const std::shared_ptr<Stream>& stream, std::string bytes) {
   if (!stream->open || peer.stream != stream) return;
   const auto response = kit::DecodeResponse(
-      bytes, [this](XdsType type, std::string_view name, std::string_view version) -> SealedPtr {
+      bytes,
+      [this](XdsType type, std::string_view name, std::string_view version,
+             std::string_view) -> SealedPtr {
         const auto found = sealed_.find({type, std::string(name), std::string(version)});
         return found == sealed_.end() ? nullptr : found->second;
       });
