@@ -154,6 +154,7 @@ struct ControlPlane::Parts {
   std::unique_ptr<rest::DpEndpoint> dp;
   std::unique_ptr<rest::Diagnostics> diagnostics;
   std::vector<std::unique_ptr<net::Server>> servers;
+  std::atomic<bool> serving = false;  // all of them; the list does not change any more
 
   ~Parts() {
     // Nobody calls in any more before anything goes.
@@ -340,9 +341,15 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
                                                    : xds::HealthSubscriber()});
   p.diagnostics = std::make_unique<rest::Diagnostics>(rest::Diagnostics::Sources{
       .not_ready = [&p]() -> std::string {
-        return p.control->ready() ? "" : "the store is being loaded";
+        if (!p.control->ready()) return "the store is being loaded";
+        return p.serving ? "" : "ports are being opened";
       },
-      .metrics = [&p] { return CollectMetrics(*p.store, *p.control, *p.hub, p.servers); }});
+      .metrics =
+          [&p] {
+            static const std::vector<std::unique_ptr<net::Server>> none;  // the list still grows
+            return CollectMetrics(*p.store, *p.control, *p.hub, p.api->queue(), p.dp->queue(),
+                                  p.serving ? p.servers : none);
+          }});
 
   // ---- ports; diagnostics first, so that readiness can be asked for from the beginning
   const auto listen = [&p](net::ServerOptions options, net::HttpHandler http,
@@ -421,6 +428,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
                                "unknown service or method: " + request.path};
       }));
 
+  p.serving = true;
   kLog.Info("ready", {{"version", base::Version().version},
                       {"instance", p.instance_id},
                       {"store", config.String("store.type")},

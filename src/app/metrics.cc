@@ -1,5 +1,6 @@
 #include "app/metrics.h"
 
+#include <dirent.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -21,6 +22,15 @@ double ResidentBytes() {
   return static_cast<double>(pages) * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
+double OpenDescriptors() {
+  DIR* folder = opendir("/proc/self/fd");
+  if (folder == nullptr) return 0;
+  double count = -3;  // ".", ".." and this one
+  while (readdir(folder) != nullptr) ++count;
+  closedir(folder);
+  return count;
+}
+
 double CpuSeconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -34,6 +44,8 @@ double CpuSeconds() {
 
 std::vector<rest::Metric> CollectMetrics(const store::Store& store,
                                          const control::ControlLoop& control, const xds::Hub& hub,
+                                         const rest::RequestQueue& api,
+                                         const rest::RequestQueue& dp,
                                          const std::vector<std::unique_ptr<net::Server>>& servers) {
   std::vector<rest::Metric> metrics;
   const auto add = [&metrics](std::string_view name, std::string_view help, Kind kind, double value,
@@ -100,6 +112,12 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
   add("kuma_xds_streams", "Authenticated streams.", Kind::kGauge, number(h.streams));
   add("kuma_xds_streams_in_step", "Streams that have everything of their newest bundle.",
       Kind::kGauge, number(h.streams_in_step));
+  add("kuma_xds_streams_stalled", "Streams that leave a response without an answer for too long.",
+      Kind::kGauge, number(h.streams_stalled));
+  add("kuma_xds_streams_waiting", "New streams that wait for their turn to be admitted.",
+      Kind::kGauge, number(h.streams_waiting));
+  add("kuma_xds_streams_refused_total", "Streams refused because too many waited.", Kind::kCounter,
+      number(h.streams_refused));
   add("kuma_xds_responses_sent_total", "Responses sent.", Kind::kCounter, number(h.responses_sent));
   add("kuma_xds_resources_sent_total", "Resources sent.", Kind::kCounter, number(h.resources_sent));
   add("kuma_xds_resources_removed_total", "Removals sent.", Kind::kCounter,
@@ -109,6 +127,14 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
   add("kuma_xds_rejected_total", "Responses rejected by proxies.", Kind::kCounter,
       number(h.rejected));
 
+  add("kuma_requests_waiting", "Requests that wait or are being answered.", Kind::kGauge,
+      static_cast<double>(api.waiting()), {{"server", "api"}});
+  add("kuma_requests_waiting", "", Kind::kGauge, static_cast<double>(dp.waiting()),
+      {{"server", "dp"}});
+  add("kuma_requests_shed_total", "Requests answered 503 because too many waited.", Kind::kCounter,
+      static_cast<double>(api.shed()), {{"server", "api"}});
+  add("kuma_requests_shed_total", "", Kind::kCounter, static_cast<double>(dp.shed()),
+      {{"server", "dp"}});
   for (const auto& server : servers) {
     add("kuma_connections", "Open connections.", Kind::kGauge,
         static_cast<double>(server->stats().open), {{"server", server->url()}});
@@ -118,6 +144,7 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
         static_cast<double>(server->stats().handshakes_failed), {{"server", server->url()}});
   }
   add("process_resident_memory_bytes", "Resident memory.", Kind::kGauge, ResidentBytes());
+  add("process_open_fds", "Open file descriptors.", Kind::kGauge, OpenDescriptors());
   add("process_cpu_seconds_total", "CPU time.", Kind::kCounter, CpuSeconds());
   return metrics;
 }

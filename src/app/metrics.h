@@ -8,6 +8,7 @@
 #include "control/control_loop.h"
 #include "net/server.h"
 #include "rest/diagnostics.h"
+#include "rest/request_queue.h"
 #include "store/store.h"
 #include "xds/hub.h"
 
@@ -16,6 +17,8 @@ namespace kuma::app {
 // Thread-safe.
 std::vector<rest::Metric> CollectMetrics(const store::Store& store,
                                          const control::ControlLoop& control, const xds::Hub& hub,
+                                         const rest::RequestQueue& api,
+                                         const rest::RequestQueue& dp,
                                          const std::vector<std::unique_ptr<net::Server>>& servers);
 
 }  // namespace kuma::app

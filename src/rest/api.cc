@@ -15,6 +15,9 @@ using model::Object;
 using model::ResourceType;
 using model::Value;
 
+// Of the REST API. A read takes less than a millisecond: the last one waits for about a second.
+constexpr size_t kWaitingRequests = 1024;
+
 net::HttpResponse PageNotFound() { return Text(404, "404: Page Not Found"); }
 
 net::HttpResponse MethodNotAllowed(std::string_view allow) {
@@ -44,14 +47,13 @@ Api::Api(store::Store& store, const model::TypeTable& types, TokenEndpoint& toke
     : types_(types),
       tokens_(tokens),
       verify_(std::move(verify)),
-      pool_(pool),
+      queue_(pool, kWaitingRequests),
       settings_(std::move(settings)),
       resources_(store, types, settings_.resources) {}
 
 void Api::Handle(net::HttpRequest request, net::HttpResponder responder) {
-  pool_.Post([this, request = std::move(request), responder] {
-    if (!responder.peer_gone()) responder.Send(Answer(request));
-  });
+  queue_.Put(std::move(request), std::move(responder),
+             [this](const net::HttpRequest& taken) { return Answer(taken); });
 }
 
 net::HttpResponse Api::Answer(const net::HttpRequest& request) {

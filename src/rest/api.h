@@ -11,6 +11,7 @@
 #include "model/resource_type.h"
 #include "net/http.h"
 #include "rest/access.h"
+#include "rest/request_queue.h"
 #include "rest/resource_endpoint.h"
 #include "rest/token_endpoint.h"
 #include "runtime/executor.h"
@@ -40,6 +41,7 @@ class Api {
 
   // For net::Server.
   void Handle(net::HttpRequest request, net::HttpResponder responder);
+  const RequestQueue& queue() const { return queue_; }
 
   // The answer, on this thread; what Handle does on the pool.
   net::HttpResponse Answer(const net::HttpRequest& request);
@@ -53,7 +55,7 @@ class Api {
   const model::TypeTable& types_;
   TokenEndpoint& tokens_;
   VerifyUserToken verify_;
-  runtime::Pool& pool_;
+  RequestQueue queue_;
   ApiSettings settings_;
   ResourceEndpoint resources_;
 };

@@ -19,6 +19,9 @@ using model::Value;
 
 constexpr base::Logger kLog("bootstrap");
 
+// All proxies of a large mesh may ask for their bootstrap at once; they wait 15 s for it.
+constexpr size_t kWaitingRequests = 8192;
+
 // kuma-dp does not ask again after 422: what is wrong does not mend itself.
 constexpr int kCallersFault = 422;
 
@@ -85,13 +88,12 @@ DpEndpoint::DpEndpoint(store::Store& store, const model::TypeTable& types,
     : store_(store),
       types_(types),
       verify_(std::move(verify)),
-      pool_(pool),
+      queue_(pool, kWaitingRequests),
       settings_(std::move(settings)) {}
 
 void DpEndpoint::Handle(net::HttpRequest request, net::HttpResponder responder) {
-  pool_.Post([this, request = std::move(request), responder] {
-    if (!responder.peer_gone()) responder.Send(Answer(request));
-  });
+  queue_.Put(std::move(request), std::move(responder),
+             [this](const net::HttpRequest& taken) { return Answer(taken); });
 }
 
 net::HttpResponse DpEndpoint::Answer(const net::HttpRequest& request) {

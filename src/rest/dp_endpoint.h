@@ -13,6 +13,7 @@
 #include "model/labels.h"
 #include "model/resource_type.h"
 #include "net/http.h"
+#include "rest/request_queue.h"
 #include "runtime/executor.h"
 #include "store/store.h"
 
@@ -35,6 +36,7 @@ class DpEndpoint {
              runtime::Pool& pool, Settings settings);
 
   void Handle(net::HttpRequest request, net::HttpResponder responder);
+  const RequestQueue& queue() const { return queue_; }
   net::HttpResponse Answer(const net::HttpRequest& request);
 
  private:
@@ -44,7 +46,7 @@ class DpEndpoint {
   store::Store& store_;
   const model::TypeTable& types_;
   VerifyDataplaneToken verify_;
-  runtime::Pool& pool_;
+  RequestQueue queue_;
   const Settings settings_;
 };
 

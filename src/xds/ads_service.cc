@@ -18,6 +18,7 @@ namespace {
 using internal::Admission;
 using internal::HubState;
 using internal::StatusOf;
+using internal::Urgency;
 
 constexpr base::Logger kLog("xds");
 
@@ -75,9 +76,18 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
       return Finish({net::GrpcCode::kInvalidArgument, "the first message must have node.id"});
     node_ = std::move(*parsed->node);
     node_.peer = peer_;
+    // Envoy's own first request says whether it has anything yet.
+    const Urgency urgency =
+        waiting_.front().initial_resource_versions.empty() ? Urgency::kFresh : Urgency::kReturning;
     admission_ = std::make_shared<Admission>();
-    admission_->Start(stream_->loop(), *options_, node_, metadata_,
-                      [this](base::Status status) { OnAdmitted(std::move(status)); });
+    const bool has_place = hub_->GateOf(stream_->loop())
+                               .Ask(
+                                   urgency, [this] { Enter(); }, place_);
+    if (!has_place) {
+      ++hub_->counters().streams_refused;
+      ended_ = true;
+      stream_->Finish(internal::TooManyStreams(), internal::ComeBackLater());
+    }
   }
 
   void OnHalfClose() override { Finish({}); }
@@ -94,7 +104,10 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
       SetInStep(false);
       --hub_->counters().streams;
     }
+    SetStalled(false);
     timer_.Cancel();
+    place_timer_.Cancel();
+    place_.reset();
     stream_ = nullptr;
     ended_ = true;
   }
@@ -114,6 +127,13 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
 
  private:
   runtime::Time Now() const { return hub_->options().clock->Now(); }
+
+  void Enter() {
+    // One that is slow gives its place to others; it goes on without.
+    place_timer_ = stream_->loop().PostAfter(internal::kPlaceTime, [this] { place_.reset(); });
+    admission_->Start(stream_->loop(), *options_, node_, metadata_,
+                      [this](base::Status status) { OnAdmitted(std::move(status)); });
+  }
 
   void OnAdmitted(base::Status status) {
     if (!status) {
@@ -143,11 +163,11 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     hub_->counters().rejected += output.nacks.size();
     if (output.in_step) {
       SetInStep(true);
+      place_.reset();
       hub_->Report({node_.proxy, number_, InStepEvent{*output.in_step}});
     }
     const bool stalled = session_->stalled(Now());
-    if (stalled != stalled_) {
-      stalled_ = stalled;
+    if (SetStalled(stalled)) {
       hub_->Report({node_.proxy, number_, StalledEvent{stalled}});
     }
     if (output.failure) return Finish(StatusOf(*output.failure));
@@ -200,6 +220,16 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     }
   }
 
+  bool SetStalled(bool stalled) {
+    if (std::exchange(stalled_, stalled) == stalled) return false;
+    if (stalled) {
+      ++hub_->counters().streams_stalled;
+    } else {
+      --hub_->counters().streams_stalled;
+    }
+    return true;
+  }
+
   void Leave(std::string reason, bool stopping) {
     if (number_ == 0) return;
     hub_->Unregister(stream_->loop(), node_.proxy, std::exchange(number_, 0), session_->Remember(),
@@ -219,6 +249,8 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
   net::GrpcStream* stream_ = nullptr;
   NodeDescription node_;
   std::shared_ptr<Admission> admission_;
+  std::unique_ptr<internal::AdmissionGate::Place> place_;  // until it is in step for the first time
+  runtime::Timer place_timer_;
   std::vector<DeltaRequest> waiting_;  // until the node is authenticated
   size_t waiting_bytes_ = 0;
   std::optional<DeltaSession> session_;  // once it is
@@ -248,7 +280,8 @@ std::optional<net::GrpcAnswer> AdsService::Serve(const net::GrpcRequest& request
                                            "ads_config.api_type to DELTA_GRPC in the bootstrap"});
   }
   if (request.path == "/envoy.service.health.v3.HealthDiscoveryService/StreamHealthCheck") {
-    return net::GrpcAnswer(internal::NewHealthStream(options_, request.metadata, request.peer));
+    return net::GrpcAnswer(
+        internal::NewHealthStream(hub_, options_, request.metadata, request.peer));
   }
   return std::nullopt;
 }

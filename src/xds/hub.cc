@@ -12,7 +12,9 @@ namespace internal {
 HubState::HubState(HubOptions options) : options_(std::move(options)) {
   CHECK(!options_.loops.empty() && options_.clock != nullptr, "a hub needs loops and a clock");
   for (runtime::SerialExecutor* loop : options_.loops)
-    shards_.push_back(std::make_unique<Shard>(*loop));
+    shards_.push_back(std::make_unique<Shard>(
+        *loop, AdmissionGate({options_.admitted_at_once, options_.waiting_streams},
+                             counters_.streams_waiting)));
   for (const ProxyEventSubscriber& subscriber : options_.subscribers) {
     subscribers_.push_back(
         {subscriber, std::make_shared<std::unordered_map<base::ProxyKey, uint64_t>>()});

@@ -65,6 +65,9 @@ struct HubOptions {
   std::vector<runtime::SerialExecutor*> loops;  // on which streams may live
   const runtime::Clock* clock = nullptr;
   SessionOptions session = {};
+  // New streams of one loop that are brought into step at a time, and that may wait for it.
+  size_t admitted_at_once = 64;
+  size_t waiting_streams = 16384;
   std::vector<ProxyEventSubscriber> subscribers = {};
 };
 
@@ -77,8 +80,11 @@ struct HubCounters {
   Number responses_sent = 0;
   Number resources_sent = 0;
   Number resources_removed = 0;
-  Number bytes_sent = 0;  // of resources
-  Number rejected = 0;    // responses
+  Number bytes_sent = 0;       // of resources
+  Number rejected = 0;         // responses
+  Number streams_stalled = 0;  // now: they leave a response without an answer
+  Number streams_waiting = 0;  // now: for their turn to be admitted
+  Number streams_refused = 0;  // because too many waited
 };
 
 // Thread-safe: each loop has its own map, and everything reaches it by Post. What the options point

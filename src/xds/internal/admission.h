@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -14,6 +15,16 @@ inline net::GrpcStatus StatusOf(const base::Error& error) {
     return {net::GrpcCode::kUnauthenticated, error.message()};
   return net::ToGrpcStatus(error);
 }
+
+// A stream that is slow to come into step gives its place to others after this.
+inline constexpr runtime::Duration kPlaceTime = std::chrono::seconds(1);
+
+inline net::GrpcStatus TooManyStreams() {
+  return {net::GrpcCode::kUnavailable,
+          "the control plane is bringing many proxies into step: come back in some seconds"};
+}
+// gRPC's hint to clients that try again.
+inline net::Headers ComeBackLater() { return {{"grpc-retry-pushback-ms", "3000"}}; }
 
 // Who is at the other end: asks once, and hears of the answer on the stream's loop while the stream
 // lives.

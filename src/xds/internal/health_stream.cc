@@ -37,9 +37,12 @@ class Line final : public HealthLine, public std::enable_shared_from_this<Line> 
 
 class HealthStream final : public net::GrpcStreamHandler {
  public:
-  HealthStream(std::shared_ptr<const AdsServiceOptions> options, net::Headers metadata,
-               net::Peer peer)
-      : options_(std::move(options)), metadata_(std::move(metadata)), peer_(std::move(peer)) {}
+  HealthStream(std::shared_ptr<HubState> hub, std::shared_ptr<const AdsServiceOptions> options,
+               net::Headers metadata, net::Peer peer)
+      : hub_(std::move(hub)),
+        options_(std::move(options)),
+        metadata_(std::move(metadata)),
+        peer_(std::move(peer)) {}
 
   void OnStart(net::GrpcStream& stream) override { stream_ = &stream; }
   void OnMessage(std::string_view bytes) override {
@@ -57,8 +60,14 @@ class HealthStream final : public net::GrpcStreamHandler {
     node_ = std::move(*node);
     node_.peer = peer_;
     admission_ = std::make_shared<Admission>();
-    admission_->Start(stream_->loop(), *options_, node_, metadata_,
-                      [this](base::Status status) { OnAdmitted(std::move(status)); });
+    const auto enter = [this] {
+      admission_->Start(stream_->loop(), *options_, node_, metadata_,
+                        [this](base::Status status) { OnAdmitted(std::move(status)); });
+    };
+    if (!hub_->GateOf(stream_->loop()).Ask(Urgency::kHealth, enter, place_)) {
+      ++hub_->counters().streams_refused;
+      stream_->Finish(TooManyStreams(), ComeBackLater());
+    }
   }
   void OnHalfClose() override { stream_->Finish({}); }
   void OnDrain() override {
@@ -66,6 +75,7 @@ class HealthStream final : public net::GrpcStreamHandler {
   }
   void OnClosed(const net::GrpcStatus&, const net::Headers&) override {
     if (admission_ != nullptr) admission_->Cancel();
+    place_.reset();
     if (line_ == nullptr) return;
     line_->Close();
     if (options_->health.closed) options_->health.closed(node_.proxy, line_.get());
@@ -73,6 +83,7 @@ class HealthStream final : public net::GrpcStreamHandler {
 
  private:
   void OnAdmitted(base::Status status) {
+    place_.reset();
     if (!status) {
       kLog.Debug("stream refused", {{"proxy", node_.id}, {"reason", status.error().message()}});
       return stream_->Finish(StatusOf(status.error()));
@@ -101,20 +112,24 @@ class HealthStream final : public net::GrpcStreamHandler {
       options_->health.reported(node_.proxy, line_.get(), *std::move(changed));
   }
 
+  const std::shared_ptr<HubState> hub_;
   const std::shared_ptr<const AdsServiceOptions> options_;
   net::Headers metadata_;
   const net::Peer peer_;
   net::GrpcStream* stream_ = nullptr;
   NodeDescription node_;
   std::shared_ptr<Admission> admission_;
-  std::shared_ptr<Line> line_;  // once the node is authenticated
+  std::unique_ptr<AdmissionGate::Place> place_;  // until it is admitted
+  std::shared_ptr<Line> line_;                   // once the node is authenticated
 };
 
 }  // namespace
 
 std::unique_ptr<net::GrpcStreamHandler> NewHealthStream(
-    std::shared_ptr<const AdsServiceOptions> options, net::Headers metadata, net::Peer peer) {
-  return std::make_unique<HealthStream>(std::move(options), std::move(metadata), std::move(peer));
+    std::shared_ptr<HubState> hub, std::shared_ptr<const AdsServiceOptions> options,
+    net::Headers metadata, net::Peer peer) {
+  return std::make_unique<HealthStream>(std::move(hub), std::move(options), std::move(metadata),
+                                        std::move(peer));
 }
 
 }  // namespace kuma::xds::internal

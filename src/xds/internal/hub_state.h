@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "xds/hub.h"
+#include "xds/internal/admission_gate.h"
 
 namespace kuma::xds::internal {
 
@@ -36,9 +37,11 @@ struct Shard {
 
     bool Idle() const { return bundle == nullptr && stream == nullptr && memory.empty(); }
   };
-  explicit Shard(runtime::SerialExecutor& executor) : loop(executor) {}
+  Shard(runtime::SerialExecutor& executor, AdmissionGate admission)
+      : loop(executor), gate(std::move(admission)) {}
 
   runtime::SerialExecutor& loop;
+  AdmissionGate gate;
   std::unordered_map<base::ProxyKey, Entry> entries;
 };
 
@@ -62,6 +65,9 @@ class HubState : public std::enable_shared_from_this<HubState> {
   void Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy, uint64_t number,
                   SessionMemory memory, DisconnectedEvent event);
   void Report(ProxyEvent event);
+
+  // On the loop: who of its new streams may go on.
+  AdmissionGate& GateOf(runtime::SerialExecutor& loop) { return ShardOf(loop).gate; }
 
   // From anywhere.
   void ForEachShard(const std::function<void(Shard&)>& task);
