@@ -1,5 +1,5 @@
-// kumactl against a control plane that stores resources and knows nothing else, and the golden
-// cases.
+// kumactl against a control plane that stores resources and knows nothing else. The golden cases of
+// Kuma's kumactl: tests/conformance/suites/kumactl_*.cc.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,10 +20,13 @@
 #include "cli/kinds.h"
 #include "cli/kumactl.h"
 #include "cli/output.h"
+#include "identity/certificates.h"
+#include "identity/tokens.h"
 #include "model/value.h"
 #include "net/server.h"
 #include "policies/schemas.h"
 #include "resources/all.h"
+#include "tests/kit/kumactl_stage.h"
 
 namespace kuma::cli {
 namespace {
@@ -32,183 +35,21 @@ namespace fs = std::filesystem;
 using model::Array;
 using model::Object;
 using model::Value;
+using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsSupersetOf;
+using testing::Not;
 using testing::StartsWith;
-
-class FixedClock final : public runtime::Clock {
- public:
-  runtime::Time Now() const override { return {}; }
-  runtime::WallTime WallNow() const override {
-    return runtime::WallTime(std::chrono::seconds(1207065936));  // 2008-04-01T16:05:36Z
-  }
-};
-
-std::string TextOf(const Value& object, std::string_view key) {
-  const Value* value = object.Find(key);
-  return value != nullptr && value->if_string() != nullptr ? *value->if_string() : "";
-}
-
-// Stores what is PUT; lists by kind, mesh and name.
-class FakeControlPlane {
- public:
-  FakeControlPlane() {
-    net::ServerOptions options;
-    auto started = net::Server::Start(
-        loops_, options, [this](net::HttpRequest request, net::HttpResponder responder) {
-          std::lock_guard lock(mutex_);
-          responder.Send(Answer(request));
-        });
-    server_ = std::move(*started);
-  }
-  std::string url() const { return server_->url(); }
-  std::string authority() const { return base::Format("127.0.0.1:{}", server_->port()); }
-
-  // What the next request but "GET /" gets.
-  void AnswerNext(int status, std::string body) {
-    std::lock_guard lock(mutex_);
-    next_ = net::HttpResponse{.status = status, .headers = {}, .body = std::move(body)};
-  }
-  net::HttpRequest last() {
-    std::lock_guard lock(mutex_);
-    return last_;
-  }
-  void SetIndex(std::string body) {
-    std::lock_guard lock(mutex_);
-    index_ = std::move(body);
-  }
-  void Put(const Document& document) {
-    std::lock_guard lock(mutex_);
-    Store(document.kind->plural, document.mesh, document.name, document.content);
-  }
-  size_t size() {
-    std::lock_guard lock(mutex_);
-    return resources_.size();
-  }
-  // As `kds-full-sync` prints a store: "# Kind", then each resource as a document.
-  std::string Dump() {
-    std::lock_guard lock(mutex_);
-    std::map<std::string, std::string> by_kind;
-    for (const auto& [key, value] : resources_) {
-      const std::string kind = TextOf(value, "type");
-      std::string& text = by_kind[kind];
-      if (text.empty()) text = "# " + kind + "\n";
-      text += "---\n" + model::ToYaml(model::Sorted(value)) + "\n";
-    }
-    std::string dump;
-    for (const auto& [kind, text] : by_kind) dump += text;
-    return dump;
-  }
-
- private:
-  using Key = std::array<std::string, 3>;  // plural, mesh, name
-
-  void Store(std::string_view plural, const std::string& mesh, const std::string& name,
-             const Value& content) {
-    Object stored{{"type", TextOf(content, "type")}};
-    if (!mesh.empty()) stored.Set("mesh", mesh);
-    stored.Set("name", name);
-    stored.Set("creationTime", "0001-01-01T00:00:00Z");
-    stored.Set("modificationTime", "0001-01-01T00:00:00Z");
-    if (const Value* labels = content.Find("labels")) stored.Set("labels", *labels);
-    for (const auto& [key, value] : *content.if_object()) {
-      if (stored.Find(key) == nullptr) stored.Set(key, value);
-    }
-    resources_[{std::string(plural), mesh, name}] = stored;
-  }
-
-  net::HttpResponse Answer(const net::HttpRequest& request) {
-    if (request.path == "/") return {.status = 200, .headers = {}, .body = index_};
-    last_ = request;
-    if (next_) return *std::exchange(next_, std::nullopt);
-    std::vector<std::string> parts = base::Split(std::string_view(request.path).substr(1), '/');
-    std::string mesh;
-    if (parts.size() >= 3 && parts[0] == "meshes") {
-      mesh = parts[1];
-      parts.erase(parts.begin(), parts.begin() + 2);
-    }
-    if (parts.size() == 1) return List(request, parts[0], mesh);
-    const Key key{parts[0], mesh, parts[1]};
-    const auto found = resources_.find(key);
-    if (request.method == "PUT") {
-      const bool is_new = found == resources_.end();
-      Store(parts[0], mesh, parts[1], *model::ParseJson(request.body));
-      return {.status = is_new ? 201 : 200, .headers = {}, .body = "{}"};
-    }
-    if (found == resources_.end()) {
-      return {.status = 404,
-              .headers = {},
-              .body = R"({"title": "Could not retrieve", "detail": "Not found"})"};
-    }
-    if (request.method == "DELETE") {
-      resources_.erase(found);
-      return {.status = 200, .headers = {}, .body = "{}"};
-    }
-    return {.status = 200, .headers = {}, .body = model::ToJson(found->second, 1)};
-  }
-
-  net::HttpResponse List(const net::HttpRequest& request, const std::string& plural,
-                         const std::string& mesh) {
-    Array items;
-    for (const auto& [key, value] : resources_) {
-      if (key[0] == plural && key[1] == mesh) items.push_back(value);
-    }
-    const auto total = static_cast<int64_t>(items.size());
-    const std::string* size = request.FindQuery("size");
-    Value next;
-    if (size != nullptr && std::stoll(*size) < total) {
-      items.resize(std::stoul(*size));
-      next = base::Format("http://{}{}?offset={}&size={}", authority(), request.path, *size, *size);
-    }
-    return {.status = 200,
-            .headers = {},
-            .body = model::ToJson(
-                Object{{"total", total}, {"items", std::move(items)}, {"next", next}}, 1)};
-  }
-
-  net::EventLoops loops_{1, "fake"};
-  std::mutex mutex_;
-  std::map<Key, Value> resources_;
-  std::optional<net::HttpResponse> next_;
-  net::HttpRequest last_;
-  std::string index_ =
-      R"({"product": "Kuma", "version": "3.0.0", "hostname": "h", "instanceId": "i"})";
-  std::unique_ptr<net::Server> server_;
-};
-
-struct Outcome {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
 
 class Kumactl : public testing::Test {
  protected:
-  Kumactl() {
-    std::string pattern = "/tmp/kumactl-test-XXXXXX";
-    home_ = mkdtemp(pattern.data());
+  using Outcome = kit::KumactlStage::Outcome;
+  Outcome Call(const std::vector<std::string>& args, const std::string& input = "") {
+    return stage_.Call(args, input);
   }
-  ~Kumactl() override { fs::remove_all(home_); }
-
-  Outcome Call(std::vector<std::string> args, const std::string& input = "") {
-    std::ostringstream out, err;
-    std::istringstream in(input);
-    const FixedClock clock;
-    Environment environment{.out = out, .err = err, .in = in, .home = home_, .clock = clock};
-    Outcome outcome;
-    outcome.code = cli::Run(args, environment);
-    outcome.out = out.str();
-    outcome.err = err.str();
-    return outcome;
-  }
-  // With a configuration that points to the fake control plane.
-  Outcome CallServer(std::vector<std::string> args, const std::string& input = "") {
-    WriteFile(
-        home_ + "/server.yaml",
-        base::Format("currentContext: t\ncontexts: [{{name: t, controlPlane: t}}]\n"
-                     "controlPlanes: [{{name: t, coordinates: {{apiServer: {{url: '{}'}}}}}}]\n",
-                     server_.url()));
-    args.insert(args.begin(), {"--config-file", home_ + "/server.yaml"});
-    return Call(std::move(args), input);
+  Outcome CallServer(const std::vector<std::string>& args, const std::string& input = "") {
+    return stage_.CallServer(args, input);
   }
   static void WriteFile(const fs::path& path, std::string_view text) {
     fs::create_directories(path.parent_path());
@@ -219,8 +60,9 @@ class Kumactl : public testing::Test {
     return std::string(std::istreambuf_iterator<char>(file), {});
   }
 
-  std::string home_;
-  FakeControlPlane server_;
+  kit::KumactlStage stage_;
+  const std::string& home_ = stage_.home();
+  kit::BareControlPlane& server_ = stage_.server();
 };
 
 TEST_F(Kumactl, AppliesAndReports) {
@@ -326,12 +168,12 @@ TEST_F(Kumactl, Gets) {
   EXPECT_EQ(
       CallServer({"get", "dataplanes"}).out,
       "MESH      NAME   TAGS      ADDRESS   AGE\ndefault   dp     a=b z=1   1.2.3.4   292y\n");
-  EXPECT_EQ(
-      base::ReplaceAll(CallServer({"get", "dataplane", "dp", "-oyaml", "-m", "default"}).out, "'",
-                       "\""),
-      "creationTime: \"0001-01-01T00:00:00Z\"\nlabels:\n  a: b\n  z: \"1\"\nmesh: default\n"
-      "modificationTime: \"0001-01-01T00:00:00Z\"\nname: dp\nnetworking:\n  address: 1.2.3.4\n"
-      "type: Dataplane\n");
+  EXPECT_EQ(base::ReplaceAll(CallServer({"get", "dataplane", "dp", "-oyaml", "-m", "default"}).out,
+                             "'", "\""),
+            "creationTime: \"0001-01-01T00:00:00Z\"\nlabels:\n  a: b\n  z: \"1\"\nmesh: default\n"
+            "modificationTime: \"0001-01-01T00:00:00Z\"\nname: dp\ntype: Dataplane\nnetworking:\n  "
+            "address: "
+            "1.2.3.4\n");
   const Outcome absent = CallServer({"get", "dataplane", "other"});
   EXPECT_EQ(absent.err, "Error: No resources found\n");
   EXPECT_EQ(absent.code, 1);
@@ -376,8 +218,6 @@ TEST_F(Kumactl, GeneratesTokens) {
   server_.AnswerNext(403, R"({"title": "Access Denied", "detail": "no"})");
   EXPECT_EQ(CallServer({"generate", "zone-token", "--zone", "east"}).err,
             "Error: failed to generate a zone token: Access Denied (no)\n");
-  EXPECT_THAT(CallServer({"generate", "user-token", "--signing-key-path", "k"}).err,
-              HasSubstr("not supported by this kumactl"));
 }
 
 TEST_F(Kumactl, SendsHeadersAndToken) {
@@ -473,197 +313,220 @@ TEST(Documents, FillsPlaceholders) {
   EXPECT_EQ(missing, std::vector<std::string>{"d"});
 }
 
-// Golden cases of Kuma's own kumactl.
-class Conformance : public Kumactl {
- protected:
-  // Skips, loudly, when the cases are not there.
-  bool Find(std::string_view suite) {
-    const char* root = std::getenv("KUMA_CONFORMANCE_DIR");
-    const char* source = std::getenv("KUMA_SOURCE_DIR");
-    folder_ = root != nullptr
-                  ? fs::path(root)
-                  : fs::path(source != nullptr ? source : ".") / "../shared/conformance";
-    if (!fs::exists(folder_ / "golden" / suite))
-      folder_ = folder_ / suite;
-    else
-      folder_ = folder_ / "golden" / suite;
-    if (fs::exists(folder_)) return true;
-    std::fprintf(stderr, "SKIPPED: no conformance cases at %s\n", folder_.c_str());
-    return false;
-  }
-  void Check(const std::string& name, const std::string& got, const std::string& want) {
-    ++total_;
-    EXPECT_EQ(got, want) << name;
-    if (got == want) ++passed_;
-  }
-  void Report(std::string_view suite) {
-    std::printf("conformance %s: %d/%d\n", std::string(suite).c_str(), passed_, total_);
-  }
-  static std::string Canonical(const std::string& yaml) {
-    const auto documents = model::ParseYaml(yaml);
-    if (!documents.has_value()) return documents.error().message();
-    return documents->empty() ? "{}" : model::ToJson(model::Sorted(documents->front()), 1);
-  }
+TEST_F(Kumactl, SignsTokensWithoutAServer) {
+  const std::string path = home_ + "/key.pem";
+  WriteFile(path, Call({"generate", "signing-key", "--format", "pem"}).out);
+  const auto key = identity::RsaKey::Read(Read(path));
+  ASSERT_TRUE(key.has_value());
+  EXPECT_EQ(Call({"generate", "public-key", "--signing-key-path", path}).out, key->PublicPem());
+  const auto other = base::DecodeBase64(Call({"generate", "signing-key"}).out);
+  ASSERT_TRUE(other.has_value());
+  EXPECT_FALSE(identity::RsaKey::Read(*other)->SamePublicKey(*key));
 
-  fs::path folder_;
-  int passed_ = 0, total_ = 0;
-};
-
-std::vector<fs::path> FilesEndingIn(const fs::path& folder, std::string_view ending) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().filename().string().ends_with(ending)) files.push_back(entry.path());
-  }
-  std::ranges::sort(files);
-  return files;
-}
-
-TEST_F(Conformance, Config) {
-  if (!Find("kumactl-config")) GTEST_SKIP();
-  for (const std::string action : {"add", "remove", "switch"}) {
-    const auto cases = model::ParseJson(Read(folder_ / (action + ".cases.json")));
-    if (!cases.has_value()) continue;
-    for (const Value& item : *cases->if_array()) {
-      const std::string golden = TextOf(item, "goldenFile");
-      fs::copy_file(folder_ / TextOf(item, "configFile"), home_ + "/config",
-                    fs::copy_options::overwrite_existing);
-      std::vector<std::string> args = {"--config-file", home_ + "/config", "config",
-                                       "control-planes", action};
-      // The cases speak of one control plane.
-      args.insert(args.end(), {"--name", "example"});
-      if (action == "add") {
-        args.insert(args.end(), {"--address", "http://placeholder-address", "--ca-cert-file",
-                                 "/tmp/ca-cert.pem", "--client-cert-file", "/tmp/client.cert.pem",
-                                 "--client-key-file", "/tmp/client.key.pem", "--skip-check"});
-        const Value* overwrite = item.Find("overwrite");
-        if (overwrite != nullptr && overwrite->if_bool() != nullptr && *overwrite->if_bool()) {
-          args.emplace_back("--overwrite");
-        }
-        const Value* extra = item.Find("extraArgs");
-        if (extra != nullptr && extra->if_array() != nullptr) {
-          for (const Value& arg : *extra->if_array()) args.push_back(*arg.if_string());
-        }
-      }
-      const Outcome outcome = Call(args);
-      Check(golden + " stdout", std::string(base::Trim(outcome.out)),
-            std::string(base::Trim(TextOf(item, "expectedOut"))));
-      Check(golden, Canonical(Read(home_ + "/config")), Canonical(Read(folder_ / golden)));
-    }
-  }
-  for (const auto& [name, ending] :
-       {std::pair{"view", "yaml"}, std::pair{"control-planes-list", "txt"}}) {
-    const std::string stem = base::Format("config-{}", name);
-    if (!fs::exists(folder_ / (stem + ".config.yaml"))) continue;
-    fs::copy_file(folder_ / (stem + ".config.yaml"), home_ + "/config",
-                  fs::copy_options::overwrite_existing);
-    std::vector<std::string> args = {"--config-file", home_ + "/config", "config"};
-    if (std::string(name) == "view") {
-      args.emplace_back("view");
-    } else {
-      args.insert(args.end(), {"control-planes", "list"});
-    }
-    const std::string want = Read(folder_ / (stem + ".golden." + ending));
-    Check(stem, std::string(base::Trim(Call(args).out)), std::string(base::Trim(want)));
-  }
-  Report("kumactl-config");
-}
-
-TEST_F(Conformance, Apply) {
-  if (!Find("kumactl-apply")) GTEST_SKIP();
-  for (const fs::path& input : FilesEndingIn(folder_, ".input.yaml")) {
-    const std::string stem =
-        input.filename().string().substr(0, input.filename().string().size() - 11);
-    FakeControlPlane fresh;
-    WriteFile(
-        home_ + "/c.yaml",
-        base::Format("currentContext: t\ncontexts: [{{name: t, controlPlane: t}}]\n"
-                     "controlPlanes: [{{name: t, coordinates: {{apiServer: {{url: '{}'}}}}}}]\n",
-                     fresh.url()));
-    const Outcome outcome =
-        Call({"--config-file", home_ + "/c.yaml", "apply", "-f", input.string()});
-    const auto want = [&](const std::string& ending) {
-      return std::string(base::Trim(Read(folder_ / (stem + ".golden." + ending))));
-    };
-    Check(stem + " stdout", std::string(base::Trim(outcome.out)), want("stdout.txt"));
-    Check(stem + " stderr", std::string(base::Trim(outcome.err)), want("stderr.txt"));
-    // What the server makes of it (KRIs, dropped fields) is not kumactl's; how many arrive is.
-    const std::string store = want("store.yaml");
-    size_t resources = 0;
-    for (const std::string& line : base::Split(store, '\n')) resources += line == "---" ? 1 : 0;
-    Check(stem + " store", base::Format("{}", fresh.size()), base::Format("{}", resources));
-  }
-  Report("kumactl-apply");
-}
-
-TEST_F(Conformance, Get) {
-  if (!Find("kumactl-get")) GTEST_SKIP();
-  // The server's answers are the JSON goldens; the other formats must follow from them.
-  for (const fs::path& input : FilesEndingIn(folder_ / "list", ".golden.json")) {
-    const std::string name = input.filename().string();
-    const std::string type = name.substr(4, name.size() - 4 - 12);
-    const std::string json = Read(input);
-    for (const std::string format : {"table", "json", "yaml"}) {
-      server_.AnswerNext(200, json);
-      const Outcome outcome = CallServer({"get", type, "-o" + format});
-      const std::string ending = format == "table" ? "txt" : format;
-      const std::string want = Read(folder_ / "list" / ("get-" + type + ".golden." + ending));
-      // Which quotes YAML uses is not compared.
-      Check("list " + type + " " + format,
-            base::ReplaceAll(std::string(base::Trim(outcome.out)), "'", "\""),
-            base::ReplaceAll(std::string(base::Trim(want)), "'", "\""));
-    }
-    auto page = *model::ParseJson(json);
-    page.if_object()->Find("items")->if_array()->resize(1);
-    page.if_object()->Set("next", "http://localhost:5681/x?offset=1&size=1");
-    server_.AnswerNext(200, model::ToJson(page));
-    const Outcome outcome = CallServer({"get", type, "-otable", "--size", "1"});
-    Check("page " + type, std::string(base::Trim(outcome.out)),
-          std::string(
-              base::Trim(Read(folder_ / "list" / ("get-" + type + ".pagination.golden.txt")))));
-  }
-  for (const fs::path& input : FilesEndingIn(folder_ / "get", ".golden.json")) {
-    const std::string name = input.filename().string();
-    const std::string type = name.substr(4, name.size() - 4 - 12);
-    const std::string json = Read(input);
-    for (const std::string format : {"table", "json", "yaml"}) {
-      server_.AnswerNext(200, json);
-      const Outcome outcome = CallServer({"get", type, "x", "-o" + format});
-      const std::string want = Read(
-          folder_ / "get" / ("get-" + type + ".golden." + (format == "table" ? "txt" : format)));
-      if (format == "yaml") {
-        Check("get " + type + " yaml", Canonical(outcome.out), Canonical(want));
-      } else {
-        Check("get " + type + " " + format, std::string(base::Trim(outcome.out)),
-              std::string(base::Trim(want)));
-      }
-    }
-  }
-  Report("kumactl-get");
-}
-
-TEST_F(Conformance, Output) {
-  if (!Find("kumactl-output")) GTEST_SKIP();
-  const auto table = [&](const std::string& name, const Table& value) {
-    const fs::path file = folder_ / "table/testdata" / (name + ".golden.txt");
-    if (!fs::exists(file)) return;
-    std::ostringstream out;
-    value.Print(out);
-    Check(name, out.str(), Read(file));
+  identity::TokenKeys keys;
+  keys.Add({.kid = "k1", .key = *key});
+  const kit::FixedClock clock;
+  const identity::Revocations revoked;
+  const std::vector<std::string> local = {"--valid-for",        "1h", "--kid", "k1",
+                                          "--signing-key-path", path};
+  const auto generate = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), "generate");
+    args.insert(args.end(), local.begin(), local.end());
+    return Call(args).out;
   };
-  table("empty", {});
-  table("header", {.headers = {"MESH", "NAME"}, .rows = {}, .footer = ""});
-  table("header-and-1-row",
-        {.headers = {"MESH", "NAME"}, .rows = {{"default", "example"}}, .footer = ""});
-  for (const auto& [format, ending] :
-       {std::pair{OutputFormat::kJson, "json"}, std::pair{OutputFormat::kYaml, "yaml"}}) {
-    const fs::path file = folder_ / ending / "testdata" / (std::string("nil.golden.") + ending);
-    if (!fs::exists(file)) continue;
-    std::ostringstream out;
-    PrintValue(Value(), format, out);
-    Check(std::string("nil ") + ending, std::string(base::Trim(out.str())),
-          std::string(base::Trim(Read(file))));
+  const auto dataplane =
+      identity::CheckDataplaneToken(generate({"dataplane-token", "--name", "web", "--mesh", "m",
+                                              "--tag", "a=b,c", "--workload", "w"}),
+                                    {.keys = keys, .revoked = revoked, .now = clock.WallNow()});
+  ASSERT_TRUE(dataplane.has_value()) << dataplane.error().message();
+  EXPECT_EQ(
+      dataplane->claims,
+      (identity::DataplaneClaims{
+          .name = "web", .mesh = "m", .tags = {{"a", {"b", "c"}}}, .type = "", .workload = "w"}));
+  EXPECT_EQ(*dataplane->facts.expires,
+            clock.WallNow() - std::chrono::milliseconds(995) + std::chrono::hours(1));
+  EXPECT_TRUE(identity::CheckUserToken(generate({"user-token", "--name", "joe"}),
+                                       {.keys = keys, .revoked = revoked, .now = clock.WallNow()})
+                  .has_value());
+  EXPECT_TRUE(identity::CheckZoneToken(generate({"zone-token", "--zone", "east"}),
+                                       {.keys = keys, .revoked = revoked, .now = clock.WallNow()})
+                  .has_value());
+
+  EXPECT_THAT(Call({"generate", "user-token", "--name", "x", "--valid-for", "1h",
+                    "--signing-key-path", path})
+                  .err,
+              HasSubstr("--signing-key-path and --kid belong together"));
+  EXPECT_THAT(
+      Call({"generate", "user-token", "--name", "x", "--kid", "k", "--signing-key-path", path}).err,
+      HasSubstr("--valid-for is needed"));
+  WriteFile(home_ + "/bad.pem", "nonsense");
+  const Outcome bad = Call({"generate", "public-key", "--signing-key-path", home_ + "/bad.pem"});
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_THAT(bad.err, HasSubstr("/bad.pem"));
+  EXPECT_THAT(bad.err, Not(HasSubstr("nonsense")));
+}
+
+TEST_F(Kumactl, GeneratesCertificates) {
+  for (const std::string kind : {"rsa", "ecdsa"}) {
+    const Outcome outcome = Call({"generate", "tls-certificate", "--type=server", "--key-type",
+                                  kind, "--hostname=kuma.example,10.0.0.1", "--cert-file",
+                                  home_ + "/c.pem", "--key-file", home_ + "/k.pem"});
+    EXPECT_EQ(
+        outcome.out,
+        base::Format("Private key saved in {0}/k.pem\nCertificate saved in {0}/c.pem\n", home_));
+    EXPECT_TRUE(*identity::CoversHost(Read(home_ + "/c.pem"), "kuma.example"));
+    EXPECT_TRUE(*identity::CoversHost(Read(home_ + "/c.pem"), "10.0.0.1"));
+    EXPECT_EQ(fs::status(home_ + "/k.pem").permissions(), fs::perms(0600));
   }
-  Report("kumactl-output");
+  const Outcome both = Call({"generate", "tls-certificate", "--type=client", "--hostname=web",
+                             "--cert-file=-", "--key-file=-"});
+  EXPECT_THAT(both.out, AllOf(HasSubstr("BEGIN CERTIFICATE"), HasSubstr("PRIVATE KEY")));
+  EXPECT_THAT(Call({"generate", "tls-certificate", "--type=client"}).err,
+              HasSubstr("at least one hostname"));
+  EXPECT_THAT(Call({"generate", "tls-certificate", "--type=x", "--hostname=h"}).err,
+              HasSubstr("one of client, server"));
+}
+
+TEST_F(Kumactl, InspectsDataplanesWithinTheTerminal) {
+  server_.AnswerAlways("/meshes/default/dataplanes/_overview", R"({"total": 1, "items": [
+      {"type": "DataplaneOverview", "mesh": "default", "name": "web-1", "labels": {"app": "web"},
+       "dataplane": {"networking": {"inbound": [{"port": 80}, {"port": 81, "state": "NotReady"}]}},
+       "dataplaneInsight": {"subscriptions": [{"connectTime": "2008-04-01T15:05:36Z"}]}}], "next": null})");
+  const std::string all = CallServer({"inspect", "dataplanes"}).out;
+  EXPECT_THAT(all, AllOf(HasSubstr("SUPPORTED CERT BACKENDS"), HasSubstr("Partially degraded"),
+                         HasSubstr("app=web"), HasSubstr("inbound[port=81] is not ready")));
+  stage_.set_width(100);
+  const std::string fitted = CallServer({"inspect", "dataplanes"}).out;
+  for (const std::string& line : base::Split(fitted, '\n')) EXPECT_LE(line.size(), 100u) << line;
+  EXPECT_THAT(fitted, AllOf(HasSubstr("STATUS"), HasSubstr("left out; -o wide shows them")));
+  EXPECT_EQ(CallServer({"inspect", "dataplanes", "-o", "wide"}).out, all);
+  CallServer({"inspect", "dataplanes", "-m", "m 1", "--tag", "a=b", "--gateway"});
+  EXPECT_EQ(server_.last().target,
+            "/meshes/m%201/dataplanes/_overview?tag=a%3Ab&gateway=true&size=1000");
+}
+
+TEST_F(Kumactl, FollowsPages) {
+  server_.AnswerAlways(
+      "/mesh-insights?size=1000",
+      R"({"total": 2, "items": [{"name": "a", "dataplanes": {"total": 2, "online": 1}}],
+                                                       "next": "http://h/mesh-insights?size=1000&offset=1"})");
+  server_.AnswerAlways("/mesh-insights?size=1000&offset=1",
+                       R"({"total": 2, "items": [{"name": "b"}], "next": null})");
+  EXPECT_EQ(CallServer({"inspect", "meshes"}).out, "MESH   DATAPLANES\na      1/2\nb      0/0\n");
+}
+
+TEST_F(Kumactl, InspectsOneDataplane) {
+  server_.AnswerAlways("/meshes/default/dataplanes/web/_config?shadow=true&include=diff",
+                       "{\"xds\": 1}");
+  EXPECT_EQ(
+      CallServer({"inspect", "dataplane", "web", "--type=config", "--shadow", "--include", "diff"})
+          .out,
+      "{\"xds\": 1}");
+  server_.AnswerAlways("/meshes/m/dataplanes/web/xds?include_eds=true", "dump");
+  EXPECT_EQ(
+      CallServer({"inspect", "dataplane", "web", "-m", "m", "--type=config-dump", "--include-eds"})
+          .out,
+      "dump");
+  EXPECT_EQ(CallServer({"inspect", "dataplane", "web", "--shadow"}).err,
+            "Error: flag '--shadow' can be used only when '--type=config'\n");
+  EXPECT_THAT(CallServer({"inspect", "dataplane", "web", "--type", "x"}).err,
+              HasSubstr("invalid inspection type \"x\": one of policies, "));
+  EXPECT_EQ(CallServer({"inspect", "dataplane", "none", "--type", "stats"}).err,
+            "Error: Could not retrieve (Not found)\n");
+}
+
+TEST_F(Kumactl, Completes) {
+  const auto complete = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "__complete");
+    std::vector<std::string> names;
+    for (const std::string& line : base::Split(Call(words).out, '\n'))
+      if (!line.empty()) names.push_back(base::Split(line, '\t').front());
+    return names;
+  };
+  EXPECT_THAT(complete({""}), IsSupersetOf({"apply", "completion", "get", "inspect", "version"}));
+  EXPECT_THAT(complete({"get", "meshti"}), ElementsAre("meshtimeout", "meshtimeouts"));
+  EXPECT_THAT(complete({"--no-config", "get", "-o", "json", "meshtimeout"}),
+              ElementsAre("meshtimeout", "meshtimeouts"));
+  EXPECT_THAT(complete({"get", "meshes", "-o", "y"}), ElementsAre("yaml"));
+  EXPECT_THAT(complete({"get", "meshes", "--output=j"}), ElementsAre("--output=json"));
+  EXPECT_THAT(complete({"get", "meshes", "--o"}), ElementsAre("--output", "--offset"));
+  EXPECT_THAT(complete({"inspect", "dataplane", "web", "--type", "config"}),
+              ElementsAre("config-dump", "config"));
+  EXPECT_THAT(complete({"delete", "zone"}), ElementsAre("zone"));
+  EXPECT_THAT(complete({"delete", "zone", "e"}), ElementsAre());
+  for (const std::string shell : {"bash", "fish", "powershell", "zsh"})
+    EXPECT_THAT(Call({"completion", shell}).out, HasSubstr("kumactl __complete")) << shell;
+}
+
+// The script in a real shell, with this program in kumactl's place.
+TEST_F(Kumactl, BashScriptCompletes) {
+  WriteFile(home_ + "/completion.bash", Call({"completion", "bash"}).out);
+  WriteFile(home_ + "/kumactl", "#!/bin/sh\nshift\nprintf '%s\\n' \"$@\" > " + home_ +
+                                    "/asked\nprintf -- '--output=json\\tx\\n--output=yaml\\n'\n");
+  fs::permissions(home_ + "/kumactl", fs::perms(0700));
+  const std::string command = base::Format(
+      "PATH={0}:$PATH bash -c 'source {0}/completion.bash; COMP_WORDS=(kumactl get meshes --output "
+      "= j); "
+      "COMP_CWORD=5; _kumactl; echo \"${{COMPREPLY[@]}}\"' > {0}/got",
+      home_);
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(Read(home_ + "/asked"), "get\nmeshes\n--output=j\n");
+  EXPECT_EQ(Read(home_ + "/got"), "json yaml\n");
+}
+
+TEST_F(Kumactl, SuggestsWhatWasMeant) {
+  EXPECT_EQ(Call({"gett"}).err,
+            "Error: unknown command \"gett\" for \"kumactl\"\n\nDid you mean this?\n\tget\n\nRun "
+            "'kumactl --help' for usage.\n");
+  const Outcome group = Call({"get", "meshtimeotus"});
+  EXPECT_EQ(group.code, 0);
+  EXPECT_THAT(group.out, HasSubstr("Did you mean this?\n\tmeshtimeouts\n"));
+  EXPECT_THAT(Call({"delete", "meshtimeouts", "x"}).err,
+              HasSubstr("hint: did you mean meshtimeout"));
+}
+
+TEST_F(Kumactl, Exports) {
+  server_.SetIndex(
+      R"({"product": "Kuma", "version": "3.0.0", "hostname": "h", "clusterId": "c", "instanceId": "i"})");
+  server_.AnswerAlways("/_resources", R"({"resources": [
+      {"name": "Dataplane", "path": "dataplanes", "scope": "Mesh", "includeInFederation": false},
+      {"name": "DataplaneInsight", "path": "dataplane-insights", "scope": "Mesh", "readOnly": true},
+      {"name": "GlobalSecret", "path": "globalsecrets", "scope": "Global", "includeInFederation": true},
+      {"name": "Mesh", "path": "meshes", "scope": "Global", "includeInFederation": true},
+      {"name": "MeshTimeout", "path": "meshtimeouts", "scope": "Mesh", "includeInFederation": true, "policy": {"isTargetRef": true}},
+      {"name": "Secret", "path": "secrets", "scope": "Mesh", "includeInFederation": true}]})");
+  for (const std::string text :
+       {"{type: GlobalSecret, name: user-token-signing-key-1, data: eA==}",
+        "{type: GlobalSecret, name: z, data: eA==}",
+        "{type: GlobalSecret, name: envoy-admin-ca, data: eA==}",
+        "{type: Secret, mesh: m, name: s, data: eA==}", "{type: Dataplane, mesh: m, name: d}",
+        "{type: Mesh, name: m}",
+        "{type: MeshTimeout, mesh: m, name: t, labels: {kuma.io/origin: zone}, spec: {}}"}) {
+    CallServer({"apply", "-f", "-"}, text);
+  }
+  const auto names = [&](const std::vector<std::string>& args) {
+    std::vector<std::string> all = {"export"};
+    all.insert(all.end(), args.begin(), args.end());
+    const Outcome outcome = CallServer(all);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    const std::string head =
+        "# Product: Kuma, Version: 3.0.0, Hostname: h, ClusterId: c, InstanceId: i\n";
+    EXPECT_THAT(outcome.out, StartsWith(head + "---\n"));
+    EXPECT_EQ(outcome.out.find("kuma.io/origin") == std::string::npos,
+              args.empty() || args.back() != "all")
+        << outcome.out;
+    std::string found;
+    const auto documents = model::ParseYaml(outcome.out);
+    for (const Value& resource : *documents) found += TextOf(resource.Find("name")) + " ";
+    return found;
+  };
+  EXPECT_EQ(names({}), "m s z user-token-signing-key-1 ");
+  EXPECT_EQ(names({"-p", "federation-with-policies"}), "m s t z user-token-signing-key-1 ");
+  EXPECT_EQ(names({"-p", "all"}), "m d t ");
+  EXPECT_EQ(names({"-a", "-p", "all"}), "m s d t z user-token-signing-key-1 ");
+  EXPECT_THAT(CallServer({"export"}).out, HasSubstr("skipCreatingInitialPolicies:\n- '*'\n"));
+  EXPECT_THAT(CallServer({"export", "--profile", "x"}).err,
+              HasSubstr("invalid profile: \"x\": one of all, "));
 }
 
 }  // namespace

@@ -95,7 +95,9 @@ void PrintFlags(const std::vector<Flag>& flags, std::ostream& out) {
                                         : base::Format("      --{}", flag.name);
     if (const auto type = TypeName(flag.target); !type.empty()) left += base::Format(" {}", type);
     width = std::max(width, left.size());
-    rows.emplace_back(std::move(left), flag.help + DefaultText(flag.target));
+    std::string right = flag.help;
+    if (!flag.values.empty()) right += ": one of " + base::Join(flag.values, "|");
+    rows.emplace_back(std::move(left), right + DefaultText(flag.target));
   }
   for (const auto& [left, right] : rows) {
     out << left << std::string(width - left.size() + 3, ' ') << right << "\n";
@@ -117,10 +119,17 @@ void PrintUsage(const Path& path, std::ostream& out) {
     if (!command.arguments.empty()) out << " " << command.arguments;
     out << " [flags]\n";
   }
-  if (!command.flags.empty()) {
-    out << "\nFlags:\n";
-    PrintFlags(command.flags, out);
-  }
+  if (!command.aliases.empty())
+    out << "\nAliases:\n  " << command.name << ", " << base::Join(command.aliases, ", ") << "\n";
+  if (!command.example.empty()) out << "\nExamples:\n" << command.example << "\n";
+  out << "\nFlags:\n";
+  bool help = false;
+  std::vector<Flag> flags = command.flags;
+  flags.push_back({.name = "help",
+                   .letter = 'h',
+                   .help = base::Format("help for {}", command.name),
+                   .target = &help});
+  PrintFlags(flags, out);
   std::vector<Flag> global;
   for (size_t i = 0; i + 1 < path.size(); ++i) {
     global.insert(global.end(), path[i]->flags.begin(), path[i]->flags.end());
@@ -129,6 +138,61 @@ void PrintUsage(const Path& path, std::ostream& out) {
     out << "\nGlobal Flags:\n";
     PrintFlags(global, out);
   }
+  if (!command.run) {
+    out << "\nUse \"" << PathName(path)
+        << " [command] --help\" for more information about a command.\n";
+  }
+}
+
+Strings ChildNames(const Command& command) {
+  Strings names;
+  for (const Command& child : command.children) names.push_back(child.name);
+  return names;
+}
+
+// Insertions, deletions, replacements and swaps of neighbours that make one word of the other.
+size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<std::vector<size_t>> steps(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i) {
+    for (size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        steps[i][j] = i + j;
+        continue;
+      }
+      steps[i][j] = std::min({steps[i - 1][j] + 1, steps[i][j - 1] + 1,
+                              steps[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        steps[i][j] = std::min(steps[i][j], steps[i - 2][j - 2] + 1);
+    }
+  }
+  return steps[a.size()][b.size()];
+}
+
+// "Did you mean this?" and the names, or nothing.
+std::string Suggestion(const std::string& word, const Command& group) {
+  const Strings names = Nearest(word, ChildNames(group));
+  return names.empty() ? "" : "\nDid you mean this?\n\t" + base::Join(names, "\n\t") + "\n";
+}
+
+// The candidates that begin so.
+using Candidates = std::vector<std::pair<std::string, std::string>>;
+Candidates Beginning(std::string_view prefix, const Strings& values, const std::string& before) {
+  Candidates candidates;
+  for (const std::string& value : values) {
+    if (value.starts_with(prefix)) candidates.emplace_back(before + value, "");
+  }
+  return candidates;
+}
+
+const Flag* FindFlag(const Path& path, std::string_view word) {
+  for (const Command* command : path) {
+    for (const Flag& flag : command->flags) {
+      if (word == "--" + flag.name ||
+          (flag.letter != 0 && word.size() == 2 && word[0] == '-' && word[1] == flag.letter))
+        return &flag;
+    }
+  }
+  return nullptr;
 }
 
 int WrongUse(const Path& path, const std::string& error, std::ostream& err) {
@@ -275,14 +339,19 @@ int RunCommandLine(const Command& root, const Strings& args, std::ostream& out, 
   if (!command.run) {
     if (parsed.error) return WrongUse(found.path, *parsed.error, err);
     if (found.path.size() == 1 && !parsed.arguments.empty()) {
-      err << base::Format("Error: unknown command \"{}\" for \"{}\"\nRun '{} --help' for usage.\n",
-                          parsed.arguments.front(), root.name, root.name);
+      const std::string suggestion = Suggestion(parsed.arguments.front(), root);
+      err << base::Format(
+          "Error: unknown command \"{}\" for \"{}\"\n{}{}Run '{} --help' for usage.\n",
+          parsed.arguments.front(), root.name, suggestion, suggestion.empty() ? "" : "\n",
+          root.name);
       return 1;
     }
   }
   if (parsed.help || !command.run) {
     out << command.help << "\n\n";
     PrintUsage(found.path, out);
+    if (!command.run && !parsed.arguments.empty())
+      out << Suggestion(parsed.arguments.front(), command);
     return 0;
   }
   if (parsed.error) return WrongUse(found.path, *parsed.error, err);
@@ -294,6 +363,66 @@ int RunCommandLine(const Command& root, const Strings& args, std::ostream& out, 
   out.flush();
   err << "Error: " << status.error().message() << "\n";
   return 1;
+}
+
+Strings Nearest(const std::string& word, const Strings& names) {
+  std::vector<std::pair<size_t, std::string>> near;
+  for (const std::string& name : names) {
+    const size_t distance = EditDistance(base::ToLower(word), name);
+    const bool begins = word.size() > 2 && name.starts_with(base::ToLower(word));
+    if (begins || distance <= std::min<size_t>(2, word.size() / 2))
+      near.emplace_back(distance, name);
+  }
+  std::ranges::sort(near);
+  Strings nearest;
+  for (const auto& [distance, name] : near) {
+    if (nearest.size() < 3) nearest.push_back(name);
+  }
+  return nearest;
+}
+
+Candidates CompleteCommandLine(const Command& root, const Strings& words) {
+  if (words.empty()) return {};
+  const std::string& word = words.back();
+  const Found found = FindCommand(root, Strings(words.begin(), words.end() - 1));
+  const Command& command = *found.path.back();
+  if (words.size() > 1) {
+    const std::string& before = words[words.size() - 2];
+    if (IsFlag(before) && TakesNext(found.path, before)) {
+      const Flag* flag = FindFlag(found.path, before);
+      return Beginning(word, flag->values, "");
+    }
+  }
+  if (const size_t equals = word.find('='); IsFlag(word) && equals != std::string::npos) {
+    const Flag* flag = FindFlag(found.path, word.substr(0, equals));
+    if (flag == nullptr) return {};
+    return Beginning(word.substr(equals + 1), flag->values, word.substr(0, equals + 1));
+  }
+  Candidates candidates;
+  if (word.starts_with('-')) {
+    for (const Command* part : found.path) {
+      for (const Flag& flag : part->flags) {
+        if (("--" + flag.name).starts_with(word))
+          candidates.emplace_back("--" + flag.name, flag.help);
+      }
+    }
+    if (std::string("--help").starts_with(word)) candidates.emplace_back("--help", "show help");
+    return candidates;
+  }
+  size_t arguments = 0;
+  for (size_t i = 0; i < found.words.size(); ++i) {
+    if (!IsFlag(found.words[i]))
+      ++arguments;
+    else if (TakesNext(found.path, found.words[i]))
+      ++i;
+  }
+  if (arguments > 0) return {};
+  for (const Command& child : command.children) {
+    if (child.name.starts_with(word)) candidates.emplace_back(child.name, child.help);
+  }
+  for (auto& value : Beginning(word, command.first_argument, ""))
+    candidates.push_back(std::move(value));
+  return candidates;
 }
 
 }  // namespace kuma::cli

@@ -29,6 +29,7 @@ struct Flag {
   std::string help;
   Target target;
   bool required = false;
+  Strings values = {};  // what may be given, for help and completion; empty: anything
 };
 
 // A command, or a group if it has no `run`.
@@ -40,10 +41,20 @@ struct Command {
   std::vector<Flag> flags;  // of the command and everything below it
   std::vector<Command> children;
   std::function<base::Status(const Strings& arguments)> run;
+  Strings first_argument = {};  // what the first argument may be, for completion; empty: anything
+  std::string example = {};     // shown by --help
 };
 
 // Finds the command, reads its flags, runs it. Prints help to `out`; "Error: ..." and, for a wrong
 // use, the usage text to `err`. Returns the exit code.
 int RunCommandLine(const Command& root, const Strings& args, std::ostream& out, std::ostream& err);
+
+// What may stand in the place of the last word of a command line, which is not finished: commands,
+// flags, values of flags, first arguments. Each with a description, or "".
+std::vector<std::pair<std::string, std::string>> CompleteCommandLine(const Command& root,
+                                                                     const Strings& words);
+
+// The names that the user may have meant, the nearest first; at most three.
+Strings Nearest(const std::string& word, const Strings& names);
 
 }  // namespace kuma::cli

@@ -51,9 +51,16 @@ class Invocation {
 
 void AddApply(Invocation& invocation, Command& root);
 void AddConfig(Invocation& invocation, Command& root);
+void AddCompletion(Invocation& invocation, Command& root);
 void AddDelete(Invocation& invocation, Command& root);
+void AddExport(Invocation& invocation, Command& root);
 void AddGenerate(Invocation& invocation, Command& root);
 void AddGet(Invocation& invocation, Command& root);
+void AddInspect(Invocation& invocation, Command& root);
 void AddVersion(Invocation& invocation, Command& root);
+
+// What the scripts of `kumactl completion` call with the words of an unfinished command line:
+// prints one candidate a line, a tab and its description behind.
+void PrintCandidates(Invocation& invocation, const Command& root, const Strings& words);
 
 }  // namespace kuma::cli

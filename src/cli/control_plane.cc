@@ -67,6 +67,43 @@ base::Result<Reply> ControlPlane::Call(std::string_view method, std::string_view
   return Reply{.status = response.status, .body = std::move(response.body)};
 }
 
+base::Result<model::Value> ControlPlane::GetJson(std::string_view target) {
+  TRY_ASSIGN(const Reply reply, Call("GET", target));
+  if (!reply.ok()) {
+    return base::Error(reply.status == 404 ? base::Code::kNotFound : base::Code::kInvalid,
+                       DescribeFailure(reply));
+  }
+  auto value = model::ParseJson(reply.body);
+  if (!value.has_value())
+    return std::move(value).error().Context(base::Format("the answer to GET {}", target));
+  return value;
+}
+
+base::Result<model::Array> ControlPlane::GetAllItems(const std::string& target) {
+  model::Array all;
+  const std::string pages = target + (target.find('?') == std::string::npos ? "?" : "&");
+  for (std::string offset;;) {
+    const std::string from = offset.empty() ? "" : "&offset=" + net::PercentEncode(offset);
+    TRY_ASSIGN(model::Value list, GetJson(base::Format("{}size=1000{}", pages, from)));
+    model::Value* items = list.Find("items") != nullptr ? list.if_object()->Find("items") : nullptr;
+    if (items != nullptr && items->if_array() != nullptr) {
+      for (model::Value& item : *items->if_array()) all.push_back(std::move(item));
+    }
+    std::string next = NextOffset(list);
+    if (next.empty() || next == offset) return all;
+    offset = std::move(next);
+  }
+}
+
+std::string NextOffset(const model::Value& list) {
+  const model::Value* next = list.Find("next");
+  const auto url = net::ParseUrl(next != nullptr && next->if_string() ? *next->if_string() : "");
+  net::HttpRequest parsed;
+  if (!url.has_value() || !net::ParseTarget(url->target, parsed)) return "";
+  const std::string* offset = parsed.FindQuery("offset");
+  return offset != nullptr ? *offset : "";
+}
+
 std::string DescribeFailure(const Reply& reply) {
   const auto parsed = model::ParseJson(reply.body);
   if (!parsed.has_value() || parsed->if_object() == nullptr || Text(*parsed, "title").empty()) {

@@ -31,6 +31,12 @@ class ControlPlane {
   // kUnavailable when there was none.
   base::Result<Reply> Call(std::string_view method, std::string_view target, std::string body = {});
 
+  // A GET whose answer is JSON. Any status but success becomes an error in the server's words, 404
+  // with code kNotFound.
+  base::Result<model::Value> GetJson(std::string_view target);
+  // All items of a list, page after page; `target` has no size and offset.
+  base::Result<model::Array> GetAllItems(const std::string& target);
+
   const std::string& url() const { return url_; }
 
  private:
@@ -45,5 +51,8 @@ class ControlPlane {
 // An error reply in words: "<title> (<detail>)", then ";<field>=<reason> " for each violation, as
 // Kuma prints it; then one line "hint: ..." for each hint of the server.
 std::string DescribeFailure(const Reply& reply);
+
+// The offset in the URL of a list's next page, or empty.
+std::string NextOffset(const model::Value& list);
 
 }  // namespace kuma::cli

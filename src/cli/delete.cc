@@ -6,14 +6,20 @@
 namespace kuma::cli {
 namespace {
 
+Strings Singulars() {
+  Strings names;
+  for (const Kind& row : AllKinds()) names.emplace_back(row.singular);
+  return names;
+}
+
 base::Status Delete(Invocation& invocation, const std::string& type, const std::string& name,
                     const std::string& mesh) {
   const Kind* kind = FindKindBySingular(type);
   if (kind == nullptr) {
-    std::vector<std::string> names;
-    for (const Kind& row : AllKinds()) names.emplace_back(row.singular);
-    return base::Invalid(
-        base::Format("unknown TYPE: {}. Allowed values: {}", type, base::Join(names, ", ")));
+    const Strings near = Nearest(type, Singulars());
+    return base::Invalid(base::Format(
+        "unknown TYPE: {}. Allowed values: {}{}", type, base::Join(Singulars(), ", "),
+        near.empty() ? "" : "\n  hint: did you mean " + base::Join(near, " or ") + "?"));
   }
   TRY_ASSIGN(ControlPlane * server, invocation.Server());
   auto reply = server->Call("DELETE", PathOf(*kind, mesh, name));
@@ -39,9 +45,12 @@ void AddDelete(Invocation& invocation, Command& root) {
        .help = "Delete Kuma resources",
        .flags = {{.name = "mesh", .letter = 'm', .help = "mesh to use", .target = mesh.get()}},
        .children = {},
-       .run = [&invocation, mesh](const Strings& arguments) {
-         return Delete(invocation, arguments[0], arguments[1], *mesh);
-       }});
+       .run =
+           [&invocation, mesh](const Strings& arguments) {
+             return Delete(invocation, arguments[0], arguments[1], *mesh);
+           },
+       .first_argument = Singulars(),
+       .example = "  kumactl delete meshtimeout web -m default"});
 }
 
 }  // namespace kuma::cli

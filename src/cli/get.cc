@@ -14,37 +14,35 @@ struct Options {
   std::string offset;
 };
 
-std::string Text(const model::Value* value) {
-  return value != nullptr && value->if_string() != nullptr ? *value->if_string() : "";
-}
-
-std::string LabelsText(const model::Value* labels) {
-  std::vector<std::string> pairs;
-  if (labels != nullptr && labels->if_object() != nullptr) {
-    const model::Value sorted = model::Sorted(*labels);
-    for (const auto& [key, value] : *sorted.if_object()) pairs.push_back(key + "=" + Text(&value));
-  }
-  return base::Join(pairs, " ");
-}
-
-void AddRow(const Kind& kind, const model::Value& item, runtime::WallTime now, Table& table) {
+void AddRow(const Kind& kind, const model::Value& item, runtime::WallTime now, bool wide,
+            Table& table) {
   std::vector<std::string> row;
-  if (kind.in_mesh) row.push_back(Text(item.Find("mesh")));
-  row.push_back(Text(item.Find("name")));
+  if (kind.in_mesh) row.push_back(TextOf(item.Find("mesh")));
+  row.push_back(TextOf(item.Find("name")));
   if (kind.kind == "Dataplane") {
     row.push_back(LabelsText(item.Find("labels")));
-    row.push_back(Text(item.At({"networking", "address"})));
+    row.push_back(TextOf(item.At({"networking", "address"})));
   }
-  row.push_back(Age(Text(item.Find("modificationTime")), now));
+  row.push_back(Age(TextOf(item.Find("modificationTime")), now));
+  if (wide) {
+    row.push_back(Age(TextOf(item.Find("creationTime")), now));
+    if (kind.kind != "Dataplane") row.push_back(LabelsText(item.Find("labels")));
+    row.push_back(TextOf(item.Find("kri")));
+  }
   table.rows.push_back(std::move(row));
 }
 
-Table EmptyTable(const Kind& kind) {
+Table EmptyTable(const Kind& kind, bool wide) {
   Table table;
   if (kind.in_mesh) table.headers.emplace_back("MESH");
   table.headers.emplace_back("NAME");
   if (kind.kind == "Dataplane") table.headers.insert(table.headers.end(), {"TAGS", "ADDRESS"});
   table.headers.emplace_back("AGE");
+  if (wide) {
+    table.headers.emplace_back("CREATED");
+    if (kind.kind != "Dataplane") table.headers.emplace_back("LABELS");
+    table.headers.emplace_back("KRI");
+  }
   return table;
 }
 
@@ -59,23 +57,15 @@ base::Status GetOne(Invocation& invocation, const Kind& kind, const Options& opt
   if (reply->status == 404) return base::NotFound("No resources found");
   if (!reply->ok()) return base::Invalid(DescribeFailure(*reply));
   TRY_ASSIGN(const model::Value item, model::ParseJson(reply->body));
-  if (format != OutputFormat::kTable) {
-    PrintValue(item, format, invocation.out());
+  if (!IsTable(format)) {
+    PrintResource(item, format, invocation.out());
     return base::Ok{};
   }
-  Table table = EmptyTable(kind);
-  AddRow(kind, item, invocation.environment().clock.WallNow(), table);
+  const bool wide = format == OutputFormat::kWide;
+  Table table = EmptyTable(kind, wide);
+  AddRow(kind, item, invocation.environment().clock.WallNow(), wide, table);
   table.Print(invocation.out());
   return base::Ok{};
-}
-
-// The offset in the URL of the next page, or empty.
-std::string NextOffset(const model::Value& list) {
-  const auto url = net::ParseUrl(Text(list.Find("next")));
-  net::HttpRequest parsed;
-  if (!url.has_value() || !net::ParseTarget(url->target, parsed)) return "";
-  const std::string* offset = parsed.FindQuery("offset");
-  return offset != nullptr ? *offset : "";
 }
 
 base::Status GetList(Invocation& invocation, const Kind& kind, const Options& options,
@@ -93,15 +83,16 @@ base::Status GetList(Invocation& invocation, const Kind& kind, const Options& op
   }
   if (!reply->ok()) return base::Invalid(DescribeFailure(*reply));
   TRY_ASSIGN(const model::Value list, model::ParseJson(reply->body));
-  if (format != OutputFormat::kTable) {
+  if (!IsTable(format)) {
     PrintValue(list, format, invocation.out());
     return base::Ok{};
   }
-  Table table = EmptyTable(kind);
+  const bool wide = format == OutputFormat::kWide;
+  Table table = EmptyTable(kind, wide);
   const model::Value* items = list.Find("items");
   if (items != nullptr && items->if_array() != nullptr) {
     const auto now = invocation.environment().clock.WallNow();
-    for (const model::Value& item : *items->if_array()) AddRow(kind, item, now, table);
+    for (const model::Value& item : *items->if_array()) AddRow(kind, item, now, wide, table);
   }
   if (const std::string offset = NextOffset(list); !offset.empty()) {
     table.footer =
@@ -125,8 +116,9 @@ void AddGet(Invocation& invocation, Command& root) {
                 .help = "Show Kuma resources",
                 .flags = {{.name = "output",
                            .letter = 'o',
-                           .help = "output format: one of table|yaml|json",
-                           .target = output.get()}},
+                           .help = "output format",
+                           .target = output.get(),
+                           .values = OutputFormats()}},
                 .children = {},
                 .run = nullptr};
   for (const Kind& kind : AllKinds()) {

@@ -16,6 +16,7 @@ struct Kind {
   bool in_mesh = true;
   std::string_view singular_alias;  // or empty
   std::string_view plural_alias;
+  bool is_policy = false;
 };
 
 // In the order of `kumactl get --help`.

@@ -116,19 +116,28 @@ int Run(const std::vector<std::string>& args, Environment& environment) {
                           .help = "the context of the configuration file to use for this call",
                           .target = &invocation.target},
                          {.name = "log-level",
-                          .help = "log level: one of off|info|debug",
-                          .target = &invocation.log_level},
+                          .help = "log level",
+                          .target = &invocation.log_level,
+                          .values = {"off", "info", "debug"}},
                          {.name = "no-config",
                           .help = "if set no config file and config directory will be created",
                           .target = &invocation.no_config}},
                .children = {},
                .run = nullptr};
   AddApply(invocation, root);
+  AddCompletion(invocation, root);
   AddConfig(invocation, root);
   AddDelete(invocation, root);
+  AddExport(invocation, root);
   AddGenerate(invocation, root);
   AddGet(invocation, root);
+  AddInspect(invocation, root);
   AddVersion(invocation, root);
+  if (!args.empty() && args.front() == "__complete") {
+    PrintCandidates(invocation, root, Strings(args.begin() + 1, args.end()));
+    environment.out.flush();
+    return 0;
+  }
   const int code = RunCommandLine(root, args, environment.out, environment.err);
   environment.out.flush();
   environment.err.flush();

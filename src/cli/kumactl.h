@@ -20,6 +20,7 @@ struct Environment {
   std::istream& in;
   std::string home;             // ".kumactl/config" lies here
   const runtime::Clock& clock;  // outlives the call
+  size_t width = 0;             // of the terminal that `out` is, in characters; 0: it is none
 };
 
 // Runs one command line (without the program's name) and returns the exit code: 0, or 1 after

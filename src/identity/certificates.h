@@ -73,6 +73,13 @@ base::Result<KeyPair> ControlPlaneClientCertificate(const CertificateAuthority& 
 base::Result<KeyPair> SelfSignedServerCertificate(std::span<const std::string> hosts,
                                                   model::WallTime now);
 
+// What `kumactl generate tls-certificate` makes: self-signed for ten years, its own authority.
+enum class CertificateUse { kServer, kClient };
+enum class CertificateKey { kRsa, kP256 };
+base::Result<KeyPair> SelfSignedCertificate(CertificateUse use, CertificateKey key,
+                                            std::span<const std::string> hosts,
+                                            model::WallTime now);
+
 // The first certificate of a PEM text. kInvalid: there is none.
 base::Result<bool> IsCa(std::string_view pem);
 // Whether a client that asked for `host` (IP or DNS name) accepts it, by its SANs; the CN does not

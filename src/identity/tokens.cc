@@ -260,12 +260,14 @@ base::Result<CheckedToken<Claims>> CheckToken(std::string_view token, const Chec
 template <class Claims>
 base::Result<std::string> Issue(const Claims& claims, const TokenKeys& keys,
                                 const Issuing& issuing) {
-  const TokenKey* key = keys.Newest();
-  if (key == nullptr) {
+  const TokenKey* newest = issuing.kid.empty() ? keys.Newest() : nullptr;
+  const std::string& kid = newest != nullptr ? newest->kid : issuing.kid;
+  const RsaKey* key = newest != nullptr ? &newest->key : keys.Find(kid);
+  if (key == nullptr || !key->has_private()) {
     return base::NotFound(
         base::Format("there is no signing key for {} tokens", ToString(KindOf(claims))));
   }
-  const Object header{{"alg", "RS256"}, {"kid", key->kid}, {"typ", "JWT"}};
+  const Object header{{"alg", "RS256"}, {"kid", kid}, {"typ", "JWT"}};
   Object payload = Encode(claims);
   const int64_t now = ToSeconds(issuing.now);
   payload.Set("exp", now + issuing.valid_for.count());
@@ -274,7 +276,7 @@ base::Result<std::string> Issue(const Claims& claims, const TokenKeys& keys,
   payload.Set("jti", issuing.id);
   const std::string text = base::EncodeBase64Url(model::ToJson(header)) + "." +
                            base::EncodeBase64Url(model::ToJson(payload));
-  return text + "." + base::EncodeBase64Url(key->key.Sign(text));
+  return text + "." + base::EncodeBase64Url(key->Sign(text));
 }
 
 base::Status CheckTag(const std::string& key, const std::vector<std::string>& allowed,

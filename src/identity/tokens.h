@@ -103,7 +103,8 @@ Revocations ParseRevocations(std::string_view bytes);
 struct Issuing {
   model::WallTime now;
   std::chrono::seconds valid_for;
-  std::string id;  // `jti`: a UUID
+  std::string id;        // `jti`: a UUID
+  std::string kid = {};  // the key that signs; empty: the newest
 };
 inline constexpr std::chrono::hours kDefaultTokenValidity{24 * 365 * 10};
 

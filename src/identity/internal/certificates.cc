@@ -301,23 +301,30 @@ base::Result<KeyPair> ControlPlaneClientCertificate(const CertificateAuthority& 
                       {.common_name = std::string(kControlPlaneHost), .is_client = true});
 }
 
-base::Result<KeyPair> SelfSignedServerCertificate(std::span<const std::string> hosts,
-                                                  model::WallTime now) {
+base::Result<KeyPair> SelfSignedCertificate(CertificateUse use, CertificateKey kind,
+                                            std::span<const std::string> hosts,
+                                            model::WallTime now) {
   if (hosts.empty() || !std::all_of(hosts.begin(), hosts.end(), IsPrintableHost)) {
     return base::Invalid("a server certificate needs host names or addresses");
   }
-  TRY_ASSIGN(const RsaKey key, RsaKey::Generate());
+  const KeyPtr key(kind == CertificateKey::kRsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"));
+  if (key == nullptr) return OpenSslError("generate a key");
   Template wanted;
-  wanted.common_name = kControlPlaneHost;
+  wanted.common_name = use == CertificateUse::kServer ? std::string(kControlPlaneHost) : hosts[0];
   wanted.hosts.assign(hosts.begin(), hosts.end());
   TRY_ASSIGN(wanted.serial, RandomSerial());
   wanted.not_before = now - kSkew;
   wanted.not_after = now + kLongLife;
   wanted.is_authority = true;
-  wanted.is_server = true;
-  EVP_PKEY* own = key.state().key.get();
-  TRY_ASSIGN(std::string certificate, Issue(wanted, own, nullptr, own));
-  return KeyPair{std::move(certificate), key.PrivatePem()};
+  wanted.is_server = use == CertificateUse::kServer;
+  wanted.is_client = use == CertificateUse::kClient;
+  TRY_ASSIGN(std::string certificate, Issue(wanted, key.get(), nullptr, key.get()));
+  return KeyPair{std::move(certificate), SecretText(PrivatePem(key.get()))};
+}
+
+base::Result<KeyPair> SelfSignedServerCertificate(std::span<const std::string> hosts,
+                                                  model::WallTime now) {
+  return SelfSignedCertificate(CertificateUse::kServer, CertificateKey::kRsa, hosts, now);
 }
 
 base::Result<bool> IsCa(std::string_view pem) {

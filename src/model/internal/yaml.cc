@@ -296,14 +296,23 @@ base::Error At(const YAML::Mark& mark, std::string_view message) {
 
 // ---- output
 
+// "2026-11-25", "2026-11-25T22:00:00Z": text for us, a date for other readers.
+bool LooksLikeDate(std::string_view text) {
+  static constexpr std::string_view kShape = "dddd-dd-dd";
+  if (text.size() < kShape.size()) return false;
+  for (size_t i = 0; i < kShape.size(); ++i) {
+    const bool digit = text[i] >= '0' && text[i] <= '9';
+    if (kShape[i] == 'd' ? !digit : text[i] != '-') return false;
+  }
+  return text.size() == kShape.size() ||
+         std::string_view("Tt ").find(text[kShape.size()]) != std::string_view::npos;
+}
+
 bool NeedsQuotes(std::string_view text) {
   if (text.empty()) return true;
   const Value resolved = ResolvePlain(text);
   if (!resolved.if_string() || IsNonFinite(text) || text == "<<" || text == "=") return true;
-  // A date is read as text by us, as a date by others.
-  if (text.size() >= 8 && text[0] >= '0' && text[0] <= '9' &&
-      text.find('-') != std::string_view::npos)
-    return true;
+  if (LooksLikeDate(text)) return true;
   static constexpr std::string_view indicators = "-?:,[]{}#&*!|>'\"%@`";
   if (indicators.find(text[0]) != std::string_view::npos) {
     const bool harmless = (text[0] == '-' || text[0] == '?' || text[0] == ':') && text.size() > 1 &&
@@ -321,6 +330,8 @@ bool NeedsQuotes(std::string_view text) {
   return false;
 }
 
+// Quotes as Go's YAML writer chooses them: double for what would be read as another type, single
+// for what would be read as syntax.
 void AppendScalarText(std::string& out, std::string_view text) {
   if (!NeedsQuotes(text)) {
     out += text;
@@ -329,10 +340,10 @@ void AppendScalarText(std::string& out, std::string_view text) {
   bool printable = true;
   for (const char c : text)
     printable = printable && static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
-  const bool other_type = !ResolvePlain(text).if_string();
-  if (printable && !other_type && text.find('\'') == std::string_view::npos) {
+  const bool other_type = !ResolvePlain(text).if_string() || LooksLikeDate(text);
+  if (printable && !other_type) {
     out += '\'';
-    out += text;
+    out += base::ReplaceAll(std::string(text), "'", "''");
     out += '\'';
     return;
   }
