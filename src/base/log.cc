@@ -201,12 +201,12 @@ bool RepeatLimit::Allow(std::string_view logger, std::string_view message, Time 
       });
       if (windows_.size() >= kMaxWindows) return true;
     }
-    found = windows_.emplace(key, Window{.end = now + kLogWindow}).first;
+    found = windows_.emplace(key, Window{.end = now + window_}).first;
   }
   Window& window = found->second;
   // One that counted is over when Take has told so.
-  if (window.end <= now && window.counted == 0) window = Window{.end = now + kLogWindow};
-  if (window.written < kLogLinesPerWindow) {
+  if (window.end <= now && window.counted == 0) window = Window{.end = now + window_};
+  if (window.written < lines_) {
     ++window.written;
     return true;
   }
@@ -226,7 +226,7 @@ std::vector<RepeatLimit::Counted> RepeatLimit::Take(Time now, bool all) {
       continue;
     }
     taken.push_back({key.first, key.second, window.counted});
-    window = Window{.end = now + kLogWindow};
+    window = Window{.end = now + window_};
   }
   return taken;
 }

@@ -30,13 +30,15 @@ Status SetLogFile(const std::string& path);
 // counted, and the count is written as one line when the time is over and anything else is logged,
 // or at FlushLog. Debug lines are not limited.
 inline constexpr size_t kLogLinesPerWindow = 20;
-inline constexpr std::chrono::seconds kLogWindow{10};
+inline constexpr std::chrono::seconds kLogWindow{60};
 void FlushLog();
 
 // The rule above. Pure; time is a parameter.
 class RepeatLimit {
  public:
   using Time = std::chrono::steady_clock::time_point;
+  explicit RepeatLimit(size_t lines = kLogLinesPerWindow, std::chrono::seconds window = kLogWindow)
+      : lines_(lines), window_(window) {}
   struct Counted {
     std::string logger;
     std::string message;
@@ -54,6 +56,8 @@ class RepeatLimit {
     size_t written = 0;
     uint64_t counted = 0;
   };
+  const size_t lines_;
+  const std::chrono::seconds window_;
   std::map<std::pair<std::string, std::string>, Window, std::less<>> windows_;
   Time first_end_ = Time::max();  // of windows that counted something
 };

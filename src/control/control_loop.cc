@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <deque>
 #include <map>
 #include <set>
@@ -629,7 +630,9 @@ class ControlLoop::Writer final : public store::WatchSink,
     const Time now = around_.clock.Now();
     const size_t held = owned_.held_count();
     for (const ProxyKey& proxy : owned_.TakeDue(now)) Remove(proxy);
-    if (owned_.held_count() > held) {
+    // Proxies leave one by one: a line when it begins, and one whenever there are twice as many.
+    if (const size_t now_held = owned_.held_count();
+        now_held > held && (held == 0 || std::bit_width(now_held) > std::bit_width(held))) {
       kLog.Warn(
           "mass removal held: many proxies left at once",
           {{"dataplanes", owned_.held_count()}, {"release", "POST /mass-removals/<mesh>/release"}});

@@ -260,6 +260,55 @@ fs::path SuiteFolder(std::string_view suite) {
   return folder / suite;
 }
 
+TEST(ProcessTest, KindsOfEnvoyLines) {
+  EXPECT_EQ(KindOfEnvoyLine("[2026-11-25 23:05:38.858][257][warning][upstream] "
+                            "[source/common/upstream/h.cc:349] x [y]"),
+            "[warning][upstream] [source/common/upstream/h.cc:349]");
+  EXPECT_EQ(
+      KindOfEnvoyLine("[2026-11-25 23:05:38.858][257][info][main] [source/server/server.cc:463] x"),
+      "");
+  EXPECT_EQ(KindOfEnvoyLine("[2026-11-25T10:00:00Z] \"GET /[warning][x] [source/y] HTTP/1.1\" 200"),
+            "");
+  EXPECT_EQ(KindOfEnvoyLine("[2026-11-25 23:05:38.858][257][warning][upstream] no source"), "");
+  EXPECT_EQ(KindOfEnvoyLine(""), "");
+}
+
+TEST(ProcessTest, RepeatedWarningsOfEnvoyAreCounted) {
+  int in[2];
+  int out[2];
+  ASSERT_EQ(pipe2(in, O_NONBLOCK), 0);
+  ASSERT_EQ(pipe2(out, O_NONBLOCK), 0);
+  std::string sent;
+  std::string expected;
+  for (int i = 0; i < 30; ++i) {
+    const std::string warning =
+        base::Format("[t][1][warning][config] [source/a.cc:1] away {}\n", i);
+    const std::string plain = base::Format("plain {}\n", i);
+    sent += warning + plain;
+    expected += (i < 5 ? warning : "") + plain;
+  }
+  net::EventLoops loops(1, "test");
+  std::unique_ptr<LineCopier> copier;
+  loops.at(0).RunAndWait(
+      [&] { copier = std::make_unique<LineCopier>(loops.at(0), in[0], out[1]); });
+  // In pieces that cut lines.
+  for (size_t at = 0; at < sent.size(); at += 7) {
+    const std::string piece = sent.substr(at, 7);
+    ASSERT_EQ(write(in[1], piece.data(), piece.size()), static_cast<ssize_t>(piece.size()));
+    loops.at(0).RunAndWait([] {});
+  }
+  loops.at(0).RunAndWait([&] {
+    copier->Close();
+    copier.reset();
+  });
+  std::string got(64 << 10, '\0');
+  const ssize_t size = read(out[0], got.data(), got.size());
+  ASSERT_GT(size, 0);
+  got.resize(static_cast<size_t>(size));
+  EXPECT_EQ(got, expected);
+  for (const int fd : {in[1], out[0], out[1]}) close(fd);
+}
+
 TEST(Conformance, BootstrapRequests) {
   const fs::path folder = SuiteFolder("dp-bootstrap-client");
   if (!fs::exists(folder)) GTEST_SKIP();

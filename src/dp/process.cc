@@ -12,10 +12,13 @@
 #include <cstring>
 
 #include "base/format.h"
+#include "base/log.h"
 
 namespace kuma::dp {
 namespace {
 
+constexpr size_t kRepeatsPerWindow = 5;
+constexpr std::chrono::seconds kRepeatWindow(60);
 constexpr size_t kLongestLine = 64 << 10;
 
 struct Pipe {
@@ -118,7 +121,25 @@ int ExitCode(int wait_status) {
   return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
-LineCopier::LineCopier(net::EventLoop& loop, int from, int to) : loop_(loop), from_(from), to_(to) {
+std::string_view KindOfEnvoyLine(std::string_view line) {
+  // "[2026-11-25 23:05:38.858][25768][warning][upstream] [source/...cc:349] text"
+  if (!line.starts_with('[')) return {};
+  const size_t pid = line.find("][");
+  if (pid == std::string_view::npos) return {};
+  const size_t level = line.find_first_not_of("0123456789", pid + 2);
+  if (level == std::string_view::npos || !line.substr(level).starts_with("][")) return {};
+  line.remove_prefix(level + 1);
+  if (!line.starts_with("[warning][") && !line.starts_with("[error][") &&
+      !line.starts_with("[critical]["))
+    return {};
+  const size_t source = line.find("] [source/");
+  if (source == std::string_view::npos) return {};
+  const size_t end = line.find(']', source + 2);
+  return end == std::string_view::npos ? std::string_view() : line.substr(0, end + 1);
+}
+
+LineCopier::LineCopier(net::EventLoop& loop, int from, int to)
+    : loop_(loop), from_(from), to_(to), repeats_(kRepeatsPerWindow, kRepeatWindow) {
   loop_.Watch(from_, EPOLLIN, *this);
 }
 
@@ -139,9 +160,16 @@ void LineCopier::ReadAll() {
     std::string_view bytes(buffer, static_cast<size_t>(count));
     const size_t end = bytes.rfind('\n');
     if (end != std::string_view::npos) {
-      if (!partial_.empty()) Write(std::exchange(partial_, {}));
-      Write(bytes.substr(0, end + 1));
-      bytes.remove_prefix(end + 1);
+      if (!partial_.empty()) {
+        // The rest of a line that began before.
+        const size_t first = bytes.find('\n') + 1;
+        partial_ += bytes.substr(0, first);
+        WriteLines(std::exchange(partial_, {}));
+        bytes.remove_prefix(first);
+      }
+      const size_t whole = bytes.rfind('\n') + 1;  // 0: none is left
+      WriteLines(bytes.substr(0, whole));
+      bytes.remove_prefix(whole);
     }
     partial_ += bytes;
     if (partial_.size() > kLongestLine) Write(std::exchange(partial_, {}));
@@ -156,6 +184,26 @@ void LineCopier::Close() {
     from_ = -1;
   }
   if (!partial_.empty()) Write(std::exchange(partial_, {}) + "\n");
+}
+
+void LineCopier::WriteLines(std::string_view lines) {
+  const auto now = loop_.Now();
+  for (const base::RepeatLimit::Counted& counted : repeats_.Take(now)) {
+    base::Logger(counted.logger)
+        .Info("more lines like an earlier one were counted, not written",
+              {{"like", counted.message}, {"lines", counted.lines}});
+  }
+  size_t begin = 0;  // of what is to be written
+  for (size_t at = 0; at < lines.size();) {
+    const size_t next = lines.find('\n', at) + 1;
+    const std::string_view kind = KindOfEnvoyLine(lines.substr(at, next - at));
+    if (!kind.empty() && !repeats_.Allow("envoy", kind, now)) {
+      Write(lines.substr(begin, at - begin));
+      begin = next;
+    }
+    at = next;
+  }
+  Write(lines.substr(begin));
 }
 
 void LineCopier::Write(std::string_view bytes) {

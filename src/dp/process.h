@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log_output.h"
 #include "base/result.h"
 #include "net/event_loop.h"
 
@@ -34,6 +35,8 @@ int ExitCode(int wait_status);
 
 // Copies whole lines from one descriptor to another one. Confined to the loop; Close before it is
 // destroyed.
+// Warnings and errors of Envoy that repeat (it says twice a second that the control plane is away) are
+// written five times a minute, the rest is counted.
 class LineCopier final : public net::FdWatcher {
  public:
   // Takes `from`, borrows `to`. Call on the loop.
@@ -47,12 +50,18 @@ class LineCopier final : public net::FdWatcher {
 
  private:
   void ReadAll();
+  void WriteLines(std::string_view lines);  // whole ones
   void Write(std::string_view bytes);
 
   net::EventLoop& loop_;
   int from_;
   int to_;
   std::string partial_;
+  base::RepeatLimit repeats_;
 };
+
+// What makes two warnings or errors of Envoy alike: "[warning][config] [source/common/config/x.cc:17]". Empty: another
+// line, which is always written.
+std::string_view KindOfEnvoyLine(std::string_view line);
 
 }  // namespace kuma::dp

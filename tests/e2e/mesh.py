@@ -160,26 +160,32 @@ def get(url, timeout=5):
 class Sidecar:
     """kuma-dp with its Envoy for one Dataplane."""
 
-    def __init__(self, cp, folder, name, dataplane, mesh="default", binary=None, drain="5s"):
+    def __init__(self, cp, folder, name, dataplane, mesh="default", binary=None, drain="5s", ca=None):
         self.cp, self.name, self.mesh = cp, name, mesh
         self.folder = Path(folder) / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dataplane, self.binary, self.drain = dataplane, binary or BIN / "kuma-dp", drain
+        self.ca, self.token = ca or cp.folder / "kuma-cp.crt", self.folder / "token"
         self.readiness = free_port()
         self.process = None
 
-    def start(self, workload=None):
-        token = self.folder / "token"
+    def prepare(self, workload=None):
+        """What needs the control plane before kuma-dp does: a token."""
         claim = [f"--workload={workload}"] if workload else [f"--name={self.name}"]
-        token.write_text(self.cp.kumactl("generate", "dataplane-token", f"--mesh={self.mesh}",
-                                         "--valid-for=24h", *claim))
+        self.token.write_text(self.cp.kumactl("generate", "dataplane-token", f"--mesh={self.mesh}",
+                                              "--valid-for=24h", *claim))
+        return self
+
+    def start(self, workload=None):
+        if not self.token.exists():
+            self.prepare(workload)
         (self.folder / "dataplane.yaml").write_text(self.dataplane)
         # Sockets have short paths: a folder deep in a tree would not fit.
         work = self.folder / "work"
         work.mkdir(exist_ok=True)
         self.process = Process(self.name, [
-            self.binary, "run", f"--cp-address={self.cp.dp_url}", f"--ca-cert-file={self.cp.folder}/kuma-cp.crt",
-            f"--dataplane-token-file={token}", f"--dataplane-file={self.folder}/dataplane.yaml",
+            self.binary, "run", f"--cp-address={self.cp.dp_url}", f"--ca-cert-file={self.ca}",
+            f"--dataplane-token-file={self.token}", f"--dataplane-file={self.folder}/dataplane.yaml",
             f"--binary-path={envoy_binary()}", f"--work-dir={work}", f"--drain-time={self.drain}",
             "--concurrency=1", "--dns-enabled=false",
         ], self.folder / "kuma-dp.log", {"KUMA_READINESS_PORT": str(self.readiness)})
