@@ -19,8 +19,8 @@
 #include "control/control_loop.h"
 #include "identity/certificates.h"
 #include "identity/tokens.h"
+#include "insight/progress.h"
 #include "insight/proxy_insights.h"
-#include "insight/rollouts.h"
 #include "model/describe.h"
 #include "net/event_loop.h"
 #include "net/server.h"
@@ -143,7 +143,7 @@ struct ControlPlane::Parts {
 
   std::unique_ptr<generate::Generator> generator;
   std::unique_ptr<insight::ProxyInsights> insights;
-  insight::Rollouts rollouts;  // confined to the insight thread
+  std::unique_ptr<insight::Progress> progress;
   std::unique_ptr<Observation> observation;
   std::unique_ptr<xds::Hub> hub;
   std::unique_ptr<control::ControlLoop> control;
@@ -219,7 +219,9 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   // ---- what is seen of proxies
   p.insights = std::make_unique<insight::ProxyInsights>(
       insight::Settings{.instance_id = p.instance_id}, *p.store, p.clock, *p.insight_thread);
-  p.observation = std::make_unique<Observation>(*p.insight_thread, *p.insights, p.rollouts,
+  p.progress = std::make_unique<insight::Progress>(*p.insight_thread, p.clock,
+                                                   [&p] { return p.store->revision(); });
+  p.observation = std::make_unique<Observation>(*p.insight_thread, *p.insights, *p.progress,
                                                 p.random, p.here, Types());
 
   // ---- streams and the mesh writer
@@ -438,6 +440,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
 
 void ControlPlane::Stop() {
   Parts& p = *parts_;
+  // Who waits for a rollout waits no longer.
+  p.insight_thread->Post([&p] { p.progress->Stop(); });
   // Ports first: streams end because we go, which deregisters nobody.
   std::promise<void> control_stopped;
   p.control->Stop([&control_stopped] { control_stopped.set_value(); });

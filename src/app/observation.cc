@@ -2,7 +2,6 @@
 
 #include "base/format.h"
 #include "base/log.h"
-#include "base/strings.h"
 #include "generate/generate.h"
 #include "model/value.h"
 
@@ -38,11 +37,11 @@ model::Value ParseMetadata(const xds::NodeDescription& node) {
 }  // namespace
 
 Observation::Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights,
-                         insight::Rollouts& rollouts, runtime::Random& random,
+                         insight::Progress& progress, runtime::Random& random,
                          const model::ControlPlane& here, const model::TypeTable& types)
     : executor_(executor),
       insights_(insights),
-      rollouts_(rollouts),
+      progress_(progress),
       random_(random),
       here_(here),
       types_(types) {}
@@ -81,11 +80,10 @@ void Observation::OnConnected(const base::ProxyKey& proxy, uint64_t stream,
 void Observation::OnEvent(const xds::ProxyEvent& event) {
   const base::ProxyKey& proxy = event.proxy;
   const uint64_t stream = event.stream;
+  progress_.OnEvent(event);
   if (const auto* connected = std::get_if<xds::ConnectedEvent>(&event.what)) {
-    rollouts_.OnGone(proxy);
     OnConnected(proxy, stream, connected->node);
   } else if (const auto* gone = std::get_if<xds::DisconnectedEvent>(&event.what)) {
-    rollouts_.OnGone(proxy);
     if (!gone->stopping) {
       control_->Disconnected(proxy, {stream}, false);
       insights_.OnDisconnected(proxy, stream);
@@ -96,33 +94,25 @@ void Observation::OnEvent(const xds::ProxyEvent& event) {
   } else if (const auto* nack = std::get_if<xds::NackEvent>(&event.what)) {
     insights_.OnSent(proxy, stream, ServiceOf(nack->type));
     insights_.OnRejected(proxy, stream, ServiceOf(nack->type));
-    insight::Rejection rejection{
-        .proxy = proxy, .resources = {}, .origins = {}, .detail = nack->detail};
-    for (const bundle::SealedPtr& resource : nack->rejected) {
-      rejection.resources.push_back(resource->name);
-      rejection.origins.insert(rejection.origins.end(), resource->origins.begin(),
-                               resource->origins.end());
-    }
-    kLog.Warn("rejected", {{"proxy", proxy.ToString()},
-                           {"resources", base::Join(rejection.resources, ",")},
-                           {"shaped_by", base::Join(rejection.origins, ",")},
-                           {"reason", nack->detail}});
-    rollouts_.OnRejected(nack->revision, std::move(rejection));
-  } else if (const auto* in_step = std::get_if<xds::InStepEvent>(&event.what)) {
-    rollouts_.OnInStep(proxy, in_step->revision);
-  } else if (const auto* stalled = std::get_if<xds::StalledEvent>(&event.what)) {
-    kLog.Warn(stalled->stalled ? "does not answer" : "answers again",
-              {{"proxy", proxy.ToString()}});
   }
 }
 
 void Observation::OnRound(const control::RoundReport& report) {
-  executor_.Post([this, report] {
-    for (const control::Published& published : report.published) {
-      rollouts_.OnPublished(published.proxy, published.revision, published.causes);
-    }
-    rollouts_.OnSettled(report.settled);
-  });
+  executor_.Post([this, report] { TakeRound(report, progress_); });
+}
+
+void TakeRound(const control::RoundReport& report, insight::Progress& progress) {
+  if (report.began) progress.OnStart(report.settled);
+  std::vector<insight::GivenBundle> given;
+  given.reserve(report.published.size());
+  for (const control::Published& published : report.published) {
+    insight::GivenBundle& one = given.emplace_back();
+    one.proxy = published.proxy;
+    one.bundle = published.bundle;
+    for (const control::Published::Effect& effect : published.effects)
+      one.changes.push_back({effect.revisions, effect.what, effect.reason});
+  }
+  progress.OnRound(report.left, given, report.settled);
 }
 
 xds::HealthSubscriber SubscribeToHealth(control::ControlLoop& control) {

@@ -1,13 +1,13 @@
 #pragma once
 
-// From the hub's events and the writer's rounds to control, insights and rollouts; and who may open
+// From the hub's events and the writer's rounds to control, insights and progress; and who may open
 // a stream.
 
 #include <functional>
 
 #include "control/control_loop.h"
+#include "insight/progress.h"
 #include "insight/proxy_insights.h"
-#include "insight/rollouts.h"
 #include "model/labels.h"
 #include "model/resource_type.h"
 #include "rest/dp_endpoint.h"
@@ -24,7 +24,7 @@ class Observation {
  public:
   // All references outlive this.
   Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights,
-              insight::Rollouts& rollouts, runtime::Random& random, const model::ControlPlane& here,
+              insight::Progress& progress, runtime::Random& random, const model::ControlPlane& here,
               const model::TypeTable& types);
   // Before the first event.
   void Attach(control::ControlLoop& control) { control_ = &control; }
@@ -37,7 +37,7 @@ class Observation {
 
   runtime::SerialExecutor& executor_;
   insight::ProxyInsights& insights_;
-  insight::Rollouts& rollouts_;
+  insight::Progress& progress_;
   runtime::Random& random_;
   const model::ControlPlane here_;
   const model::TypeTable& types_;
@@ -47,6 +47,9 @@ class Observation {
 // Carries what Envoys report over health discovery to the mesh writer. `control` outlives the
 // streams.
 xds::HealthSubscriber SubscribeToHealth(control::ControlLoop& control);
+
+// What a round means for the progress of proxies. On the insight executor.
+void TakeRound(const control::RoundReport& report, insight::Progress& progress);
 
 // For AdsService: the stream's Dataplane exists or is brought along, and its token is right. Null
 // `verify`: no token is asked for.

@@ -29,8 +29,9 @@ constexpr runtime::Duration kLongestRetry = std::chrono::seconds(5);
 constexpr runtime::Duration kRetry = std::chrono::seconds(1);
 // Derivation reaches its fixed point at once; this only bounds the damage of a fault in it.
 constexpr int kMaxDerivations = 16;
-// Of more writes in one step only the newest are followed by what is derived from them.
-constexpr size_t kMaxStepCauses = 64;
+// Of more writes in one step only the newest are followed by what is derived from them: as many as
+// rollouts are kept of.
+constexpr size_t kMaxStepCauses = 1000;
 
 // Kinds whose derived values must be durable before a proxy sees them: addresses and keys.
 bool MustBeDurable(const mesh::Change& change) {
@@ -195,7 +196,7 @@ class ControlLoop::Writer final : public store::WatchSink,
   using Causes = std::set<Revision>;
   // Changes of one step, with why.
   struct Marks {
-    std::vector<internal::CausePtr> causes;
+    internal::CausePtr cause;
     std::vector<internal::Scope> scopes;
   };
   // What the events of one step go back to.
@@ -231,6 +232,7 @@ class ControlLoop::Writer final : public store::WatchSink,
                          .inputs_changed = false});
     newest_ = revision;
     loaded_ = true;
+    rounds_->Begin(revision);
     const mesh::ChangeSet applied = state_.Apply(changes);
     TakeChanges(applied, Causes());
     Derive(applied, {});
@@ -309,9 +311,7 @@ class ControlLoop::Writer final : public store::WatchSink,
     rounds_->SetSnapshot(std::move(snapshot));
     const auto end = marks_.begin() + static_cast<std::ptrdiff_t>(count);
     for (auto at = marks_.begin(); at != end; ++at) {
-      for (const internal::Scope& scope : at->scopes) {
-        for (const internal::CausePtr& cause : at->causes) rounds_->Mark(scope, cause);
-      }
+      for (const internal::Scope& scope : at->scopes) rounds_->Mark(scope, at->cause);
     }
     marks_.erase(marks_.begin(), end);
     rounds_->Wake();
@@ -341,11 +341,9 @@ class ControlLoop::Writer final : public store::WatchSink,
 
   void AddMarks(const Causes& causes, const std::string& text,
                 std::vector<internal::Scope> scopes) {
-    Marks marks{.causes = {}, .scopes = std::move(scopes)};
-    for (const Revision cause : causes)
-      marks.causes.push_back(std::make_shared<const internal::Cause>(internal::Cause{cause, text}));
-    if (causes.empty())
-      marks.causes.push_back(std::make_shared<const internal::Cause>(internal::Cause{{}, text}));
+    Marks marks{.cause = std::make_shared<const internal::Cause>(
+                    internal::Cause{{causes.begin(), causes.end()}, text}),
+                .scopes = std::move(scopes)};
     marks_.push_back(std::move(marks));
   }
 

@@ -34,15 +34,21 @@ struct Arrival {
 
 // A proxy was given a new bundle.
 struct Published {
+  // What the bundle holds of users' writes that the proxy had not been given before; each stands
+  // for the derived writes that it caused, too.
+  struct Effect {
+    std::shared_ptr<const std::vector<base::Revision>> revisions;  // sorted, not empty
+    std::shared_ptr<const std::string> what;    // "MeshTimeout default/slow changed"
+    std::shared_ptr<const std::string> reason;  // the same and what it did to the proxy
+  };
   base::ProxyKey proxy;
-  base::Revision revision;  // of the bundle
-  // Revisions whose effect it holds and that the proxy had not been given before, sorted, unique;
-  // each stands for its derived writes too. Empty for the first bundle of a stream.
-  std::vector<base::Revision> causes;
+  bundle::BundlePtr bundle;
+  std::vector<Effect> effects;  // none for the first bundle of a stream
 };
 
 // What one round of generation did.
 struct RoundReport {
+  bool began = false;  // the first report: nothing is known of `settled` and what came before
   std::vector<base::ProxyKey>
       left;  // their streams ended since the last report, before what follows
   std::vector<Published> published;  // sorted by proxy

@@ -115,6 +115,7 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
   // internal::ProxyStream
   void OnBundle(BundlePtr bundle) override {
     SetInStep(false);
+    newest_ = bundle->revision;
     Take(session_->OnBundle(Now(), std::move(bundle)));
   }
   void Recall(const SessionMemory& memory) override { session_->Recall(memory); }
@@ -146,8 +147,10 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     HubState::Registration registration = hub_->Register(stream_->loop(), *this, node_);
     number_ = registration.number;
     session_->Recall(registration.memory);
-    if (registration.bundle != nullptr)
+    if (registration.bundle != nullptr) {
+      newest_ = registration.bundle->revision;
       Take(session_->OnBundle(Now(), std::move(registration.bundle)));
+    }
     kLog.Debug("proxy connected",
                {{"proxy", node_.id}, {"envoy", node_.envoy_version}, {"stream", number_}});
     node_.metadata_json = {};
@@ -158,35 +161,49 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
   }
 
   void Take(SessionOutput output) {
-    for (const AckEvent& ack : output.acks) hub_->Report({node_.proxy, number_, ack});
-    for (const NackEvent& nack : output.nacks) hub_->Report({node_.proxy, number_, nack});
-    hub_->counters().rejected += output.nacks.size();
+    std::vector<ProxyEvent> events;
+    const auto report = [&](auto event) {
+      events.push_back({node_.proxy, number_, std::move(event)});
+    };
+    HubCounters& counters = hub_->counters();
+    for (AckEvent& ack : output.acks) report(std::move(ack));
+    for (NackEvent& nack : output.nacks) report(std::move(nack));
+    counters.rejected += output.nacks.size();
     if (output.in_step) {
-      SetInStep(true);
+      if (*output.in_step == newest_) SetInStep(true);
       place_.reset();
-      hub_->Report({node_.proxy, number_, InStepEvent{*output.in_step}});
+      report(InStepEvent{*output.in_step, session_->Quarantined()});
     }
-    const bool stalled = session_->stalled(Now());
-    if (SetStalled(stalled)) {
-      hub_->Report({node_.proxy, number_, StalledEvent{stalled}});
+    if (SetStalled(session_->stalled(Now()))) report(StalledEvent{stalled_});
+    if (output.failure) {
+      hub_->Report(std::move(events));
+      return Finish(StatusOf(*output.failure));
     }
-    if (output.failure) return Finish(StatusOf(*output.failure));
+    std::vector<std::vector<net::Slice>> slices;
+    slices.reserve(output.send.size());
     for (const DeltaResponse& response : output.send) {
-      if (ended_) return;
       if (Debugs()) kLog.Debug("response", {{"proxy", node_.id}, {"is", Text(response)}});
-      std::vector<net::Slice> slices;
-      slices.reserve(response.resources.size());
+      std::vector<net::Slice>& parts = slices.emplace_back();
+      parts.reserve(response.resources.size());
       uint64_t bytes = 0;
       for (const SealedPtr& resource : response.resources) {
-        slices.push_back(resource->bytes);
+        parts.push_back(resource->bytes);
         bytes += resource->bytes->size();
       }
-      HubCounters& counters = hub_->counters();
       ++counters.responses_sent;
       counters.resources_sent += response.resources.size();
       counters.resources_removed += response.removed.size();
       counters.bytes_sent += bytes;
-      if (!stream_->Send(internal::EncodeHead(response), std::move(slices))) return;
+      if (response.other_type_url.empty()) {
+        report(SentEvent{response.type, response.revision,
+                         static_cast<uint32_t>(response.resources.size()),
+                         static_cast<uint32_t>(response.removed.size()), bytes});
+      }
+    }
+    hub_->Report(std::move(events));
+    for (size_t i = 0; i < output.send.size(); ++i) {
+      if (ended_) return;
+      if (!stream_->Send(internal::EncodeHead(output.send[i]), std::move(slices[i]))) return;
     }
     Wake(output.wake_at);
   }
@@ -220,6 +237,8 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     }
   }
 
+  // True if that is news.
+  // True if that is news.
   bool SetStalled(bool stalled) {
     if (std::exchange(stalled_, stalled) == stalled) return false;
     if (stalled) {
@@ -255,6 +274,7 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
   size_t waiting_bytes_ = 0;
   std::optional<DeltaSession> session_;  // once it is
   uint64_t number_ = 0;                  // while it is registered at the hub
+  Revision newest_;                      // of the bundle that the session has
   bool in_step_ = false;
   bool ended_ = false;
   bool stalled_ = false;

@@ -113,6 +113,11 @@ class AdsServiceTest : public ::testing::Test {
     if (const auto* gone = std::get_if<DisconnectedEvent>(&event.what)) {
       text += gone->stopping ? "stopping" : "disconnected";
     }
+    if (const auto* sent = std::get_if<SentEvent>(&event.what)) {
+      sent_ += sent->resources;
+      sent_bytes_ += sent->bytes;
+      return;
+    }
     if (std::holds_alternative<AckEvent>(event.what)) return;
     if (const auto* nack = std::get_if<NackEvent>(&event.what)) text += "nack " + nack->detail;
     if (const auto* in_step = std::get_if<InStepEvent>(&event.what)) {
@@ -201,6 +206,8 @@ class AdsServiceTest : public ::testing::Test {
   std::vector<std::shared_ptr<net::SimulatedNetwork::Connection>> connections_;
   std::vector<std::function<void(base::Status)>> pending_;
   Texts events_;
+  uint64_t sent_ = 0;  // resources, as reported
+  uint64_t sent_bytes_ = 0;
   uint64_t revision_ = 0;
 };
 
@@ -212,6 +219,8 @@ TEST_F(AdsServiceTest, AStreamComesInStep) {
   const DeltaResponse response = Receive(call);
   ASSERT_EQ(response.resources.size(), 1u);
   EXPECT_EQ(response.resources[0]->name, "a");
+  EXPECT_EQ(sent_, 1u);  // before it is answered
+  EXPECT_GT(sent_bytes_, 0u);
   Answer(call, response);
   EXPECT_EQ(Events(), Texts{"web in step 1"});
   Publish({{XdsType::kCluster, "a"}});

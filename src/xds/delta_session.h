@@ -70,9 +70,9 @@ struct SessionOutput {
   std::vector<DeltaResponse> send;  // in this order
   std::vector<AckEvent> acks;
   std::vector<NackEvent> nacks;
-  // Set when the client came in step with a bundle that it was not in step with before: everything
-  // of it that the client asked for is acknowledged or quarantined. Clusters that wait for their
-  // removal do not count.
+  // Set when it grows: of every bundle up to this revision, everything that the client asked for is
+  // acknowledged, in this content or a newer one, or quarantined. It is the newest bundle's
+  // revision when the client is in step. Clusters that wait for their removal do not count.
   std::optional<Revision> in_step;
   std::optional<Time> wake_at;  // call OnTimer then, if set; replaces what earlier outputs said
   std::optional<base::Error>

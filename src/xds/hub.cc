@@ -102,18 +102,21 @@ void HubState::Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number,
   if (entry.Idle()) shard.entries.erase(proxy);
 }
 
-void HubState::Report(ProxyEvent event) {
-  const auto shared = std::make_shared<const ProxyEvent>(std::move(event));
+void HubState::Report(std::vector<ProxyEvent> events) {
+  if (events.empty()) return;
+  const auto shared = std::make_shared<const std::vector<ProxyEvent>>(std::move(events));
   for (const Subscriber& subscriber : subscribers_) {
     subscriber.to.executor->Post([sink = subscriber.to.sink, newest = subscriber.newest, shared] {
-      const bool connected = std::holds_alternative<ConnectedEvent>(shared->what);
-      const auto found = newest->find(shared->proxy);
-      const uint64_t known = found == newest->end() ? 0 : found->second;
-      if (connected ? shared->stream < known : shared->stream != known)
-        return;  // of a stream that was replaced
-      if (connected) (*newest)[shared->proxy] = shared->stream;
-      if (std::holds_alternative<DisconnectedEvent>(shared->what)) newest->erase(found);
-      sink(*shared);
+      for (const ProxyEvent& event : *shared) {
+        const bool connected = std::holds_alternative<ConnectedEvent>(event.what);
+        const auto found = newest->find(event.proxy);
+        const uint64_t known = found == newest->end() ? 0 : found->second;
+        if (connected ? event.stream < known : event.stream != known)
+          return;  // of a stream that was replaced
+        if (connected) (*newest)[event.proxy] = event.stream;
+        if (std::holds_alternative<DisconnectedEvent>(event.what)) newest->erase(found);
+        sink(event);
+      }
     });
   }
 }

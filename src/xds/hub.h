@@ -39,8 +39,19 @@ struct DisconnectedEvent {
   std::string reason;
   bool stopping = false;  // this control plane is going down: says nothing about the proxy
 };
+// Everything of the bundles up to this revision is acknowledged, or newer content is, but for what
+// is withheld.
 struct InStepEvent {
   Revision revision;
+  std::vector<QuarantineEntry> withheld;
+};
+// A response went out.
+struct SentEvent {
+  XdsType type;
+  Revision revision;  // of the bundle
+  uint32_t resources = 0;
+  uint32_t removed = 0;
+  uint64_t bytes = 0;  // of the resources
 };
 // It has left a response without an answer for too long, or has answered at last.
 struct StalledEvent {
@@ -50,12 +61,14 @@ struct StalledEvent {
 struct ProxyEvent {
   base::ProxyKey proxy;
   uint64_t stream = 0;  // grows with each stream of this process
-  std::variant<ConnectedEvent, DisconnectedEvent, AckEvent, NackEvent, InStepEvent, StalledEvent>
+  std::variant<ConnectedEvent, DisconnectedEvent, SentEvent, AckEvent, NackEvent, InStepEvent,
+               StalledEvent>
       what;
 };
 
-// Gets the events of each proxy's newest stream, in order, on its executor. Its queue is bounded by
-// the streams: they send one response per type and wait for the answer.
+// Gets the events of each proxy's newest stream, in order, on its executor; those that one message
+// or bundle caused cost one hop together. Its queue is bounded by the streams: they send one
+// response per type and wait for the answer.
 struct ProxyEventSubscriber {
   runtime::SerialExecutor* executor = nullptr;
   std::function<void(const ProxyEvent&)> sink;

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "app/observation.h"
 #include "base/format.h"
 #include "base/strings.h"
+#include "insight/progress.h"
 #include "insight/proxy_insights.h"
 #include "policies/all.h"
 #include "policies/default_policies.h"
@@ -185,7 +187,7 @@ struct World::ControlPlane : std::enable_shared_from_this<World::ControlPlane> {
   std::unique_ptr<xds::AdsService> ads;
   std::unique_ptr<control::ControlLoop> loop;
   std::unique_ptr<insight::ProxyInsights> insights;
-  insight::Rollouts rollouts;
+  std::unique_ptr<insight::Progress> progress;
   World* world = nullptr;
   std::map<uint64_t, std::shared_ptr<Stream>> streams;
 
@@ -274,6 +276,8 @@ void World::StartControlPlane() {
   here.insights = std::make_unique<insight::ProxyInsights>(
       insight::Settings{.instance_id = Format("instance-{}", next_stream_)}, *store_,
       simulation_.clock(), insight_);
+  here.progress = std::make_unique<insight::Progress>(insight_, simulation_.clock(),
+                                                      [this] { return memory_->revision(); });
   derive::Settings derive;
   derive.default_policies = [](const std::string& mesh) { return policies::DefaultPolicies(mesh); };
   here.loop = std::make_unique<control::ControlLoop>(
@@ -307,13 +311,7 @@ void World::StartControlPlane() {
           .on_round =
               [this, weak](const control::RoundReport& report) {
                 insight_.Post([weak, report] {
-                  const auto self = weak.lock();
-                  if (self == nullptr) return;
-                  for (const ProxyKey& proxy : report.left) self->rollouts.OnGone(proxy);
-                  for (const control::Published& published : report.published)
-                    self->rollouts.OnPublished(published.proxy, published.revision,
-                                               published.causes);
-                  self->rollouts.OnSettled(report.settled);
+                  if (const auto self = weak.lock()) app::TakeRound(report, *self->progress);
                 });
               }});
   control_plane_ = std::move(started);
@@ -336,8 +334,8 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
       default: return insight::Service::kOther;
     }
   };
+  progress->OnEvent(event);
   if (std::holds_alternative<xds::ConnectedEvent>(event.what)) {
-    rollouts.OnGone(proxy);
     control::Arrival arrival{
         .proxy = proxy, .stream = {event.stream}, .node = {}, .dataplane = nullptr};
     const auto peer = world->peers_.find(proxy.name);
@@ -346,7 +344,6 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
                           model::Value(), {});
     loop->Connected(std::move(arrival));
   } else if (const auto* gone = std::get_if<xds::DisconnectedEvent>(&event.what)) {
-    rollouts.OnGone(proxy);
     if (gone->stopping) return;
     insights->OnDisconnected(proxy, event.stream);
     loop->Disconnected(proxy, {event.stream}, gone->reason == "closed by the proxy");
@@ -356,12 +353,6 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
   } else if (const auto* nack = std::get_if<xds::NackEvent>(&event.what)) {
     ++world->counts_["nacks"];
     insights->OnRejected(proxy, event.stream, service(nack->type));
-    insight::Rejection rejection{
-        .proxy = proxy, .resources = {}, .origins = {}, .detail = nack->detail};
-    for (const SealedPtr& resource : nack->rejected) rejection.resources.push_back(resource->name);
-    rollouts.OnRejected(nack->revision, std::move(rejection));
-  } else if (const auto* in_step = std::get_if<xds::InStepEvent>(&event.what)) {
-    rollouts.OnInStep(proxy, in_step->revision);
   }
 }
 
@@ -821,7 +812,8 @@ void World::CheckRollouts() {
   const Revision newest = memory_->revision();
   for (uint64_t revision = newest.value > 200 ? newest.value - 200 : 1; revision <= newest.value;
        ++revision) {
-    const insight::Rollouts::Answer answer = control_plane_->rollouts.Find({revision}, newest);
+    const insight::Rollouts::Answer answer =
+        control_plane_->progress->rollouts().Find({revision}, newest);
     const auto* now = std::get_if<insight::Rollout>(&answer);
     if (now == nullptr) continue;
     insight::Rollout& before = rollouts_[revision];

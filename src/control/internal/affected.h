@@ -17,15 +17,8 @@ namespace kuma::control::internal {
 
 // Why something is looked at again. Shared by everything that it marks.
 struct Cause {
-  base::Revision revision;  // the user's write that it goes back to; 0: none
-  std::string text;         // Destinations that a Dataplane may reach by its outbounds.
-  struct Reach {
-    bool everything = false;         // transparent proxying, selection by labels
-    std::set<std::string> services;  // "MeshService/backend"
-  };
-  Reach ReachOf(const model::Resource& dataplane);
-
-  // "MeshTimeout default/slow changed"
+  std::vector<base::Revision> revisions;  // the users' writes that it goes back to; sorted
+  std::string text;                       // "MeshTimeout default/slow changed"
 };
 using CausePtr = std::shared_ptr<const Cause>;
 

@@ -40,12 +40,30 @@ uint64_t BytesOf(const Cell& cell) {
 
 }  // namespace
 
+namespace {
+
+// Of many the older half becomes one, so that no revision gets lost.
+CausePtr Merge(const std::vector<CausePtr>& causes) {
+  std::vector<base::Revision> revisions;
+  for (const CausePtr& cause : causes)
+    revisions.insert(revisions.end(), cause->revisions.begin(), cause->revisions.end());
+  std::sort(revisions.begin(), revisions.end());
+  revisions.erase(std::unique(revisions.begin(), revisions.end()), revisions.end());
+  return std::make_shared<const Cause>(
+      Cause{std::move(revisions), "many changes, among them: " + causes.back()->text});
+}
+
+}  // namespace
+
 void AddCauses(Causes& to, const Causes& more) {
   for (const CausePtr& cause : more) {
     // The newest are last, and most additions repeat the last one.
     if (std::find(to.rbegin(), to.rend(), cause) == to.rend()) to.push_back(cause);
   }
-  if (to.size() > kMaxCauses) to.erase(to.begin(), to.end() - kMaxCauses);
+  if (to.size() <= kMaxCauses) return;
+  const auto end = to.end() - kMaxCauses / 2;
+  to.front() = Merge({to.begin(), end});
+  to.erase(to.begin() + 1, end);
 }
 
 void AddEffects(Effects& to, const Effects& more) {
@@ -53,7 +71,13 @@ void AddEffects(Effects& to, const Effects& more) {
     const auto same = [&](const Effect& held) { return held.cause == effect.cause; };
     if (std::find_if(to.rbegin(), to.rend(), same) == to.rend()) to.push_back(effect);
   }
-  if (to.size() > kMaxCauses) to.erase(to.begin(), to.end() - kMaxCauses);
+  if (to.size() <= kMaxCauses) return;
+  const auto end = to.end() - kMaxCauses / 2;
+  Causes causes;
+  for (auto at = to.begin(); at != end; ++at) causes.push_back(at->cause);
+  to.front() = {Merge(causes), std::make_shared<const std::string>("many changes, among them: " +
+                                                                   *(end - 1)->reason)};
+  to.erase(to.begin() + 1, end);
 }
 
 bool ProxyLess::operator()(const Proxy* a, const Proxy* b) const { return a->key < b->key; }

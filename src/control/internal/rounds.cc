@@ -32,6 +32,13 @@ Effects EffectsOf(const Causes& causes, const std::string& what) {
   return effects;
 }
 
+// Shares the texts with every other proxy that the effect came to.
+Published::Effect PublishedOf(const Effect& effect) {
+  return {.revisions = {effect.cause, &effect.cause->revisions},
+          .what = {effect.cause, &effect.cause->text},
+          .reason = effect.reason};
+}
+
 }  // namespace
 
 Rounds::Rounds(const Settings& settings, const ControlLoop::Surroundings& surroundings,
@@ -43,6 +50,12 @@ void Rounds::ForProxiesOf(const std::string& mesh, F f) {
   for (auto at = proxies_.lower_bound({mesh, ""}); at != proxies_.end() && at->first.mesh == mesh;
        ++at)
     f(*at->second);
+}
+
+void Rounds::Begin(base::Revision revision) {
+  settled_ = revision;
+  if (around_.on_round)
+    around_.on_round({.began = true, .left = {}, .published = {}, .settled = revision});
 }
 
 // Marks.
@@ -192,7 +205,8 @@ void Rounds::Wake() {
   } else if (settled_ < next_snapshot_->revision || !left_.empty()) {
     settled_ = std::max(settled_, next_snapshot_->revision);
     if (around_.on_round)
-      around_.on_round({.left = std::move(left_), .published = {}, .settled = settled_});
+      around_.on_round(
+          {.began = false, .left = std::move(left_), .published = {}, .settled = settled_});
     left_.clear();
   }
 }
@@ -568,18 +582,18 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
     return std::nullopt;
   }
 
-  Published published{.proxy = proxy.key, .revision = snapshot_->revision, .causes = {}};
+  Published published{.proxy = proxy.key, .bundle = nullptr, .effects = {}};
+  const bool first = std::exchange(proxy.must_publish, false);
   for (const Effect& effect : effects) {
-    if (effect.cause->revision.value != 0) published.causes.push_back(effect.cause->revision);
-    proxy.explanations.push_back({effect.cause->revision, around_.clock.WallNow(), effect.reason});
+    const std::vector<base::Revision>& revisions = effect.cause->revisions;
+    if (!first && !revisions.empty()) published.effects.push_back(PublishedOf(effect));
+    proxy.explanations.push_back({revisions.empty() ? base::Revision{} : revisions.back(),
+                                  around_.clock.WallNow(), effect.reason});
   }
   while (proxy.explanations.size() > kMaxExplanations) proxy.explanations.pop_front();
-  std::sort(published.causes.begin(), published.causes.end());
-  published.causes.erase(std::unique(published.causes.begin(), published.causes.end()),
-                         published.causes.end());
-  if (std::exchange(proxy.must_publish, false)) published.causes.clear();
 
   proxy.bundle = std::make_shared<const bundle::XdsBundle>(std::move(assembled));
+  published.bundle = proxy.bundle;
   ++counters_.publishes;
   if (settings_.oracle_every > 0 && ++published_ % settings_.oracle_every == 0)
     CompareWithOracle(proxy);

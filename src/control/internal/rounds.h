@@ -30,6 +30,8 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   Rounds(const Settings& settings, const ControlLoop::Surroundings& surroundings,
          Counters& counters);
 
+  // Nothing that was written up to this revision counts as a change.
+  void Begin(base::Revision revision);
   // What the following rounds see.
   void SetSnapshot(mesh::SnapshotPtr snapshot) { next_snapshot_ = std::move(snapshot); }
   void Mark(const Scope& scope, const CausePtr& cause);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "xds/hub.h"
@@ -64,7 +65,9 @@ class HubState : public std::enable_shared_from_this<HubState> {
   // On the stream's loop.
   void Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy, uint64_t number,
                   SessionMemory memory, DisconnectedEvent event);
-  void Report(ProxyEvent event);
+  // All of the same proxy and stream.
+  void Report(std::vector<ProxyEvent> events);
+  void Report(ProxyEvent event) { Report(std::vector<ProxyEvent>{std::move(event)}); }
 
   // On the loop: who of its new streams may go on.
   AdmissionGate& GateOf(runtime::SerialExecutor& loop) { return ShardOf(loop).gate; }

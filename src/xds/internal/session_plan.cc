@@ -271,6 +271,7 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   in_flight->sent_at = now;
   in_flight->resources = response.resources;
   in_flight->removed = response.removed;
+  in_flight->whole = all && !survey.waiting;
   ts.owes_first = false;
   for (const SealedPtr& resource : response.resources) {
     if (Held* held = ts.FindOverlay(resource->name)) held->resend = held->tell_absent = false;
@@ -291,7 +292,8 @@ void SessionState::OweEndpoints(Time now, const std::vector<SealedPtr>& clusters
   TypeState& ts = Of(XdsType::kEndpoints);
   for (const SealedPtr& cluster : clusters) {
     if (bundle::Find(*Desired(XdsType::kEndpoints), cluster->name) != nullptr) {
-      ts.awaited[cluster->name] = {now, false, true};
+      const auto [awaited, is_new] = ts.awaited.try_emplace(cluster->name);
+      awaited->second = {now, false, true, is_new ? bundle->revision : awaited->second.revision};
     }
     if (ts.requested && ts.Subscribed(cluster->name)) ts.Touch(cluster->name).resend = true;
   }
@@ -310,6 +312,34 @@ bool SessionState::InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time
   const TypeState& endpoints = Of(XdsType::kEndpoints);
   return any && std::none_of(endpoints.awaited.begin(), endpoints.awaited.end(),
                              [&](const auto& awaited) { return IsAwaited(awaited.first, now); });
+}
+
+void SessionState::Cover(const std::array<Survey, kXdsTypeCount>& surveys) {
+  if (std::none_of(types.begin(), types.end(), [](const TypeState& ts) { return ts.requested; }))
+    return;
+  for (const XdsType type : kAllXdsTypes) {
+    TypeState& ts = Of(type);
+    const Survey& survey = surveys[static_cast<size_t>(type)];
+    const bool first = type == XdsType::kCluster || type == XdsType::kListener;
+    if (first && !ts.requested && !Desired(type)->empty()) continue;
+    if (ts.in_flight == nullptr && survey.sends.empty() && !survey.waiting)
+      ts.covered = bundle->revision;
+  }
+}
+
+// Under a stream of changes a client may never have the newest bundle, and still comes in step with
+// one after the other.
+Revision SessionState::Covered(Time now) const {
+  Revision covered = bundle->revision;
+  const auto bound = [&covered](Revision revision) { covered = std::min(covered, revision); };
+  const auto below = [](Revision revision) {
+    return Revision{revision.value - std::min<uint64_t>(revision.value, 1)};
+  };
+  for (const TypeState& ts : types) bound(ts.covered);
+  for (const auto& [name, awaited] : Of(XdsType::kEndpoints).awaited) {
+    if (IsAwaited(name, now)) bound(below(awaited.revision));
+  }
+  return in_step_reported ? covered : std::min(covered, below(bundle->revision));
 }
 
 std::optional<Time> SessionState::NextWake(Time now) const {
@@ -370,8 +400,11 @@ void SessionState::Plan(Time now, SessionOutput& out) {
         ts.doubts.clear();
         ts.overlay.clear();
       }
-      out.in_step = bundle->revision;
+      out.in_step = covered_reported = bundle->revision;
     }
+    Cover(surveys);
+    if (const Revision covered = Covered(now); covered > covered_reported)
+      out.in_step = covered_reported = covered;
     for (const XdsType type : kAllXdsTypes) {
       TypeState& ts = Of(type);
       const Survey& survey = of(type);

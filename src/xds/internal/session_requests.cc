@@ -45,6 +45,7 @@ void SessionState::OnAck(Time now, XdsType type, const InFlight& response) {
     if (ts.Subscribed(name)) ts.Touch(name).Acknowledge(nullptr);
     if (type == XdsType::kCluster) endpoints.awaited.erase(name);
   }
+  if (response.whole) ts.covered = std::max(ts.covered, response.revision);
   if (!ts.suspects.empty()) ts.probe *= 2;
 }
 
@@ -168,7 +169,7 @@ void SessionState::AwaitEndpoints(Time now, const std::vector<std::string>& name
     const Held* held = ts.FindOverlay(name);
     const bool has = ts.HasSurely(name) && (held == nullptr || !held->unknown);
     if (name != kWildcard && !has && !ts.awaited.contains(name))
-      ts.awaited[name] = {now, false, false};
+      ts.awaited[name] = {now, false, false, bundle == nullptr ? Revision{} : bundle->revision};
   }
 }
 

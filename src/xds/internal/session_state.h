@@ -51,7 +51,8 @@ struct SessionState {
   BundlePtr bundle;
   std::array<TypeState, kXdsTypeCount> types;
   uint64_t next_nonce = 1;
-  bool in_step_reported = false;
+  bool in_step_reported = false;  // with this bundle
+  Revision covered_reported;
 
   TypeState& Of(XdsType type) { return types[static_cast<size_t>(type)]; }
   const TypeState& Of(XdsType type) const { return types[static_cast<size_t>(type)]; }
@@ -84,6 +85,8 @@ struct SessionState {
   void Compose(XdsType type, Time now, Survey& survey, SessionOutput& out);
   void OweEndpoints(Time now, const std::vector<SealedPtr>& clusters);
   bool InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time now) const;
+  void Cover(const std::array<Survey, kXdsTypeCount>& surveys);  // advances TypeState::covered
+  Revision Covered(Time now) const;
   std::optional<Time> NextWake(Time now) const;
   DeltaResponse NewResponse(XdsType type) {
     DeltaResponse response;

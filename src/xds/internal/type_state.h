@@ -62,6 +62,7 @@ struct InFlight {
   Time sent_at;
   std::vector<SealedPtr> resources;
   std::vector<std::string> removed;
+  bool whole = false;  // nothing of its bundle was left for a later response
 
   bool Removes(std::string_view name) const;
   bool Sends(const bundle::SealedResource& content) const;
@@ -71,7 +72,8 @@ struct InFlight {
 struct Awaited {
   Time since;
   bool sent = false;
-  bool owed = false;  // their cluster was sent after they were
+  bool owed = false;            // their cluster was sent after they were
+  bundle::Revision revision{};  // of the bundle at that time
 };
 
 struct Doubt {
@@ -81,6 +83,7 @@ struct Doubt {
 
 struct TypeState {
   bool requested = false;
+  bundle::Revision covered;  // of every bundle up to this one: acknowledged, or newer content is
   bool wildcard = false;
   bool owes_first = false;  // a new wildcard subscription is answered even if there is nothing
   NameSet names;            // subscribed by name
