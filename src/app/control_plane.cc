@@ -32,6 +32,7 @@
 #include "rest/api.h"
 #include "rest/diagnostics.h"
 #include "rest/dp_endpoint.h"
+#include "rest/progress_endpoint.h"
 #include "rest/secrets.h"
 #include "runtime/random.h"
 #include "runtime/threads.h"
@@ -150,6 +151,7 @@ struct ControlPlane::Parts {
   std::unique_ptr<xds::AdsService> ads;
 
   std::unique_ptr<rest::TokenEndpoint> tokens;
+  std::unique_ptr<rest::ProgressEndpoint> progress_endpoint;
   std::unique_ptr<rest::Api> api;
   std::unique_ptr<rest::DpEndpoint> dp;
   std::unique_ptr<rest::Diagnostics> diagnostics;
@@ -281,6 +283,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
           .issue_zone_tokens = config.Bool("dpServer.authn.zoneProxy.zoneToken.enableIssuer")});
   std::string base_path = config.String("apiServer.basePath");
   while (base_path.ends_with("/")) base_path.pop_back();
+  p.progress_endpoint = std::make_unique<rest::ProgressEndpoint>(*p.progress, *p.control);
   p.api = std::make_unique<rest::Api>(
       *p.store, Types(), *p.tokens, verify_user, *p.rest_pool,
       rest::ApiSettings{
@@ -295,7 +298,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
           .cluster_id = [id = p.cluster_id] { return id; },
           .config = config.Effective(),
           .cors_domains = config.List("apiServer.corsAllowedDomains"),
-          .release_removals = [&p](const std::string& mesh) { p.control->ReleaseHeld(mesh); }});
+          .release_removals = [&p](const std::string& mesh) { p.control->ReleaseHeld(mesh); },
+          .progress = p.progress_endpoint.get()});
 
   // dpServer.authn.dpProxy.type: "dpToken" is the default of Universal, "none" accepts everybody.
   const std::string dp_authn = config.String("dpServer.authn.dpProxy.type");
@@ -351,6 +355,12 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
             static const std::vector<std::unique_ptr<net::Server>> none;  // the list still grows
             return CollectMetrics(*p.store, *p.control, *p.hub, p.api->queue(), p.dp->queue(),
                                   p.serving ? p.servers : none);
+          },
+      .proxies =
+          [&p](bool each, std::function<void(std::vector<rest::Metric>)> done) {
+            p.progress->AskFreshness([each, done](const std::vector<insight::Freshness>& proxies) {
+              done(FreshnessMetrics(proxies, each));
+            });
           }});
 
   // ---- ports; diagnostics first, so that readiness can be asked for from the beginning

@@ -4,7 +4,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
+#include <map>
+#include <string>
 
 #include "base/version.h"
 
@@ -12,6 +16,8 @@ namespace kuma::app {
 namespace {
 
 using Kind = rest::Metric::Kind;
+
+constexpr size_t kMostStaleProxies = 100;
 
 double ResidentBytes() {
   long pages = 0;
@@ -146,6 +152,81 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
   add("process_resident_memory_bytes", "Resident memory.", Kind::kGauge, ResidentBytes());
   add("process_open_fds", "Open file descriptors.", Kind::kGauge, OpenDescriptors());
   add("process_cpu_seconds_total", "CPU time.", Kind::kCounter, CpuSeconds());
+  return metrics;
+}
+
+std::vector<rest::Metric> FreshnessMetrics(const std::vector<insight::Freshness>& proxies,
+                                           bool each) {
+  using Labels = std::vector<std::pair<std::string, std::string>>;
+  // Cumulative, as Prometheus's histograms are.
+  constexpr std::array<uint64_t, 6> kBounds = {0, 1, 10, 100, 1000, 10000};
+  struct Mesh {
+    uint64_t proxies = 0, stale = 0, stalled = 0, lag = 0;
+    double behind = 0;
+    std::array<uint64_t, kBounds.size()> within{};
+  };
+  const auto seconds = [](const insight::Freshness& one) {
+    return std::chrono::duration<double>(one.behind_for.value_or(runtime::Duration{})).count();
+  };
+  std::map<std::string, Mesh> meshes;
+  std::vector<const insight::Freshness*> named;
+  for (const insight::Freshness& one : proxies) {
+    Mesh& mesh = meshes[one.proxy.mesh];
+    ++mesh.proxies;
+    if (one.behind_for) ++mesh.stale;
+    if (one.stalled) ++mesh.stalled;
+    mesh.lag = std::max(mesh.lag, one.lag);
+    mesh.behind = std::max(mesh.behind, seconds(one));
+    for (size_t i = 0; i < kBounds.size(); ++i) {
+      if (one.lag <= kBounds[i]) ++mesh.within[i];
+    }
+    if (each || one.behind_for) named.push_back(&one);
+  }
+  if (!each && named.size() > kMostStaleProxies) {
+    std::partial_sort(named.begin(), named.begin() + kMostStaleProxies, named.end(),
+                      [](const auto* a, const auto* b) { return a->behind_for > b->behind_for; });
+    named.resize(kMostStaleProxies);
+  }
+
+  std::vector<rest::Metric> metrics;
+  const auto for_meshes = [&](std::string_view name, std::string_view help, auto value) {
+    for (const auto& [mesh, numbers] : meshes) {
+      metrics.push_back(
+          {name, help, Kind::kGauge, Labels{{"mesh", mesh}}, static_cast<double>(value(numbers))});
+    }
+  };
+  for_meshes("kuma_mesh_proxies", "Connected proxies of a mesh.",
+             [](const Mesh& mesh) { return mesh.proxies; });
+  for_meshes("kuma_mesh_proxies_stale", "Of these: not all that was sent is acknowledged.",
+             [](const Mesh& mesh) { return mesh.stale; });
+  for_meshes("kuma_mesh_proxies_stalled", "Of these: a response waits for its answer for too long.",
+             [](const Mesh& mesh) { return mesh.stalled; });
+  for_meshes("kuma_mesh_lag_revisions_max",
+             "The largest difference of the store's revision and the one a proxy acknowledged.",
+             [](const Mesh& mesh) { return mesh.lag; });
+  for_meshes("kuma_mesh_stale_seconds_max", "The longest that a proxy has been stale.",
+             [](const Mesh& mesh) { return mesh.behind; });
+  for (const auto& [mesh, numbers] : meshes) {
+    for (size_t i = 0; i < kBounds.size(); ++i) {
+      metrics.push_back({"kuma_mesh_proxies_within_lag",
+                         "Connected proxies that are at most `revisions` behind the store.",
+                         Kind::kGauge,
+                         Labels{{"mesh", mesh}, {"revisions", std::to_string(kBounds[i])}},
+                         static_cast<double>(numbers.within[i])});
+    }
+  }
+  const auto for_proxies = [&](std::string_view name, std::string_view help, auto value) {
+    for (const insight::Freshness* one : named) {
+      metrics.push_back({name, help, Kind::kGauge,
+                         Labels{{"mesh", one->proxy.mesh}, {"proxy", one->proxy.name}},
+                         static_cast<double>(value(*one))});
+    }
+  };
+  for_proxies("kuma_proxy_lag_revisions",
+              "Store's revision minus the acknowledged one; of stale proxies, or with "
+              "?proxies=all of every one.",
+              [](const insight::Freshness& one) { return one.lag; });
+  for_proxies("kuma_proxy_stale_seconds", "For how long the proxy has been stale.", seconds);
   return metrics;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "control/control_loop.h"
+#include "insight/progress.h"
 #include "net/server.h"
 #include "rest/diagnostics.h"
 #include "rest/request_queue.h"
@@ -20,5 +21,10 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
                                          const rest::RequestQueue& api,
                                          const rest::RequestQueue& dp,
                                          const std::vector<std::unique_ptr<net::Server>>& servers);
+
+// How far proxies are behind: summed up for each mesh; one by one for those that are stale (the 100
+// that are longest so), or for all (`each`).
+std::vector<rest::Metric> FreshnessMetrics(const std::vector<insight::Freshness>& proxies,
+                                           bool each);
 
 }  // namespace kuma::app

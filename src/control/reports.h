@@ -69,7 +69,9 @@ struct DegradedCell {
   generate::CellId id;
   std::string reason;  // names the policy
   base::Revision since;
-  bool has_last_good = false;  // false: its resources are missing from the bundles
+  bool has_last_good = false;           // false: its resources are missing from the bundles
+  uint64_t proxy_count = 0;             // connected proxies that have it
+  std::vector<base::ProxyKey> proxies;  // sorted, at most 32 of them
 };
 
 // A connected proxy.

@@ -268,6 +268,7 @@ void Progress::WakeWaiters() {
 
 void Progress::Stop() {
   CHECK_CONFINED(executor_);
+  stopped_ = true;
   for (const Waiter& waiter : waiters_) waiter.answer(rollouts_.Find(waiter.revision, newest_()));
   waiters_.clear();
 }
@@ -277,7 +278,7 @@ void Progress::AskRollout(Revision revision, runtime::Duration wait,
   Post([this, revision, wait, answer = std::move(answer)]() mutable {
     const Revision newest = newest_();
     if (wait <= runtime::Duration::zero() || revision > newest || rollouts_.IsFinal(revision) ||
-        waiters_.size() >= kMaxWaiters) {
+        stopped_ || waiters_.size() >= kMaxWaiters) {
       answer(rollouts_.Find(revision, newest));
       return;
     }

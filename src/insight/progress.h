@@ -67,7 +67,7 @@ class Progress {
   // One round of generation. `left`: streams that ended since the last one, before what follows.
   void OnRound(const std::vector<base::ProxyKey>& left, const std::vector<GivenBundle>& given,
                base::Revision settled);
-  // Answers everybody who waits.
+  // Answers everybody who waits, now and later.
   void Stop();
 
   // Waits for at most `wait` until the rollout is complete; answers at once if it is.
@@ -121,6 +121,7 @@ class Progress {
   std::list<base::ProxyKey> left_;  // not connected any more, oldest first
   std::list<Waiter> waiters_;
   uint64_t finals_seen_ = 0;
+  bool stopped_ = false;
 };
 
 }  // namespace kuma::insight

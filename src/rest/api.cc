@@ -52,20 +52,42 @@ Api::Api(store::Store& store, const model::TypeTable& types, TokenEndpoint& toke
       resources_(store, types, settings_.resources) {}
 
 void Api::Handle(net::HttpRequest request, net::HttpResponder responder) {
-  queue_.Put(std::move(request), std::move(responder),
-             [this](const net::HttpRequest& taken) { return Answer(taken); });
+  queue_.Put(
+      std::move(request), std::move(responder),
+      [this](const net::HttpRequest& taken, const net::HttpResponder& to) { Serve(taken, to); });
+}
+
+void Api::Serve(const net::HttpRequest& request, const net::HttpResponder& responder) {
+  if (settings_.progress != nullptr && request.path.starts_with(settings_.base_path)) {
+    const auto at = Segments(std::string_view(request.path).substr(settings_.base_path.size()));
+    if (ProgressEndpoint::Has(at) && WhoAsks(request)) {
+      return settings_.progress->Serve(request, at,
+                                       [this, request, responder](net::HttpResponse response) {
+                                         responder.Send(Finish(request, std::move(response)));
+                                       });
+    }
+  }
+  responder.Send(Answer(request));
+}
+
+base::Result<Principal> Api::WhoAsks(const net::HttpRequest& request) const {
+  return Authenticate(request, settings_.localhost_is_admin, verify_);
 }
 
 net::HttpResponse Api::Answer(const net::HttpRequest& request) {
-  net::HttpResponse response;
-  const auto principal = Authenticate(request, settings_.localhost_is_admin, verify_);
+  const auto principal = WhoAsks(request);
   if (!principal) {
-    Problem problem{
-        401, "Invalid authentication data", "Unauthenticated", {}, principal.error().message()};
-    response = ToResponse(problem);
-  } else {
-    response = Route(request, *principal);
+    return Finish(request, ToResponse({401,
+                                       "Invalid authentication data",
+                                       "Unauthenticated",
+                                       {},
+                                       principal.error().message()}));
   }
+  return Finish(request, Route(request, *principal));
+}
+
+// What every answer has.
+net::HttpResponse Api::Finish(const net::HttpRequest& request, net::HttpResponse response) const {
   if (const std::string* origin = request.headers.Find("origin")) {
     for (const std::string& domain : settings_.cors_domains) {
       if (domain != "*" && domain != ".*" && domain != *origin) continue;

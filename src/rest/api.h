@@ -11,6 +11,7 @@
 #include "model/resource_type.h"
 #include "net/http.h"
 #include "rest/access.h"
+#include "rest/progress_endpoint.h"
 #include "rest/request_queue.h"
 #include "rest/resource_endpoint.h"
 #include "rest/token_endpoint.h"
@@ -30,6 +31,7 @@ struct ApiSettings {
   std::vector<std::string> cors_domains;    // none: no CORS headers
   // POST /mass-removals/{mesh}/release: removes the Dataplanes whose removal the guard holds.
   std::function<void(const std::string& mesh)> release_removals;
+  const ProgressEndpoint* progress = nullptr;  // rollouts, timelines; null: not served
 };
 
 // Thread-safe. Requests are answered on the pool.
@@ -43,10 +45,14 @@ class Api {
   void Handle(net::HttpRequest request, net::HttpResponder responder);
   const RequestQueue& queue() const { return queue_; }
 
-  // The answer, on this thread; what Handle does on the pool.
+  // The answer, on this thread; what Handle does on the pool, but for what may have to be waited
+  // for.
   net::HttpResponse Answer(const net::HttpRequest& request);
 
  private:
+  void Serve(const net::HttpRequest& request, const net::HttpResponder& responder);
+  base::Result<Principal> WhoAsks(const net::HttpRequest& request) const;
+  net::HttpResponse Finish(const net::HttpRequest& request, net::HttpResponse response) const;
   net::HttpResponse Route(const net::HttpRequest& request, const Principal& principal);
   net::HttpResponse Index() const;
   net::HttpResponse ResourceTypes() const;

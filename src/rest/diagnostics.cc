@@ -88,7 +88,15 @@ std::string ToPrometheusText(const std::vector<Metric>& metrics) {
 }
 
 void Diagnostics::Handle(net::HttpRequest request, net::HttpResponder responder) const {
-  responder.Send(Answer(request));
+  net::HttpResponse response = Answer(request);
+  if (request.path != "/metrics" || response.status != 200 || sources_.proxies == nullptr)
+    return responder.Send(std::move(response));
+  const std::string* which = request.FindQuery("proxies");
+  sources_.proxies(which != nullptr && *which == "all",
+                   [response, responder](const std::vector<Metric>& more) mutable {
+                     response.body += ToPrometheusText(more);
+                     responder.Send(std::move(response));
+                   });
 }
 
 net::HttpResponse Diagnostics::Answer(const net::HttpRequest& request) const {

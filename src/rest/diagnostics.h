@@ -22,12 +22,16 @@ struct Metric {
 };
 std::string ToPrometheusText(const std::vector<Metric>& metrics);
 
-// Thread-safe if the functions are; quick, so it runs on the event loop.
+// Thread-safe if the functions are; quick, so it runs on the event loop. What others have to say
+// for /metrics is waited for without holding up anybody.
 class Diagnostics {
  public:
   struct Sources {
     std::function<std::string()> not_ready;  // the reason, or empty: ready
     std::function<std::vector<Metric>()> metrics;
+    // More of them, later, on any thread; `each`: for every proxy (/metrics?proxies=all). May be
+    // null.
+    std::function<void(bool each, std::function<void(std::vector<Metric>)> done)> proxies = nullptr;
   };
   explicit Diagnostics(Sources sources) : sources_(std::move(sources)) {}
 

@@ -93,7 +93,9 @@ DpEndpoint::DpEndpoint(store::Store& store, const model::TypeTable& types,
 
 void DpEndpoint::Handle(net::HttpRequest request, net::HttpResponder responder) {
   queue_.Put(std::move(request), std::move(responder),
-             [this](const net::HttpRequest& taken) { return Answer(taken); });
+             [this](const net::HttpRequest& taken, const net::HttpResponder& to) {
+               to.Send(Answer(taken));
+             });
 }
 
 net::HttpResponse DpEndpoint::Answer(const net::HttpRequest& request) {

@@ -12,8 +12,9 @@ constexpr base::Logger kLog("rest");
 
 }  // namespace
 
-void RequestQueue::Put(net::HttpRequest request, net::HttpResponder responder,
-                       std::function<net::HttpResponse(const net::HttpRequest&)> answer) {
+void RequestQueue::Put(
+    net::HttpRequest request, net::HttpResponder responder,
+    std::function<void(const net::HttpRequest&, const net::HttpResponder&)> serve) {
   if (waiting_.fetch_add(1) >= limit_) {
     --waiting_;
     ++shed_;
@@ -24,8 +25,8 @@ void RequestQueue::Put(net::HttpRequest request, net::HttpResponder responder,
     return responder.Send(std::move(response));
   }
   pool_.Post([this, request = std::move(request), responder = std::move(responder),
-              answer = std::move(answer)] {
-    if (!responder.peer_gone()) responder.Send(answer(request));
+              serve = std::move(serve)] {
+    if (!responder.peer_gone()) serve(request, responder);
     --waiting_;
   });
 }

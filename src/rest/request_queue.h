@@ -17,9 +17,9 @@ class RequestQueue {
  public:
   RequestQueue(runtime::Pool& pool, size_t limit) : pool_(pool), limit_(limit) {}
 
-  // `answer` runs on the pool, unless the client is gone by then.
+  // `serve` runs on the pool, unless the client is gone by then. It may answer later.
   void Put(net::HttpRequest request, net::HttpResponder responder,
-           std::function<net::HttpResponse(const net::HttpRequest&)> answer);
+           std::function<void(const net::HttpRequest&, const net::HttpResponder&)> serve);
 
   size_t waiting() const { return waiting_; }  // or being answered
   uint64_t shed() const { return shed_; }

@@ -142,8 +142,10 @@ class CostsTest : public testing::Test {
        .forget = nullptr,
        .on_round =
            [this](const control::RoundReport& report) {
-             for (const control::Published& published : report.published)
-               for (const base::Revision cause : published.causes) causes_.insert(cause.value);
+             for (const control::Published& published : report.published) {
+               for (const auto& effect : published.effects)
+                 for (const base::Revision cause : *effect.revisions) causes_.insert(cause.value);
+             }
            }}};
   std::map<std::string, kit::DataplaneOptions> dataplanes_;
   base::Revision revision_;

@@ -14,6 +14,7 @@ using generate::CellKind;
 
 constexpr base::Logger kLog("control");
 constexpr size_t kMaxExplanations = 64;
+constexpr size_t kMaxNamedProxies = 32;
 // Tasks for the pool: small enough to keep its threads busy, large enough that posting costs
 // nothing.
 constexpr size_t kTasksPerRound = 8;
@@ -629,10 +630,21 @@ void Rounds::UpdateCounters() {
 }
 
 DegradedCell Rounds::DegradedOf(const Cell& cell) const {
-  return {.id = cell.id,
-          .reason = cell.failure,
-          .since = cell.failed_since,
-          .has_last_good = cell.has_good};
+  std::set<ProxyKey> proxies;
+  if (cell.id.kind == CellKind::kOwn) proxies.insert({cell.id.mesh, cell.id.proxy});
+  for (const Group* group : cell.groups) {
+    for (const Proxy* proxy : group->proxies) proxies.insert(proxy->key);
+  }
+  DegradedCell degraded{.id = cell.id,
+                        .reason = cell.failure,
+                        .since = cell.failed_since,
+                        .has_last_good = cell.has_good,
+                        .proxy_count = proxies.size(),
+                        .proxies = {}};
+  for (const ProxyKey& proxy : proxies) {
+    if (degraded.proxies.size() < kMaxNamedProxies) degraded.proxies.push_back(proxy);
+  }
+  return degraded;
 }
 
 std::optional<ProxyReport> Rounds::Report(const ProxyKey& key) const {
