@@ -118,6 +118,20 @@ TEST(FollowUp, AnUnavailableStoreGetsTheNewestLater) {
   EXPECT_EQ(next->writes[0].expected, Revision{0});
 }
 
+TEST(FollowUp, AStatusTravelsWithTheChangeThatCouldNotBeStored) {
+  FollowUp follow_up;
+  follow_up.Want(Put(Web()), At(OtherWeb(), 5), {7});
+  ASSERT_FALSE(follow_up.Next()->writes[0].status_only);
+  derive::Derived status = Put(Web());
+  status.status_only = true;
+  follow_up.Want(std::move(status), Web(), {8});
+  follow_up.Unavailable();
+  const auto next = follow_up.Next();
+  ASSERT_EQ(next->writes.size(), 1u);
+  EXPECT_FALSE(next->writes[0].status_only) << "the change itself would be lost";
+  EXPECT_EQ(next->writes[0].expected, Revision{5});
+}
+
 TEST(FollowUp, ARefusedWriteStandsAlone) {
   FollowUp follow_up;
   follow_up.Want(Put(Web()), nullptr, {7});

@@ -39,6 +39,13 @@ bool SameStatus(const model::Resource& a, const model::Resource& b) {
   return equal(a.status().get(), b.status().get());
 }
 
+// A status that follows a creation or a change of the spec which is not stored yet travels with it.
+void TravelWith(const Derived& older, Derived& newer) {
+  if (!newer.status_only || older.resource == nullptr) return;
+  newer.status_only = older.status_only;
+  newer.must_not_exist = older.must_not_exist;
+}
+
 mesh::Change ChangeTo(const ResourceKey& key, const ResourcePtr& stored, base::Revision otherwise) {
   return {.key = key,
           .before = nullptr,
@@ -53,12 +60,7 @@ void FollowUp::Want(Derived write, ResourcePtr stored, base::Revision cause) {
   const ResourceKey key = write.key;
   stored_.try_emplace(key, std::move(stored));
   Wanted& wanted = wanted_[key];
-  // A status that follows a creation or a change of the spec which is not on its way yet travels
-  // with it.
-  if (write.status_only && wanted.write.resource != nullptr) {
-    write.status_only = wanted.write.status_only;
-    write.must_not_exist = wanted.write.must_not_exist;
-  }
+  TravelWith(wanted.write, write);
   wanted.write = std::move(write);
   wanted.cause = std::max(wanted.cause, cause);
 }
@@ -129,7 +131,10 @@ std::vector<mesh::Change> FollowUp::Stored() {
 }
 
 void FollowUp::Unavailable() {
-  wanted_.merge(in_flight_);  // newer ones stay
+  for (auto& [key, older] : in_flight_) {
+    const auto [newer, inserted] = wanted_.try_emplace(key, older);
+    if (!inserted) TravelWith(older.write, newer->second.write);
+  }
   in_flight_.clear();
 }
 
