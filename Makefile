@@ -57,13 +57,15 @@ bench: setup $(RELEASE)/build.ninja
 	ninja -C $(RELEASE) -j $(JOBS) bench
 	$(RELEASE)/bin/bench json=$(RELEASE)/bench.json $(BENCH)
 
+# Their tools are installed when they are first asked for: tools/packages-lint.txt.
 format:
+	@tools/setup lint
 	git ls-files '*.cc' '*.h' | xargs clang-format -i
 
 lint: setup $(RELEASE)/build.ninja
+	@tools/setup lint
 	@tools/check_rooms.py
-	git ls-files '*.cc' '*.h' | xargs clang-format --dry-run -Werror
-	git ls-files 'src/*.cc' | grep -v _test.cc | xargs -P $(JOBS) -n 4 clang-tidy -p $(RELEASE) --quiet
+	@JOBS=$(JOBS) tools/lint $(RELEASE)
 
 clean:
 	rm -rf $(RELEASE) $(DEBUG) $(TSAN)
