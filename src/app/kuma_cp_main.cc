@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/log_output.h"
 #include "base/version.h"
+#include "net/server.h"
 
 namespace kuma::app {
 namespace {
@@ -66,6 +67,8 @@ int Run(const std::string& config_file, const Logs& logs) {
   std::signal(SIGPIPE, SIG_IGN);
   // A file at its size limit is an error of the write, not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
+
+  net::RaiseDescriptorLimit();
 
   auto control_plane = ControlPlane::Start(*config);
   if (!control_plane) return Fail(control_plane.error());

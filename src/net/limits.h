@@ -27,6 +27,9 @@ struct Limits {
   size_t message_bytes = 32 << 20;   // one received gRPC message (RESOURCE_EXHAUSTED)
   size_t buffered_bytes = 64 << 20;  // received and not yet handed on, all streams of a connection
   size_t queued_bytes = 64 << 20;    // of one gRPC stream, to be sent (RESOURCE_EXHAUSTED)
+  // Of all connections of a server: bodies and messages that are incomplete, and answers that are
+  // not read yet. A request beyond it is answered with 503, a call with RESOURCE_EXHAUSTED.
+  size_t server_bytes = 256 << 20;
   size_t queue_low_bytes = 64 << 10;  // OnQueueLow is called when the queue falls to this
 
   // HTTP/2.
@@ -37,19 +40,21 @@ struct Limits {
   // Frames that a peer may send. WINDOW_UPDATE and PING also earn two tokens with every frame of
   // DATA sent, because honest peers send them in step with it. More than a rate: GOAWAY,
   // ENHANCE_YOUR_CALM.
-  Rate resets{200, 50};
+  Rate resets{200, 50};  // RST_STREAM, and frames that make this side reset a stream
   Rate pings{100, 10};
   Rate settings{50, 5};
   Rate priorities{200, 20};
   Rate window_updates{2000, 200};
   Rate empty_data{100, 10};
   Rate continuations{50, 5};
+  Rate other_frames{100, 10};  // GOAWAY and the like; nghttp2 skips what it does not know
 
   // TLS.
   uint32_t key_updates = 100;  // per connection; renegotiation is off
 
   // Connections of one server.
   size_t connections = 65536;
+  size_t spare_descriptors = 32;             // of the process, for files: not for connections
   size_t connections_per_address = 16384;    // one NAT or one machine may hold thousands of proxies
   int socket_send_buffer_bytes = 256 << 10;  // bounds what the kernel holds for a slow reader
 

@@ -1,6 +1,7 @@
 #include "net/server.h"
 
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -43,7 +44,21 @@ runtime::Duration TickOf(const Limits& limits) {
   return std::clamp<runtime::Duration>(shortest / 2, std::chrono::milliseconds(5), kTick);
 }
 
+size_t DescriptorLimit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
 }  // namespace
+
+size_t RaiseDescriptorLimit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  return DescriptorLimit();
+}
 
 struct Server::State : std::enable_shared_from_this<Server::State> {
   // The connections of one loop. Confined to it.
@@ -165,7 +180,11 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
           continue;
         }
         if (errno == EINTR || errno == ECONNABORTED) continue;
-        if (errno != EAGAIN) Pause(errno);
+        if (errno != EAGAIN) {
+          Pause(errno);
+        } else if (std::exchange(starving, false)) {
+          kLog.Info("accepting connections again", {{"server", state.options.name}});
+        }
         return;
       }
     }
@@ -174,14 +193,21 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
       const Limits& limits = state.options.limits;
       const std::string host = internal::RemoteAddress(accepted).host;
       size_t& of_address = per_address[host];
-      if (of_address >= limits.connections_per_address || state.open.load() >= limits.connections) {
+      // Descriptors are given out from below: a high one means that few are left.
+      const size_t descriptors = DescriptorLimit();
+      const size_t spare = std::min(limits.spare_descriptors, descriptors / 4);
+      if (of_address >= limits.connections_per_address || state.open.load() >= limits.connections ||
+          static_cast<size_t>(accepted) >= descriptors - spare) {
         if (of_address == 0) per_address.erase(host);
         close(accepted);
         // One line per power of two: a flood must not fill the log.
         const uint64_t refused = ++state.refused;
         if ((refused & (refused - 1)) == 0) {
-          kLog.Warn("too many connections, refusing",
-                    {{"server", state.options.name}, {"peer", host}, {"refused", refused}});
+          kLog.Warn("too many connections, refusing", {{"server", state.options.name},
+                                                       {"peer", host},
+                                                       {"refused", refused},
+                                                       {"open", state.open.load()},
+                                                       {"descriptors", descriptors}});
         }
         return;
       }
@@ -201,8 +227,16 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 
     // Out of descriptors or memory: the socket stays readable, so look away for a while.
     void Pause(int error) {
-      kLog.Error("cannot accept connections",
-                 {{"server", state.options.name}, {"error", internal::ErrnoText(error)}});
+      if (!std::exchange(starving, true)) {
+        const uint64_t starved = ++state.starved;
+        if ((starved & (starved - 1)) == 0) {
+          kLog.Error("cannot accept connections, those that wait are served when others end",
+                     {{"server", state.options.name},
+                      {"error", internal::ErrnoText(error)},
+                      {"descriptors", DescriptorLimit()},
+                      {"times", starved}});
+        }
+      }
       loop.Rewatch(fd, 0, *this);
       pause = loop.PostAfter(kAcceptPause, [this] { loop.Rewatch(fd, EPOLLIN, *this); });
     }
@@ -243,10 +277,16 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
     std::unique_ptr<internal::ReloadingCredentials> credentials;
     runtime::Timer reload;
     runtime::Timer pause;
+    bool starving = false;
   };
 
   State(EventLoops& all, ServerOptions given, internal::ServerHooks given_hooks)
-      : loops(all), options(std::move(given)), hooks(std::move(given_hooks)), acceptor(*this) {
+      : loops(all),
+        options(std::move(given)),
+        budget(options.limits.server_bytes),
+        hooks(std::move(given_hooks)),
+        acceptor(*this) {
+    hooks.budget = &budget;
     for (size_t i = 0; i < loops.size(); ++i) {
       shards.push_back(std::make_unique<Shard>(*this, loops.at(i)));
     }
@@ -260,14 +300,15 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 
   EventLoops& loops;
   const ServerOptions options;
-  const internal::ServerHooks hooks;
+  internal::ByteBudget budget;
+  internal::ServerHooks hooks;
   Address bound;
   Acceptor acceptor;
   std::vector<std::unique_ptr<Shard>> shards;
   std::function<void()> on_drained;
   bool drain_begun = false;  // on the first loop
   std::atomic<size_t> shards_to_drain = 0;
-  std::atomic<uint64_t> accepted = 0, refused = 0, open = 0;
+  std::atomic<uint64_t> accepted = 0, refused = 0, starved = 0, open = 0;
   std::atomic<uint64_t> handshakes = 0, handshakes_failed = 0, resumed = 0;
 };
 
@@ -322,7 +363,7 @@ void Server::Drain(runtime::Duration deadline, std::function<void()> done) {
 }
 
 ServerStats Server::stats() const {
-  return {state_->accepted,   state_->refused,           state_->open,
+  return {state_->accepted,   state_->refused,           state_->starved, state_->open,
           state_->handshakes, state_->handshakes_failed, state_->resumed};
 }
 

@@ -29,11 +29,16 @@ struct ServerOptions {
 struct ServerStats {
   uint64_t accepted = 0;
   uint64_t refused = 0;  // over a limit of connections
+  uint64_t starved = 0;  // times that accepting paused, because the process had no descriptors left
   uint64_t open = 0;
   uint64_t handshakes = 0;  // TLS, successful
   uint64_t handshakes_failed = 0;
   uint64_t resumed = 0;  // of the successful ones
 };
+
+// Raises this process's limit of open files to what the system allows it; returns it. A control
+// plane holds a descriptor per proxy, and the usual soft limit is 1,024.
+size_t RaiseDescriptorLimit();
 
 // Thread-safe. Requests and calls arrive on the loops; connections are dealt to them in turn.
 class Server {

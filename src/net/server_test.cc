@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -438,6 +439,119 @@ TEST_F(ServerTest, TooManyConnectionsOfOneAddressAreRefused) {
     EXPECT_EQ(server->stats().refused, 1u);
   }
   EXPECT_TRUE(Eventually([&] { return Get(server->url()).has_value(); }));
+}
+
+// The limit of descriptors of this process, put back at the end.
+class DescriptorLimit {
+ public:
+  DescriptorLimit() { getrlimit(RLIMIT_NOFILE, &old_); }
+  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &old_); }
+  // So that `more` can be opened.
+  void Leave(int more) {
+    const int next = dup(0);
+    close(next);
+    Set(static_cast<size_t>(next + more));
+  }
+  void Set(size_t limit) {
+    rlimit changed = old_;
+    changed.rlim_cur = limit;
+    setrlimit(RLIMIT_NOFILE, &changed);
+  }
+  void Restore() { setrlimit(RLIMIT_NOFILE, &old_); }
+
+ private:
+  rlimit old_{};
+};
+
+TEST_F(ServerTest, WithoutDescriptorsConnectionsWaitAndTheLogSaysSoOnce) {
+  Limits limits;
+  limits.spare_descriptors = 0;
+  Start(false, DescribeRequest, limits);
+  testing::internal::CaptureStderr();
+  DescriptorLimit descriptors;
+  descriptors.Leave(1);  // for the client's side
+  {
+    RawClient waiting(server->port());
+    ASSERT_TRUE(waiting.connected);
+    waiting.Send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    ASSERT_TRUE(Eventually([&] { return server->stats().starved == 1; }));
+    EXPECT_EQ(server->stats().accepted, 0u);
+    // While it waits the loops do nothing: the accepting socket is not watched.
+    std::promise<void> later;
+    loops.at(0).Post([&] {
+      loops.at(0).RunAndWait([] {});
+      later.set_value();
+    });
+    later.get_future().wait();
+    descriptors.Restore();
+    EXPECT_TRUE(waiting.ReadToEnd().starts_with("HTTP/1.1 200"));
+  }
+  EXPECT_TRUE(Get(server->url()).has_value());
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(server->stats().starved, 1u);
+  const size_t first = log.find("cannot accept connections");
+  EXPECT_NE(first, std::string::npos);
+  EXPECT_EQ(log.find("cannot accept connections", first + 1), std::string::npos) << log;
+}
+
+TEST_F(ServerTest, DescriptorsAreKeptForFiles) {
+  Limits limits;
+  limits.spare_descriptors = 20;
+  Start(false, DescribeRequest, limits);
+  DescriptorLimit descriptors;
+  const int next = dup(0);
+  close(next);
+  descriptors.Set(static_cast<size_t>(next) + 20 + 60);  // a quarter of it is at least 20
+  std::vector<std::unique_ptr<RawClient>> clients;
+  while (server->stats().refused == 0 && clients.size() < 60) {
+    clients.push_back(std::make_unique<RawClient>(server->port()));
+    ASSERT_TRUE(clients.back()->connected);
+    const size_t count = clients.size();
+    ASSERT_TRUE(
+        Eventually([&] { return server->stats().accepted + server->stats().refused >= count; }));
+  }
+  EXPECT_EQ(clients.back()->ReadToEnd(), "");
+  EXPECT_EQ(server->stats().starved, 0u);
+  EXPECT_GE(clients.size(), 25u);
+  clients.clear();
+  EXPECT_TRUE(Eventually([&] { return Get(server->url()).has_value(); }));
+}
+
+TEST_F(ServerTest, PlainHttpOnATlsPortIsToldSo) {
+  Start(true);
+  for (const char* request :
+       {"GET /x HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "DELETE /meshes/default HTTP/1.1\r\nHost: x\r\n\r\n"}) {
+    RawClient raw(server->port());
+    raw.Send(request);
+    const std::string answer = raw.ReadToEnd();
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << answer;
+    EXPECT_NE(answer.find("HTTP request to an HTTPS server"), std::string::npos) << answer;
+    EXPECT_EQ(answer.size() - answer.find("\r\n\r\n") - 4, 80u);
+  }
+  RawClient garbage(server->port());
+  garbage.Send("get it, please. \1\2\3");
+  EXPECT_EQ(garbage.ReadToEnd(), "");
+  EXPECT_TRUE(Eventually([&] { return server->stats().handshakes_failed == 4; }));
+}
+
+TEST_F(ServerTest, BytesOfAllConnectionsAreBounded) {
+  Limits limits;
+  limits.server_bytes = 100'000;
+  Start(false, DescribeRequest, limits);
+  // Each alone is small enough; together they are not.
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n";
+  auto first = std::make_unique<RawClient>(server->port());
+  first->Send(head + std::string(60'000, 'a'));
+  const auto second_answer = [&] {
+    RawClient second(server->port());
+    second.Send(head + std::string(60'000, 'a') + std::string(10'000, 'b'));
+    return second.ReadUntil("\r\n");
+  };
+  EXPECT_TRUE(
+      Eventually([&] { return second_answer() == "HTTP/1.1 503 Service Unavailable\r\n"; }));
+  first.reset();
+  EXPECT_TRUE(Eventually([&] { return second_answer() == "HTTP/1.1 200 OK\r\n"; }));
 }
 
 TEST_F(ServerTest, SlowHandshakesAreCut) {

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -15,8 +16,21 @@ namespace kuma::net::internal {
 namespace {
 
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+// The sentence is the one that Go's servers answer.
+constexpr std::string_view kPlainHttpAnswer =
+    "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 80\r\n"
+    "connection: close\r\n\r\n"
+    "Client sent an HTTP request to an HTTPS server.\nUse https:// with this address.\n";
 constexpr int kReadsPerTurn = 4;  // fairness: 256 KB in, 256 KB out
 constexpr int kWritesPerTurn = 4;
+
+// "GET ", "POST ", "PRI ": the start of a request, which no TLS record begins with.
+bool LooksLikeHttp(std::string_view bytes) {
+  const size_t size = bytes.substr(0, 8).find(' ');
+  return size != std::string_view::npos && size >= 3 &&
+         std::all_of(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size),
+                     [](char c) { return c >= 'A' && c <= 'Z'; });
+}
 
 }  // namespace
 
@@ -102,6 +116,10 @@ void Connection::OnBytes(std::string_view bytes) {
       tls.Feed(bytes, cipher, [this](std::string_view plain) { OnPlain(plain); });
   if (shaking && state != TlsStream::State::kHandshake) {
     owner_.OnHandshake(state != TlsStream::State::kFailed, tls.resumed());
+  }
+  if (state == TlsStream::State::kFailed && shaking && settings_.server && LooksLikeHttp(bytes)) {
+    if (Push(kPlainHttpAnswer)) Linger();
+    return;
   }
   if (dead_ || (!cipher.empty() && !Push(cipher))) return;
   if (state == TlsStream::State::kFailed) {
@@ -279,6 +297,10 @@ void Connection::BeginLinger() {
     return;
   }
   session_->OnDisconnected(why);
+  Linger();
+}
+
+void Connection::Linger() {
   shutdown(settings_.fd, SHUT_WR);
   lingering_ = true;
   since_ = loop_.Now();

@@ -82,6 +82,7 @@ class Connection final : public FdWatcher, public SessionHost {
   bool FlushPending();
   void Flush();
   void BeginLinger();
+  void Linger();
   void UpdateInterest();
   base::Error Failure(const std::string& what) const;
 

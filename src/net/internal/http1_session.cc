@@ -41,6 +41,8 @@ Http1ServerSession::Http1ServerSession(const Limits& limits, const ServerHooks& 
       peer_(std::move(peer)),
       host_(host),
       parser_(Http1Parser::Kind::kRequest, limits),
+      in_share_(hooks.budget),
+      out_share_(hooks.budget),
       since_(now),
       now_(now),
       self_(std::make_shared<Http1ServerSession*>(this)) {}
@@ -59,12 +61,15 @@ bool Http1ServerSession::Feed(std::string_view bytes, runtime::Time now) {
 }
 
 void Http1ServerSession::Parse(runtime::Time now) {
-  while (!busy_ && !closing_ && !held_.empty() && out_.size() < kMaxOut) {
+  while (!busy_ && !closing_ && held_offset_ < held_.size() && out_.size() < kMaxOut) {
     if (!parser_.begun()) since_ = now;
-    const size_t used = parser_.Feed(held_);
-    held_.erase(0, used);
+    held_offset_ += parser_.Feed(std::string_view(held_).substr(held_offset_));
     if (parser_.failed()) {
       Refuse(parser_.error_status(), parser_.error());
+      return;
+    }
+    if (!in_share_.Set(parser_.done() ? 0 : parser_.body.size())) {
+      Refuse(503, "too many requests are being received, try again");
       return;
     }
     if (parser_.done()) {
@@ -75,7 +80,18 @@ void Http1ServerSession::Parse(runtime::Time now) {
       host_.WantWrite();
     }
   }
-  if (held_.empty()) std::string().swap(held_);
+  if (held_offset_ == held_.size()) {
+    DropHeld();
+  } else if (held_offset_ > kMaxHeld / 2) {
+    // Not after each request: a pipeline of small ones would move all that follows each time.
+    held_.erase(0, held_offset_);
+    held_offset_ = 0;
+  }
+}
+
+void Http1ServerSession::DropHeld() {
+  std::string().swap(held_);
+  held_offset_ = 0;
 }
 
 void Http1ServerSession::Dispatch(runtime::Time now) {
@@ -125,6 +141,10 @@ void Http1ServerSession::Answer(uint64_t number, HttpResponse response) {
 }
 
 void Http1ServerSession::Write(HttpResponse response, bool head, bool keep_alive) {
+  if (!out_share_.Set(out_share_.bytes() + response.body.size())) {
+    response = {503, {{"content-type", "text/plain"}}, "too many answers wait to be read\n"};
+    keep_alive = false;
+  }
   const bool bodiless = response.status < 200 || response.status == 204 || response.status == 304;
   out_ += base::Format("HTTP/1.1 {} {}\r\n", response.status, ReasonPhrase(response.status));
   AppendHeaders(response.headers, false, out_);
@@ -133,18 +153,21 @@ void Http1ServerSession::Write(HttpResponse response, bool head, bool keep_alive
   if (!head && !bodiless) out_ += response.body;
   if (!keep_alive) {
     closing_ = true;
-    std::string().swap(held_);
+    DropHeld();
   }
   host_.WantWrite();
 }
 
 void Http1ServerSession::Refuse(int status, const std::string& why) {
+  in_share_.Set(0);
+  std::string().swap(parser_.body);
   Write({status, {{"content-type", "text/plain"}}, why + "\n"}, false, false);
 }
 
 size_t Http1ServerSession::Produce(std::span<char> out, runtime::Time now) {
   now_ = now;
   const size_t count = TakeOutput(out_, out_offset_, out);
+  if (out_.empty()) out_share_.Set(0);
   if (count == 0 || busy_) return count;
   since_ = now;
   if (!held_.empty()) Parse(now);

@@ -24,7 +24,7 @@ class Http1ServerSession final : public Session {
   bool Feed(std::string_view bytes, runtime::Time now) override;
   size_t Produce(std::span<char> out, runtime::Time now) override;
   bool Finished() const override { return closing_ && out_.empty() && !busy_; }
-  bool WantsRead() const override { return held_.size() < kMaxHeld; }
+  bool WantsRead() const override { return held_.size() - held_offset_ < kMaxHeld; }
   bool OnEof(runtime::Time now) override;
   bool OnTimer(runtime::Time now) override;
   void Drain(runtime::Time now) override;
@@ -40,6 +40,7 @@ class Http1ServerSession final : public Session {
   void Answer(uint64_t number, HttpResponse response);
   void Write(HttpResponse response, bool head, bool keep_alive);
   void Refuse(int status, const std::string& why);
+  void DropHeld();
 
   const Limits& limits_;
   const ServerHooks& hooks_;
@@ -47,9 +48,12 @@ class Http1ServerSession final : public Session {
   SessionHost& host_;
   Http1Parser parser_;
   std::string held_;  // arrived while a request is being handled
+  size_t held_offset_ = 0;
   std::string out_;
   size_t out_offset_ = 0;
-  bool busy_ = false;  // a request is with the handler
+  BudgetShare in_share_;   // of a body that is incomplete
+  BudgetShare out_share_;  // of answers that are not sent
+  bool busy_ = false;      // a request is with the handler
   bool busy_head_ = false;
   bool busy_keep_alive_ = true;
   bool closing_ = false;   // no further request is read

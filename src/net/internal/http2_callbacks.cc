@@ -29,9 +29,20 @@ struct Http2Session::Callbacks {
 
   static int BeginFrame(nghttp2_session*, const nghttp2_frame_hd* header, void* user) {
     Http2Session& self = Self(user);
-    if (self.AllowFrame(header->type, header->flags, header->length)) return 0;
-    return self.Fail(base::Format("too many frames of type {}", header->type),
-                     NGHTTP2_ENHANCE_YOUR_CALM);
+    if (!self.AllowFrame(header->type, header->flags, header->length)) {
+      return self.Fail(base::Format("too many frames of type {}", header->type),
+                       NGHTTP2_ENHANCE_YOUR_CALM);
+    }
+    // nghttp2 ignores both: the first without memory of closed streams, the second because
+    // priorities are switched off. (DATA of such a stream it drops before it asks; RFC 9113
+    // allows.)
+    if (self.IsLate(header->type, header->stream_id)) {
+      return self.Fail("a frame of a stream that has ended", NGHTTP2_STREAM_CLOSED);
+    }
+    if (header->type == NGHTTP2_PRIORITY && header->stream_id == 0) {
+      return self.Fail("PRIORITY of the connection", NGHTTP2_PROTOCOL_ERROR);
+    }
+    return 0;
   }
 
   static int BeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user) {
@@ -40,6 +51,7 @@ struct Http2Session::Callbacks {
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       auto stream = std::make_unique<Stream>(self, self.now_);
       stream->id = frame->hd.stream_id;
+      self.last_stream_ = frame->hd.stream_id;
       stream->request = std::make_unique<HttpRequest>();
       stream->request->method.clear();
       stream->request->target.clear();
@@ -134,6 +146,12 @@ struct Http2Session::Callbacks {
     return 0;
   }
 
+  // Such as a stream beyond the limit: it is reset, and the peer cannot know yet.
+  static int InvalidFrame(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
+    if (frame->hd.type == NGHTTP2_HEADERS) Self(user).RememberReset(frame->hd.stream_id);
+    return 0;
+  }
+
   static int DataChunk(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* bytes,
                        size_t size, void* user) {
     Http2Session& self = Self(user);
@@ -221,6 +239,10 @@ struct Http2Session::Callbacks {
 
   static int FrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     Http2Session& self = Self(user);
+    if (frame->hd.type == NGHTTP2_RST_STREAM) {
+      self.RememberReset(frame->hd.stream_id);
+      self.CountReset(frame->rst_stream.error_code);
+    }
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
     Stream* stream = self.Find(frame->hd.stream_id);
@@ -243,6 +265,7 @@ struct Http2Session::Callbacks {
     nghttp2_session_callbacks_set_on_begin_headers_callback(all, BeginHeaders);
     nghttp2_session_callbacks_set_on_header_callback(all, Header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(all, FrameReceived);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(all, InvalidFrame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(all, DataChunk);
     nghttp2_session_callbacks_set_on_stream_close_callback(all, StreamClosed);
     nghttp2_session_callbacks_set_data_source_read_length_callback(all, ReadLength);
@@ -276,7 +299,8 @@ Http2Session::Http2Session(bool server, const Limits& limits, const ServerHooks&
       priorities_(limits.priorities),
       window_updates_(limits.window_updates),
       empty_data_(limits.empty_data),
-      continuations_(limits.continuations) {
+      continuations_(limits.continuations),
+      other_frames_(limits.other_frames) {
   nghttp2_session_callbacks* callbacks = Callbacks::Make();
   nghttp2_option* option = nullptr;
   CHECK(nghttp2_option_new(&option) == 0, "out of memory");

@@ -124,6 +124,9 @@ void Http2Session::Respond(Stream& stream, HttpResponse response) {
   stream.request.reset();
   stream.gone.reset();
   Buffer(stream, 0);
+  if (!stream.out_share.Set(response.body.size())) {
+    response = {503, {{"content-type", "text/plain"}}, "too many answers wait to be read\n"};
+  }
   const bool bodiless = response.status < 200 || response.status == 204 || response.status == 304;
   const std::string status = std::to_string(response.status);
   const std::string length = std::to_string(response.body.size());

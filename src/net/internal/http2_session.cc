@@ -48,14 +48,40 @@ Http2Session::Stream* Http2Session::Find(int32_t id) const {
 bool Http2Session::AllowFrame(uint8_t type, uint8_t flags, size_t length) {
   switch (type) {
     case NGHTTP2_RST_STREAM: return !server_ || resets_.Take(now_);
-    case NGHTTP2_PING: return (flags & NGHTTP2_FLAG_ACK) != 0 || pings_.Take(now_);
+    case NGHTTP2_PING:
+      return ((flags & NGHTTP2_FLAG_ACK) != 0 && ping_outstanding_) || pings_.Take(now_);
     case NGHTTP2_SETTINGS: return settings_.Take(now_);
     case NGHTTP2_PRIORITY: return priorities_.Take(now_);
     case NGHTTP2_WINDOW_UPDATE: return window_updates_.Take(now_);
     case NGHTTP2_CONTINUATION: return continuations_.Take(now_);
     case NGHTTP2_DATA:
       return length != 0 || (flags & NGHTTP2_FLAG_END_STREAM) != 0 || empty_data_.Take(now_);
-    default: return true;
+    case NGHTTP2_HEADERS: return true;  // bounded by the answers
+    default: return other_frames_.Take(now_);
+  }
+}
+
+// A peer that makes this side reset its streams opens more than it may have, as one that resets
+// them itself ("made you reset").
+void Http2Session::CountReset(uint32_t code) {
+  const bool by_peer = code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR ||
+                       code == NGHTTP2_STREAM_CLOSED || code == NGHTTP2_FRAME_SIZE_ERROR ||
+                       code == NGHTTP2_REFUSED_STREAM || code == NGHTTP2_INTERNAL_ERROR;
+  if (server_ && by_peer && !resets_.Take(now_))
+    Fail("too many streams with errors", NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+bool Http2Session::IsLate(uint8_t type, int32_t id) const {
+  return server_ && type == NGHTTP2_HEADERS && id % 2 == 1 && id <= last_stream_ &&
+         !streams_.contains(id) && std::find(reset_.begin(), reset_.end(), id) == reset_.end();
+}
+
+void Http2Session::RememberReset(int32_t id) {
+  if (!server_) return;
+  if (reset_.size() < kResetsRemembered) {
+    reset_.push_back(id);
+  } else {
+    reset_[next_reset_++ % kResetsRemembered] = id;
   }
 }
 
@@ -190,15 +216,17 @@ void Http2Session::OnBody(Stream& stream, std::string_view bytes) {
     return;
   }
   std::string& body = server_ ? stream.request->body : stream.in;
-  const bool full = buffered_ + bytes.size() > limits_.buffered_bytes;
-  if (!full && body.size() + bytes.size() <= limits_.body_bytes) {
+  const bool small = body.size() + bytes.size() <= limits_.body_bytes;
+  const bool full = small && !Buffer(stream, body.size() + bytes.size());
+  if (small && !full) {
     body.append(bytes);
-    Buffer(stream, body.size());
     return;
   }
   if (server_) {
-    Respond(stream,
-            {full ? 503 : 413, {{"content-type", "text/plain"}}, "the body is too large\n"});
+    Respond(stream, {full ? 503 : 413,
+                     {{"content-type", "text/plain"}},
+                     full ? "too many requests are being received, try again\n"
+                          : "the body is too large\n"});
     return;
   }
   stream.dead = true;
@@ -246,15 +274,15 @@ void Http2Session::OnMessageBytes(Stream& stream, std::string_view bytes) {
       stream.handler->OnMessage(message);
       continue;
     }
-    if (buffered_ + count > limits_.buffered_bytes) {
+    if (!Buffer(stream, stream.in.size() + count)) {
       Abort(stream, {GrpcCode::kResourceExhausted, "too many bytes are buffered"},
             NGHTTP2_ENHANCE_YOUR_CALM);
       return;
     }
     stream.in.append(bytes.substr(0, count));
     bytes.remove_prefix(count);
-    Buffer(stream, complete ? 0 : stream.in.size());
     if (complete) {
+      Buffer(stream, 0);
       std::string message;
       message.swap(stream.in);  // an idle stream holds no buffer
       stream.handler->OnMessage(message);
@@ -262,9 +290,15 @@ void Http2Session::OnMessageBytes(Stream& stream, std::string_view bytes) {
   }
 }
 
-void Http2Session::Buffer(Stream& stream, size_t bytes) {
+// False: the limit of the connection or of the server does not allow so many.
+bool Http2Session::Buffer(Stream& stream, size_t bytes) {
+  if (bytes > stream.buffered && buffered_ + (bytes - stream.buffered) > limits_.buffered_bytes) {
+    return false;
+  }
+  if (!stream.in_share.Set(bytes)) return false;
   buffered_ += bytes - stream.buffered;
   stream.buffered = bytes;
+  return true;
 }
 
 void Http2Session::Resume(Stream& stream) {

@@ -56,6 +56,8 @@ class Http2Session final : public ClientSession {
   // A frame header and a worthwhile piece of DATA: with less room in the buffer nothing is
   // produced.
   static constexpr size_t kMinRoom = 521;
+  // More than can be open at once.
+  static constexpr size_t kResetsRemembered = 128;
 
   struct Stream;
   struct Callbacks;
@@ -65,6 +67,10 @@ class Http2Session final : public ClientSession {
 
   Stream* Find(int32_t id) const;
   bool AllowFrame(uint8_t type, uint8_t flags, size_t length);
+  void CountReset(uint32_t code);
+  // Whether the peer must know that this stream has ended (RFC 9113, 5.1).
+  bool IsLate(uint8_t type, int32_t id) const;
+  void RememberReset(int32_t id);
   int Fail(std::string why, uint32_t code);
   void OnRequestHeaders(Stream& stream, bool end);
   void AcceptCall(Stream& stream, bool end);
@@ -78,7 +84,7 @@ class Http2Session final : public ClientSession {
   void Close(std::unique_ptr<Stream> stream, uint32_t code);
   void Abort(Stream& stream, GrpcStatus status, uint32_t code);
   void Resume(Stream& stream);
-  void Buffer(Stream& stream, size_t bytes);
+  bool Buffer(Stream& stream, size_t bytes);
   void SendFinalGoaway();
   void SweepStreams(runtime::Time now);
 
@@ -90,6 +96,10 @@ class Http2Session final : public ClientSession {
   nghttp2_session* session_ = nullptr;
   std::map<int32_t, std::unique_ptr<Stream>> streams_;
   std::shared_ptr<Http2Session*> self_;  // null after destruction; used on the loop only
+  int32_t last_stream_ = 0;              // server: the newest that the peer opened
+  // Streams that were reset by this side, a ring: the peer may have sent more before it heard.
+  std::vector<int32_t> reset_;
+  size_t next_reset_ = 0;
 
   const uint8_t* pending_ = nullptr;  // a frame of nghttp2 that did not fit
   size_t pending_bytes_ = 0;
@@ -109,7 +119,8 @@ class Http2Session final : public ClientSession {
   bool final_goaway_ = false;
   bool dead_ = false;
   bool ended_answer_began_ = false;  // of the stream that ends right now
-  TokenBucket resets_, pings_, settings_, priorities_, window_updates_, empty_data_, continuations_;
+  TokenBucket resets_, pings_, settings_, priorities_, window_updates_, empty_data_, continuations_,
+      other_frames_;
 };
 
 }  // namespace kuma::net::internal

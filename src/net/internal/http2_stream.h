@@ -28,7 +28,8 @@ struct OutMessage {
 //   server, gRPC:  headers -> accepted: messages both ways -> trailers -> closed
 //   client:        request -> [headers -> body or messages] -> trailers -> closed
 struct Http2Session::Stream final : GrpcStream {
-  Stream(Http2Session& owner, runtime::Time now) : session(owner), began(now) {}
+  Stream(Http2Session& owner, runtime::Time now)
+      : session(owner), began(now), in_share(owner.hooks_.budget), out_share(owner.hooks_.budget) {}
   ~Stream() override {
     session.buffered_ -= buffered;
     if (gone != nullptr) gone->store(true);
@@ -138,6 +139,8 @@ struct Http2Session::Stream final : GrpcStream {
   runtime::Time began;
   runtime::Time deadline{};
   runtime::Time progress{};  // of sending
+  BudgetShare in_share;      // `buffered` of it
+  BudgetShare out_share;     // server, HTTP: the answer until it is sent
 
   std::unique_ptr<std::deque<OutMessage>> queue;  // made on demand: an empty deque costs 576 bytes
   size_t part = 0;

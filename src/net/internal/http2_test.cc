@@ -6,61 +6,10 @@
 #include <deque>
 #include <random>
 
-#include "runtime/simulation.h"
+#include "net/internal/http2_testing.h"
 
 namespace kuma::net::internal {
 namespace {
-
-class Host : public SessionHost {
- public:
-  void WantWrite() override {}
-  void WakeAt(runtime::Time time) override { wake_at = time; }
-  runtime::SerialExecutor& loop() override { return executor_; }
-  Poster poster() override {
-    return [this](runtime::Task task) { executor_.Post(std::move(task)); };
-  }
-  void Run() { simulation_.RunUntilIdle(); }
-  // Handlers run on the executor.
-  void On(runtime::Task task) {
-    executor_.Post(std::move(task));
-    Run();
-  }
-  runtime::Time wake_at{};
-
- private:
-  runtime::Simulation simulation_{1};
-  runtime::SerialExecutor& executor_ = simulation_.AddExecutor("loop");
-};
-
-struct Seen {
-  GrpcStream* stream = nullptr;
-  std::deque<std::string> messages;
-  bool headers = false;
-  bool half_closed = false;
-  bool drained = false;
-  int low = 0;
-  std::optional<GrpcStatus> closed;
-  Headers trailers;
-};
-
-class Recorder : public GrpcStreamHandler {
- public:
-  explicit Recorder(Seen& seen) : seen_(seen) {}
-  void OnStart(GrpcStream& stream) override { seen_.stream = &stream; }
-  void OnHeaders(const Headers&) override { seen_.headers = true; }
-  void OnMessage(std::string_view message) override { seen_.messages.emplace_back(message); }
-  void OnHalfClose() override { seen_.half_closed = true; }
-  void OnQueueLow() override { ++seen_.low; }
-  void OnDrain() override { seen_.drained = true; }
-  void OnClosed(const GrpcStatus& status, const Headers& trailers) override {
-    seen_.closed = status;
-    seen_.trailers = trailers;
-    seen_.stream = nullptr;
-  }
-
- private:
-  Seen& seen_;
-};
 
 class Echo : public GrpcStreamHandler {
  public:
@@ -117,10 +66,6 @@ struct Pair {
   std::unique_ptr<Http2Session> server;
   std::unique_ptr<Http2Session> client;
 };
-
-GrpcRouter To(Seen& seen) {
-  return [&seen](const GrpcRequest&) -> GrpcAnswer { return std::make_unique<Recorder>(seen); };
-}
 
 TEST(Http2, StatusAndTrailers) {
   Seen at_server, at_client;
@@ -329,158 +274,6 @@ TEST(Http2, HttpRequests) {
   pair.Start(refused);
   pair.Pump();
   EXPECT_EQ(refused.closed->code, GrpcCode::kUnimplemented);
-}
-
-// Frames by hand: type, flags, stream, payload.
-std::string Frame(int type, int flags, uint32_t stream, const std::string& payload) {
-  std::string frame;
-  frame += static_cast<char>(payload.size() >> 16);
-  frame += static_cast<char>(payload.size() >> 8);
-  frame += static_cast<char>(payload.size());
-  frame += static_cast<char>(type);
-  frame += static_cast<char>(flags);
-  for (int shift = 24; shift >= 0; shift -= 8) frame += static_cast<char>(stream >> shift);
-  return frame + payload;
-}
-std::string Literal(const std::string& name, const std::string& value) {
-  return std::string(1, '\0') + static_cast<char>(name.size()) + name +
-         static_cast<char>(value.size()) + value;
-}
-const std::string kHello = std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") + Frame(4, 0, 0, "");
-std::string CallHeaders(uint32_t stream, const std::string& more = "", int flags = 4) {
-  return Frame(1, flags, stream,
-               Literal(":method", "POST") + Literal(":scheme", "http") + Literal(":path", "/e") +
-                   Literal(":authority", "x") + Literal("content-type", "application/grpc") + more);
-}
-
-struct Victim {
-  explicit Victim(Limits given = {}) : limits(given), hooks{nullptr, To(seen)} {
-    session = Http2Session::MakeServer(limits, hooks, {}, host, nullptr, now);
-  }
-  bool Feed(const std::string& bytes) {
-    bool good = true;
-    host.On([&] {
-      good = session->Feed(bytes, now);
-      std::array<char, 8192> out;
-      while (const size_t size = session->Produce(out, now)) sent.append(out.data(), size);
-    });
-    return good;
-  }
-  Host host;
-  runtime::Time now{std::chrono::hours(1)};
-  Limits limits;
-  Seen seen;
-  ServerHooks hooks;
-  std::unique_ptr<Http2Session> session;
-  std::string sent;
-};
-
-TEST(Http2Abuse, FloodsEndTheConnection) {
-  const std::string ping = Frame(6, 0, 0, "12345678");
-  const std::string settings = Frame(4, 0, 0, "");
-  const std::string priority = Frame(2, 0, 1, std::string("\0\0\0\0\1", 5));
-  const std::string update = Frame(8, 0, 0, std::string("\0\0\0\1", 4));
-  const std::string empty = Frame(0, 0, 1, "");
-  const std::pair<const char*, std::string> floods[] = {{"ping", ping},
-                                                        {"settings", settings},
-                                                        {"priority", priority},
-                                                        {"update", update},
-                                                        {"empty", empty}};
-  for (const auto& [name, frame] : floods) {
-    Victim victim;
-    ASSERT_TRUE(victim.Feed(kHello + CallHeaders(1)));
-    int sent = 0;
-    while (sent < 20'000 && victim.Feed(frame)) ++sent;
-    EXPECT_LT(sent, 2100) << name;
-    EXPECT_NE(victim.sent.find(Frame(7, 0, 0, "").substr(3, 6)), std::string::npos)
-        << "GOAWAY after " << name;
-  }
-}
-
-TEST(Http2Abuse, RapidReset) {
-  Victim victim;
-  ASSERT_TRUE(victim.Feed(kHello));
-  uint32_t stream = 1;
-  while (stream < 40'000 &&
-         victim.Feed(CallHeaders(stream) + Frame(3, 0, stream, std::string("\0\0\0\x08", 4)))) {
-    stream += 2;
-  }
-  EXPECT_LT(stream, 1000u);
-}
-
-TEST(Http2Abuse, SlowRatesAreFine) {
-  Victim victim;
-  ASSERT_TRUE(victim.Feed(kHello + CallHeaders(1)));
-  for (int i = 0; i < 2000; ++i) {
-    victim.now += std::chrono::milliseconds(200);
-    ASSERT_TRUE(victim.Feed(Frame(6, 0, 0, "12345678"))) << i;
-  }
-}
-
-TEST(Http2Abuse, ContinuationFlood) {
-  Victim victim;
-  ASSERT_TRUE(victim.Feed(kHello + CallHeaders(1, "", 0)));
-  int sent = 0;
-  while (sent < 1000 && victim.Feed(Frame(9, 0, 1, Literal("a", "b")))) ++sent;
-  EXPECT_LT(sent, 60);
-}
-
-TEST(Http2Abuse, TooManyStreams) {
-  Victim victim;
-  ASSERT_TRUE(victim.Feed(kHello + Frame(4, 1, 0, "")));
-  std::string calls;
-  for (uint32_t i = 0; i < 150; ++i) calls += CallHeaders(1 + 2 * i);
-  victim.Feed(calls);
-  EXPECT_LE(victim.session->in_progress(), 100u);
-}
-
-TEST(Http2Abuse, IncompleteMessagesAreBoundedOverAllStreams) {
-  Limits limits;
-  limits.stream_window_bytes = 1 << 20;
-  limits.buffered_bytes = 150'000;
-  Victim victim(limits);
-  const std::string begin("\0\0\3\0\0", 5);  // a message of 196,608 bytes
-  const auto part = [&](uint32_t stream) {
-    std::string frames = Frame(0, 0, stream, begin);
-    for (int i = 0; i < 5; ++i) frames += Frame(0, 0, stream, std::string(16'000, 'x'));
-    return frames;
-  };
-  ASSERT_TRUE(victim.Feed(kHello + CallHeaders(1) + part(1)));
-  EXPECT_FALSE(victim.seen.closed.has_value());
-  ASSERT_TRUE(victim.Feed(CallHeaders(3) + part(3)));
-  ASSERT_TRUE(victim.seen.closed.has_value());
-  EXPECT_EQ(victim.seen.closed->code, GrpcCode::kResourceExhausted);
-  EXPECT_EQ(victim.session->in_progress(), 1u);
-}
-
-TEST(Http2Abuse, CompressionIsUnimplemented) {
-  Victim by_header;
-  by_header.Feed(kHello + CallHeaders(1, Literal("grpc-encoding", "gzip")));
-  EXPECT_EQ(by_header.seen.stream, nullptr);
-  Victim by_flag;
-  by_flag.Feed(kHello + CallHeaders(1) + Frame(0, 0, 1, std::string("\1\0\0\0\1x", 6)));
-  EXPECT_EQ(by_flag.seen.closed->code, GrpcCode::kUnimplemented);
-}
-
-TEST(Http2Abuse, TrailersOfARequestAreNotHeaders) {
-  Victim victim;
-  std::string seen;
-  victim.hooks.http = [&](const HttpRequest& request, const HttpResponder& responder) {
-    seen = std::string(request.headers.Get("authorization"));
-    responder.Send({});
-  };
-  victim.Feed(kHello +
-              Frame(1, 4, 1,
-                    Literal(":method", "POST") + Literal(":scheme", "http") +
-                        Literal(":path", "/") + Literal(":authority", "x")) +
-              Frame(0, 0, 1, "abc") + Frame(1, 5, 1, Literal("authorization", "admin")));
-  EXPECT_EQ(seen, "");
-}
-
-TEST(Http2Abuse, IncompleteMessageAtTheEnd) {
-  Victim victim;
-  victim.Feed(kHello + CallHeaders(1) + Frame(0, 1, 1, std::string("\0\0\0\0\5ab", 7)));
-  EXPECT_EQ(victim.seen.closed->code, GrpcCode::kInternal);
 }
 
 // Random chunks and tiny windows: every message arrives, in order and unchanged. Every other seed

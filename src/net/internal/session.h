@@ -4,6 +4,7 @@
 // executor.
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -35,10 +36,51 @@ class SessionHost {
   virtual Poster poster() = 0;
 };
 
+// Bytes that the connections of one server hold for their peers. Thread-safe.
+class ByteBudget {
+ public:
+  explicit ByteBudget(size_t bytes) : free_(static_cast<int64_t>(bytes)) {}
+  // False, and nothing is taken: there are not so many left.
+  bool Take(size_t bytes) {
+    const auto wanted = static_cast<int64_t>(bytes);
+    if (free_.fetch_sub(wanted, std::memory_order_relaxed) >= wanted) return true;
+    Give(bytes);
+    return false;
+  }
+  void Give(size_t bytes) {
+    free_.fetch_add(static_cast<int64_t>(bytes), std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<int64_t> free_;
+};
+
+// What one holder has of a budget; it comes back at the end. Without a budget everything is free.
+class BudgetShare {
+ public:
+  explicit BudgetShare(ByteBudget* budget = nullptr) : budget_(budget) {}
+  ~BudgetShare() { Set(0); }
+  BudgetShare(const BudgetShare&) = delete;
+  BudgetShare& operator=(const BudgetShare&) = delete;
+  // False: it cannot grow to this, and stays as it is.
+  bool Set(size_t bytes) {
+    if (budget_ != nullptr && bytes > bytes_ && !budget_->Take(bytes - bytes_)) return false;
+    if (budget_ != nullptr && bytes < bytes_) budget_->Give(bytes_ - bytes);
+    bytes_ = bytes;
+    return true;
+  }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  ByteBudget* budget_;
+  size_t bytes_ = 0;
+};
+
 // What a server does with requests and calls. Outlives its sessions.
 struct ServerHooks {
   HttpHandler http;
   GrpcRouter grpc;
+  ByteBudget* budget = nullptr;  // null: unbounded
 };
 
 class Session {
