@@ -222,7 +222,7 @@ void Http1ServerSession::OnDisconnected(const base::Error&) {
 }
 
 Http1ClientSession::Http1ClientSession(const Limits& limits, SessionHost& host)
-    : limits_(limits), host_(host), parser_(Http1Parser::Kind::kResponse, limits) {}
+    : host_(host), parser_(Http1Parser::Kind::kResponse, limits) {}
 
 uint64_t Http1ClientSession::StartRequest(HttpRequest request, runtime::Time, ResponseDone done) {
   head_ = request.method == "HEAD";

@@ -89,7 +89,6 @@ class Http1ClientSession final : public ClientSession {
  private:
   void Complete(base::Result<HttpResponse> result);
 
-  const Limits& limits_;
   SessionHost& host_;
   Http1Parser parser_;
   std::string out_;
