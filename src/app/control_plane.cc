@@ -135,6 +135,8 @@ struct ControlPlane::Parts {
   std::string instance_id;
   std::string cluster_id;
   model::ControlPlane here;
+  rest::KeyMemo token_keys;
+  std::unique_ptr<rest::BroughtDataplanes> brought;
 
   std::unique_ptr<runtime::ThreadExecutor> insight_thread;
   std::unique_ptr<runtime::ThreadExecutor> writer;
@@ -219,12 +221,13 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
       std::make_unique<generate::Generator>(policies::AllPolicies(), std::move(generate_settings));
 
   // ---- what is seen of proxies
+  p.brought = std::make_unique<rest::BroughtDataplanes>(Types(), p.here);
   p.insights = std::make_unique<insight::ProxyInsights>(
       insight::Settings{.instance_id = p.instance_id}, *p.store, p.clock, *p.insight_thread);
   p.progress = std::make_unique<insight::Progress>(*p.insight_thread, p.clock,
                                                    [&p] { return p.store->revision(); });
   p.observation = std::make_unique<Observation>(*p.insight_thread, *p.insights, *p.progress,
-                                                p.random, p.here, Types());
+                                                p.random, *p.brought);
 
   // ---- streams and the mesh writer
   xds::HubOptions hub_options;
@@ -311,7 +314,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   if (dp_authn != "none") {
     verify_dataplane = [&p](const model::Metadata& dataplane,
                             const base::Redacted<std::string>& token) {
-      return rest::CheckDataplaneToken(*p.store, token.Reveal(), dataplane, p.clock.WallNow());
+      return rest::CheckDataplaneToken(*p.store, p.token_keys, token.Reveal(), dataplane,
+                                       p.clock.WallNow());
     };
   }
   std::string dp_cert = config.String("dpServer.tlsCertFile");
@@ -336,12 +340,11 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   bootstrap.reloadable_tokens = config.Bool("dpServer.authn.enableReloadableTokens");
   bootstrap.token_required = verify_dataplane != nullptr;
   bootstrap.ca_pem = dp_ca;
-  p.dp =
-      std::make_unique<rest::DpEndpoint>(*p.store, Types(), verify_dataplane, *p.rest_pool,
-                                         rest::DpEndpoint::Settings{std::move(bootstrap), p.here});
+  p.dp = std::make_unique<rest::DpEndpoint>(*p.store, *p.brought, verify_dataplane, *p.rest_pool,
+                                            rest::DpEndpoint::Settings{std::move(bootstrap)});
   p.ads = std::make_unique<xds::AdsService>(
       *p.hub, xds::AdsServiceOptions{.authenticate = MakeStreamAuthentication(
-                                         *p.store, Types(), p.here, *p.rest_pool, verify_dataplane),
+                                         *p.store, *p.brought, *p.rest_pool, verify_dataplane),
                                      .health = config.Bool("dpServer.hds.enabled")
                                                    ? SubscribeToHealth(*p.control)
                                                    : xds::HealthSubscriber()});

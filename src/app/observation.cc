@@ -38,13 +38,12 @@ model::Value ParseMetadata(const xds::NodeDescription& node) {
 
 Observation::Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights,
                          insight::Progress& progress, runtime::Random& random,
-                         const model::ControlPlane& here, const model::TypeTable& types)
+                         rest::BroughtDataplanes& brought)
     : executor_(executor),
       insights_(insights),
       progress_(progress),
       random_(random),
-      here_(here),
-      types_(types) {}
+      brought_(brought) {}
 
 void Observation::OnConnected(const base::ProxyKey& proxy, uint64_t stream,
                               const xds::NodeDescription& node) {
@@ -60,7 +59,7 @@ void Observation::OnConnected(const base::ProxyKey& proxy, uint64_t stream,
               {{"proxy", proxy.ToString()}, {"error", parsed.error().message()}});
   }
   if (const std::string text = BroughtDataplane(metadata); !text.empty()) {
-    if (auto decoded = rest::DecodeBroughtDataplane(text, proxy, types_, here_)) {
+    if (auto decoded = brought_.Decode(text, proxy)) {
       arrival.dataplane = *std::move(decoded);
     }
   }
@@ -132,40 +131,38 @@ xds::HealthSubscriber SubscribeToHealth(control::ControlLoop& control) {
                                const xds::HealthLine* line) { control.HealthClosed(proxy, line); }};
 }
 
-xds::Authenticate MakeStreamAuthentication(store::Store& store, const model::TypeTable& types,
-                                           model::ControlPlane here, runtime::Pool& pool,
-                                           rest::VerifyDataplaneToken verify) {
-  return [&store, &types, &pool, here, verify](const xds::NodeDescription& node,
-                                               const net::Headers& metadata,
-                                               std::function<void(base::Status)> done) {
+xds::Authenticate MakeStreamAuthentication(store::Store& store, rest::BroughtDataplanes& brought,
+                                           runtime::Pool& pool, rest::VerifyDataplaneToken verify) {
+  return [&store, &brought, &pool, verify](const xds::NodeDescription& node,
+                                           const net::Headers& metadata,
+                                           std::function<void(base::Status)> done) {
     std::vector<std::string> tokens;
     for (const std::string_view token : metadata.GetAll("authorization"))
       tokens.emplace_back(token);
-    pool.Post(
-        [&store, &types, here, verify, node, tokens = std::move(tokens), done = std::move(done)] {
-          done([&]() -> base::Status {
-            const base::ProxyKey& proxy = node.proxy;
-            if (!store.Get({"Mesh", "", proxy.mesh})) {
-              return base::NotFound(base::Format("mesh \"{}\" does not exist", proxy.mesh));
-            }
-            model::ResourcePtr dataplane;
-            if (const std::string text = BroughtDataplane(ParseMetadata(node)); !text.empty()) {
-              TRY_ASSIGN(dataplane, rest::DecodeBroughtDataplane(text, proxy, types, here));
-            } else {
-              auto stored = store.Get({"Dataplane", proxy.mesh, proxy.name});
-              if (!stored)
-                return std::move(stored).error().Context(
-                    base::Format("Dataplane {}", proxy.ToString()));
-              dataplane = *std::move(stored);
-            }
-            if (verify == nullptr) return base::Ok{};
-            if (tokens.size() != 1) {
-              return base::Denied(tokens.empty() ? "the stream carries no token"
-                                                 : "the stream carries several tokens");
-            }
-            return verify(dataplane->meta(), base::Redacted<std::string>(tokens[0]));
-          }());
-        });
+    pool.Post([&store, &brought, verify, node, tokens = std::move(tokens), done = std::move(done)] {
+      done([&]() -> base::Status {
+        const base::ProxyKey& proxy = node.proxy;
+        if (!store.Get({"Mesh", "", proxy.mesh})) {
+          return base::NotFound(base::Format("mesh \"{}\" does not exist", proxy.mesh));
+        }
+        model::ResourcePtr dataplane;
+        if (const std::string text = BroughtDataplane(ParseMetadata(node)); !text.empty()) {
+          TRY_ASSIGN(dataplane, brought.Decode(text, proxy));
+        } else {
+          auto stored = store.Get({"Dataplane", proxy.mesh, proxy.name});
+          if (!stored)
+            return std::move(stored).error().Context(
+                base::Format("Dataplane {}", proxy.ToString()));
+          dataplane = *std::move(stored);
+        }
+        if (verify == nullptr) return base::Ok{};
+        if (tokens.size() != 1) {
+          return base::Denied(tokens.empty() ? "the stream carries no token"
+                                             : "the stream carries several tokens");
+        }
+        return verify(dataplane->meta(), base::Redacted<std::string>(tokens[0]));
+      }());
+    });
   };
 }
 

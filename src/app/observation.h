@@ -8,8 +8,6 @@
 #include "control/control_loop.h"
 #include "insight/progress.h"
 #include "insight/proxy_insights.h"
-#include "model/labels.h"
-#include "model/resource_type.h"
 #include "rest/dp_endpoint.h"
 #include "runtime/executor.h"
 #include "runtime/random.h"
@@ -24,8 +22,8 @@ class Observation {
  public:
   // All references outlive this.
   Observation(runtime::SerialExecutor& executor, insight::ProxyInsights& insights,
-              insight::Progress& progress, runtime::Random& random, const model::ControlPlane& here,
-              const model::TypeTable& types);
+              insight::Progress& progress, runtime::Random& random,
+              rest::BroughtDataplanes& brought);
   // Before the first event.
   void Attach(control::ControlLoop& control) { control_ = &control; }
 
@@ -39,8 +37,7 @@ class Observation {
   insight::ProxyInsights& insights_;
   insight::Progress& progress_;
   runtime::Random& random_;
-  const model::ControlPlane here_;
-  const model::TypeTable& types_;
+  rest::BroughtDataplanes& brought_;
   control::ControlLoop* control_ = nullptr;
 };
 
@@ -53,8 +50,7 @@ void TakeRound(const control::RoundReport& report, insight::Progress& progress);
 
 // For AdsService: the stream's Dataplane exists or is brought along, and its token is right. Null
 // `verify`: no token is asked for.
-xds::Authenticate MakeStreamAuthentication(store::Store& store, const model::TypeTable& types,
-                                           model::ControlPlane here, runtime::Pool& pool,
-                                           rest::VerifyDataplaneToken verify);
+xds::Authenticate MakeStreamAuthentication(store::Store& store, rest::BroughtDataplanes& brought,
+                                           runtime::Pool& pool, rest::VerifyDataplaneToken verify);
 
 }  // namespace kuma::app

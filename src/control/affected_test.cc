@@ -68,6 +68,28 @@ TEST(Affected, APolicyIsItsViewsAndWhoItMaySelect) {
   EXPECT_THAT(WhatOf(Change(edited, labelled), Timeouts()), ElementsAre(What::kView, What::kPlans));
 }
 
+// An edit of timeouts for outbounds must not cost a look at every proxy.
+TEST(Affected, AToListIsNothingToOwnParts) {
+  policy::PolicyTable table = Timeouts();
+  const auto own_parts = [&] {
+    const auto policy = kit::MeshTimeout("t", "web", "", "1s");
+    return ScopesOf(Change(policy, policy), mesh::Snapshot(), table).front().own_parts;
+  };
+  EXPECT_FALSE(own_parts()) << "a kind without rules";
+  table[0].spec.rules = [](const model::Resource&) { return std::vector<policy::RuleItem>(); };
+  EXPECT_FALSE(own_parts()) << "no rules in this one";
+  table[0].spec.rules = [](const model::Resource&) { return std::vector<policy::RuleItem>(1); };
+  EXPECT_TRUE(own_parts());
+  table[0].spec.rules = nullptr;
+  table[0].spec.proxy = [](const model::Resource& policy) -> const void* { return &policy; };
+  EXPECT_TRUE(own_parts()) << "a conf for the whole proxy";
+}
+
+TEST(Affected, MembersAreInEndpointsOnly) {
+  EXPECT_THAT(ScopesOfMembers("default", "web"),
+              ElementsAre(Field(&Scope::what, What::kEndpoints), Field(&Scope::what, What::kKind)));
+}
+
 TEST(Affected, ADataplaneReachesItsOutbounds) {
   const Reach reach = ReachOf(*kit::Dataplane("web", {.outbounds = {{"backend", 80, 10000}}}));
   EXPECT_FALSE(reach.everything);

@@ -43,11 +43,9 @@ std::string TokenCommand(const base::ProxyKey& proxy, const model::Labels& label
                       workload == labels.end() ? std::string() : " --workload " + workload->second);
 }
 
-}  // namespace
-
-base::Result<ResourcePtr> DecodeBroughtDataplane(std::string_view text, const base::ProxyKey& proxy,
-                                                 const model::TypeTable& types,
-                                                 const model::ControlPlane& here) {
+base::Result<ResourcePtr> DecodeNew(std::string_view text, const base::ProxyKey& proxy,
+                                    const model::TypeTable& types,
+                                    const model::ControlPlane& here) {
   auto documents = model::ParseYaml(text);
   if (!documents) return std::move(documents).error().Context("Dataplane");
   if (documents->size() != 1)
@@ -83,10 +81,30 @@ base::Result<ResourcePtr> DecodeBroughtDataplane(std::string_view text, const ba
                                        resources::dataplane::KeepHealth(nullptr, resource.spec())));
 }
 
-DpEndpoint::DpEndpoint(store::Store& store, const model::TypeTable& types,
-                       VerifyDataplaneToken verify, runtime::Pool& pool, Settings settings)
+}  // namespace
+
+base::Result<ResourcePtr> BroughtDataplanes::Decode(std::string_view text,
+                                                    const base::ProxyKey& proxy) {
+  std::string key = base::Format("{}\n{}\n{}", proxy.mesh, proxy.name, text);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = remembered_.find(key);
+    if (found != remembered_.end()) return found->second;
+  }
+  TRY_ASSIGN(ResourcePtr decoded, DecodeNew(text, proxy, types_, here_));
+  const std::lock_guard lock(mutex_);
+  if (remembered_.emplace(key, decoded).second) order_.push_back(std::move(key));
+  if (order_.size() > kRemembered) {
+    remembered_.erase(order_.front());
+    order_.pop_front();
+  }
+  return decoded;
+}
+
+DpEndpoint::DpEndpoint(store::Store& store, BroughtDataplanes& brought, VerifyDataplaneToken verify,
+                       runtime::Pool& pool, Settings settings)
     : store_(store),
-      types_(types),
+      brought_(brought),
       verify_(std::move(verify)),
       queue_(pool, kWaitingRequests),
       settings_(std::move(settings)) {}
@@ -127,7 +145,7 @@ net::HttpResponse DpEndpoint::Bootstrap(const net::HttpRequest& request) {
 
   ResourcePtr dataplane;
   if (!asked.dataplane_resource.empty()) {
-    auto decoded = DecodeBroughtDataplane(asked.dataplane_resource, proxy, types_, settings_.here);
+    auto decoded = brought_.Decode(asked.dataplane_resource, proxy);
     if (!decoded) return Refuse(kCallersFault, proxy, decoded.error().message());
     dataplane = *std::move(decoded);
   } else {

@@ -2,9 +2,13 @@
 
 // What kuma-dp calls by HTTP on the data plane port (5678): POST /bootstrap and POST /drain.
 
+#include <deque>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/redacted.h"
@@ -23,16 +27,39 @@ namespace kuma::rest {
 using VerifyDataplaneToken = std::function<base::Status(const model::Metadata& dataplane,
                                                         const base::Redacted<std::string>& token)>;
 
+// Dataplanes as their proxies bring them: JSON or YAML text. A proxy brings the same text at
+// bootstrap, when its stream is admitted and when it is registered, within a moment: the newest few
+// are remembered. Thread-safe.
+class BroughtDataplanes {
+ public:
+  // `types` outlives it.
+  BroughtDataplanes(const model::TypeTable& types, model::ControlPlane here)
+      : types_(types), here_(std::move(here)) {}
+
+  // With computed labels, owned by the proxy and by its mesh. kInvalid lists everything that is
+  // wrong.
+  base::Result<model::ResourcePtr> Decode(std::string_view text, const base::ProxyKey& proxy);
+
+ private:
+  static constexpr size_t kRemembered = 256;
+
+  const model::TypeTable& types_;
+  const model::ControlPlane here_;
+  std::mutex mutex_;
+  // By text; both GUARDED_BY(mutex_).
+  std::unordered_map<std::string, model::ResourcePtr> remembered_;
+  std::deque<std::string> order_;
+};
+
 // Thread-safe. Requests are answered on the pool.
 class DpEndpoint {
  public:
   struct Settings {
     generate::BootstrapSettings bootstrap;
-    model::ControlPlane here;
   };
   // All references outlive the endpoint and the tasks of the pool. A null `verify` accepts
   // everybody (dpServer.authn.dpProxy.type: none).
-  DpEndpoint(store::Store& store, const model::TypeTable& types, VerifyDataplaneToken verify,
+  DpEndpoint(store::Store& store, BroughtDataplanes& brought, VerifyDataplaneToken verify,
              runtime::Pool& pool, Settings settings);
 
   void Handle(net::HttpRequest request, net::HttpResponder responder);
@@ -44,17 +71,10 @@ class DpEndpoint {
   net::HttpResponse Drain(const net::HttpRequest& request);
 
   store::Store& store_;
-  const model::TypeTable& types_;
+  BroughtDataplanes& brought_;
   VerifyDataplaneToken verify_;
   RequestQueue queue_;
   const Settings settings_;
 };
-
-// A Dataplane as its proxy brings it: JSON or YAML text, with computed labels, owned by the proxy
-// and by its mesh. kInvalid lists everything that is wrong.
-base::Result<model::ResourcePtr> DecodeBroughtDataplane(std::string_view text,
-                                                        const base::ProxyKey& proxy,
-                                                        const model::TypeTable& types,
-                                                        const model::ControlPlane& here);
 
 }  // namespace kuma::rest

@@ -1,8 +1,14 @@
 #include <gtest/gtest.h>
 
+#include "base/format.h"
+#include "base/strings.h"
+#include "resources/all.h"
 #include "rest/access.h"
 #include "rest/diagnostics.h"
+#include "rest/dp_endpoint.h"
 #include "rest/problem.h"
+#include "rest/secrets.h"
+#include "store/memory/memory_store.h"
 
 namespace kuma::rest {
 namespace {
@@ -88,6 +94,60 @@ TEST(Diagnostics, ReadinessTellsItsReason) {
   request.path = "/metrics";
   EXPECT_EQ(diagnostics.Answer(request).body,
             "# HELP kuma_x X.\n# TYPE kuma_x gauge\nkuma_x{a=\"b\\\"c\"} 1.5\n");
+}
+
+// The same text three times is one Dataplane; another text, and another proxy, are others.
+TEST(BroughtDataplanes, RemembersWhatItDecoded) {
+  const model::TypeTable types(resources::AllResourceTypes());
+  BroughtDataplanes brought(types, {});
+  const auto text = [](int port) {
+    return base::Format(
+        "{{type: Dataplane, mesh: default, name: web-1, networking: {{address: 10.0.0.1, inbound: "
+        "[{{port: {}}}]}}}}",
+        port);
+  };
+  const base::ProxyKey proxy{"default", "web-1"};
+  const auto first = brought.Decode(text(80), proxy);
+  ASSERT_TRUE(first.has_value()) << first.error().message();
+  EXPECT_EQ(*first, *brought.Decode(text(80), proxy));
+  EXPECT_NE(*first, *brought.Decode(text(81), proxy));
+  EXPECT_FALSE(brought.Decode(text(80), {"default", "other"}).has_value());
+  for (int port = 1000; port < 1300; ++port) ASSERT_TRUE(brought.Decode(text(port), proxy));
+  const auto again = brought.Decode(text(80), proxy);
+  EXPECT_NE(*first, *again) << "it was forgotten";
+}
+
+// Keys are parsed once; a new one, a changed one and a deleted one are seen at once.
+TEST(KeyMemo, FollowsTheStore) {
+  const model::TypeTable types(resources::AllResourceTypes());
+  const runtime::SystemClock clock;
+  const auto store = store::NewMemoryStore(clock);
+  const std::string prefix = identity::DataplaneKeyPrefix("default");
+  const auto put = [&](const std::string& name, const std::string& pem) {
+    auto decoded = model::DecodeResource(model::Object{{"type", "Secret"},
+                                                       {"mesh", "default"},
+                                                       {"name", name},
+                                                       {"data", base::EncodeBase64(pem)}},
+                                         types);
+    ASSERT_NE(decoded.resource, nullptr);
+    store::Write write;
+    write.resource = decoded.resource;
+    ASSERT_TRUE(store->Commit({.writes = {write}, .cause = {}}).has_value());
+  };
+  KeyMemo memo;
+  EXPECT_TRUE((*memo.Read(*store, "default", prefix))->empty());
+  const std::string one = identity::RsaKey::Generate()->PrivatePem().Reveal();
+  const std::string two = identity::RsaKey::Generate()->PrivatePem().Reveal();
+  put(prefix + "-1", one);
+  const auto keys = *memo.Read(*store, "default", prefix);
+  ASSERT_NE(keys->Find("1"), nullptr);
+  EXPECT_EQ(keys, *memo.Read(*store, "default", prefix));
+  EXPECT_TRUE((*memo.Read(*store, "other", prefix))->empty());
+  put(prefix + "-1", two);
+  const auto changed = *memo.Read(*store, "default", prefix);
+  EXPECT_FALSE(changed->Find("1")->SamePublicKey(*keys->Find("1")));
+  put(prefix + "-2", one);
+  EXPECT_NE((*memo.Read(*store, "default", prefix))->Find("2"), nullptr);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "rest/secrets.h"
 
 #include <condition_variable>
-#include <mutex>
 
 #include "resources/global_secret/global_secret.h"
 #include "resources/secret/secret.h"
@@ -18,20 +17,49 @@ std::string DataOf(const model::Resource& resource) {
                    resource.Spec<resources::global_secret::Spec>());
 }
 
-}  // namespace
-
-base::Result<identity::TokenKeys> ReadKeys(store::Store& store, std::string_view mesh,
-                                           std::string_view prefix) {
+base::Result<store::Page> ListSecrets(store::Store& store, std::string_view mesh,
+                                      std::string_view prefix) {
   store::ListQuery query;
   query.kind = mesh.empty() ? "GlobalSecret" : "Secret";
   if (!mesh.empty()) query.mesh = std::string(mesh);
   query.name_contains = prefix;
-  TRY_ASSIGN(const store::Page page, store.List(query));
+  return store.List(query);
+}
+
+identity::TokenKeys KeysOf(const store::Page& page, std::string_view prefix) {
   std::vector<identity::NamedSecret> secrets;
   for (const ResourcePtr& item : page.items) {
     secrets.push_back({item->name(), identity::SecretText(DataOf(*item))});
   }
   return identity::TokenKeys::FromSecrets(secrets, prefix);
+}
+
+}  // namespace
+
+base::Result<identity::TokenKeys> ReadKeys(store::Store& store, std::string_view mesh,
+                                           std::string_view prefix) {
+  TRY_ASSIGN(const store::Page page, ListSecrets(store, mesh, prefix));
+  return KeysOf(page, prefix);
+}
+
+base::Result<std::shared_ptr<const identity::TokenKeys>> KeyMemo::Read(store::Store& store,
+                                                                       std::string_view mesh,
+                                                                       std::string_view prefix) {
+  TRY_ASSIGN(const store::Page page, ListSecrets(store, mesh, prefix));
+  Entry entry;
+  for (const ResourcePtr& item : page.items)
+    entry.secrets.emplace_back(item->name(), item->meta().revision);
+  const std::pair key{std::string(mesh), std::string(prefix)};
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(key);
+    if (found != entries_.end() && found->second.secrets == entry.secrets)
+      return found->second.keys;
+  }
+  entry.keys = std::make_shared<const identity::TokenKeys>(KeysOf(page, prefix));
+  const std::lock_guard lock(mutex_);
+  if (entries_.size() >= kMaxEntries) entries_.clear();
+  return entries_.insert_or_assign(key, std::move(entry)).first->second.keys;
 }
 
 base::Result<identity::TokenKeys> WaitForKeys(store::Store& store, std::string_view mesh,
@@ -68,14 +96,13 @@ base::Result<identity::UserClaims> CheckUserToken(store::Store& store, std::stri
   return checked.claims;
 }
 
-base::Status CheckDataplaneToken(store::Store& store, std::string_view token,
+base::Status CheckDataplaneToken(store::Store& store, KeyMemo& memo, std::string_view token,
                                  const model::Metadata& dataplane, model::WallTime now) {
   const std::string& mesh = dataplane.mesh;
-  TRY_ASSIGN(const identity::TokenKeys keys,
-             ReadKeys(store, mesh, identity::DataplaneKeyPrefix(mesh)));
+  TRY_ASSIGN(const auto keys, memo.Read(store, mesh, identity::DataplaneKeyPrefix(mesh)));
   const identity::Revocations revoked =
       ReadRevocations(store, mesh, identity::DataplaneRevocationsName(mesh));
-  TRY_ASSIGN(const auto checked, identity::CheckDataplaneToken(token, {keys, revoked, now}));
+  TRY_ASSIGN(const auto checked, identity::CheckDataplaneToken(token, {*keys, revoked, now}));
   return identity::CheckDataplane(checked.claims, dataplane, false);
 }
 

@@ -2,8 +2,12 @@
 
 // Keys and revocations as the store holds them.
 
+#include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "identity/tokens.h"
@@ -20,6 +24,24 @@ base::Result<identity::TokenKeys> ReadKeys(store::Store& store, std::string_view
 base::Result<identity::TokenKeys> WaitForKeys(store::Store& store, std::string_view mesh,
                                               std::string_view prefix, runtime::Duration limit);
 
+// ReadKeys, remembered until one of the secrets changes: to parse a key costs more than to verify
+// with it, and each proxy that connects shows its token twice. Thread-safe.
+class KeyMemo {
+ public:
+  base::Result<std::shared_ptr<const identity::TokenKeys>> Read(store::Store& store,
+                                                                std::string_view mesh,
+                                                                std::string_view prefix);
+
+ private:
+  static constexpr size_t kMaxEntries = 1000;
+  struct Entry {
+    std::vector<std::pair<std::string, model::Revision>> secrets;  // that `keys` were read from
+    std::shared_ptr<const identity::TokenKeys> keys;
+  };
+  std::mutex mutex_;
+  std::map<std::pair<std::string, std::string>, Entry> entries_;  // GUARDED_BY(mutex_)
+};
+
 // Revoked token ids of a revocation resource; looks among GlobalSecrets and, if `mesh` is not
 // empty, its Secrets too.
 identity::Revocations ReadRevocations(store::Store& store, std::string_view mesh,
@@ -29,7 +51,7 @@ identity::Revocations ReadRevocations(store::Store& store, std::string_view mesh
 base::Result<identity::UserClaims> CheckUserToken(store::Store& store, std::string_view token,
                                                   model::WallTime now);
 // Is this the token of this Dataplane?
-base::Status CheckDataplaneToken(store::Store& store, std::string_view token,
+base::Status CheckDataplaneToken(store::Store& store, KeyMemo& memo, std::string_view token,
                                  const model::Metadata& dataplane, model::WallTime now);
 
 }  // namespace kuma::rest

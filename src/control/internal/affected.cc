@@ -39,7 +39,12 @@ bool HasRoutes(const mesh::MeshSnapshot* mesh, const policy::PolicyTable& polici
 }
 
 Scope ScopeOf(What what, std::string mesh, std::string name = {}) {
-  return {.what = what, .mesh = std::move(mesh), .name = std::move(name), .also = {}, .policy = {}};
+  return {.what = what,
+          .mesh = std::move(mesh),
+          .name = std::move(name),
+          .also = {},
+          .policy = {},
+          .own_parts = true};
 }
 
 bool SelectsAlike(const policy::PolicyType& row, const model::Resource& before,
@@ -49,6 +54,13 @@ bool SelectsAlike(const policy::PolicyType& row, const model::Resource& before,
   const policy::TargetRef* b = row.spec.target == nullptr ? nullptr : row.spec.target(after);
   if (a == nullptr || b == nullptr) return a == b;
   return a->kind == b->kind && a->labels == b->labels && a->section_name == b->section_name;
+}
+
+// Own parts read the rules of a policy and its conf for the whole proxy, not its `to` list.
+bool ShapesOwnParts(const policy::PolicyType& row, const model::ResourcePtr& policy) {
+  if (policy == nullptr) return false;  // the view is another one, and so is the own part
+  return (row.spec.proxy != nullptr && row.spec.proxy(*policy) != nullptr) ||
+         (row.spec.rules != nullptr && !row.spec.rules(*policy).empty());
 }
 
 }  // namespace
@@ -101,6 +113,8 @@ std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& sn
     return {ScopeOf(What::kMesh, key.mesh)};
   std::vector<Scope> scopes = {ScopeOf(What::kView, key.mesh)};
   scopes.back().policy = key;
+  scopes.back().own_parts =
+      ShapesOwnParts(*row, change.before) || ShapesOwnParts(*row, change.after);
   // Views hold the keys of policies in order; their content counts as far as it selects and orders.
   if (change.before == nullptr || change.after == nullptr ||
       !SelectsAlike(*row, *change.before, *change.after))
@@ -109,7 +123,7 @@ std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& sn
 }
 
 std::vector<Scope> ScopesOfMembers(const std::string& mesh, const std::string& mesh_service) {
-  return {ScopeOf(What::kDestination, mesh, "MeshService/" + mesh_service),
+  return {ScopeOf(What::kEndpoints, mesh, "MeshService/" + mesh_service),
           ScopeOf(What::kKind, mesh, "MeshMultiZoneService")};
 }
 

@@ -28,9 +28,10 @@ struct Scope {
     kReaders,      // plans and own parts of the proxies that may reach the destination `name`
                    // ("MeshService/backend")
     kDestination,  // Listener, Cluster and Endpoints cells of the destination `name`
-    kKind,         // the same of all destinations of the kind `name`
+    kEndpoints,    // Endpoints cells of the destination `name`
+    kKind,         // Listener, Cluster and Endpoints cells of all destinations of the kind `name`
     kListeners,    // all Listener cells of the mesh
-    kView,         // cells whose view has `policy`, and plans of proxies whose view has it
+    kView,         // cells whose view has `policy`; own parts only if `own_parts`
     kPlans,        // plans of all proxies of the mesh
     kMesh,         // all plans and cells of the mesh
     kEverything,   // of all meshes
@@ -40,6 +41,7 @@ struct Scope {
   std::string name;
   std::string also;  // kReaders: the destination by its display name, or empty
   model::ResourceKey policy;
+  bool own_parts = true;
   bool operator==(const Scope&) const = default;
 };
 

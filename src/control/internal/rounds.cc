@@ -63,7 +63,7 @@ void Rounds::Begin(base::Revision revision) {
 
 void Rounds::MarkCell(Cell& cell, const CausePtr& cause) {
   if (cell.id.kind == CellKind::kOwn) {
-    if (Proxy* owner = OwnerOf(cell)) MarkProxy(*owner, true, true, cause);
+    if (Proxy* owner = OwnerOf(cell)) MarkProxy(*owner, false, true, cause);
     return;
   }
   AddCauses(cell.causes, {cause});
@@ -102,6 +102,11 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
     }
     case kReaders: MarkReaders(scope, cause); break;
     case kDestination: mark_cells(cells_.OfDestination(scope.mesh, scope.name)); break;
+    case kEndpoints:
+      for (Cell* cell : cells_.OfDestination(scope.mesh, scope.name)) {
+        if (cell->id.kind == CellKind::kEndpoints) MarkCell(*cell, cause);
+      }
+      break;
     case kKind: mark_cells(cells_.OfKind(scope.mesh, scope.name)); break;
     case kListeners:
       for (Cell* cell : cells_.OfMesh(scope.mesh)) {
@@ -111,8 +116,10 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
     case kView:
       for (const auto& [view, cells] : cells_.Views(scope.mesh)) {
         const auto& policies = view->policies;
-        if (std::find(policies.begin(), policies.end(), scope.policy) != policies.end())
-          mark_cells(*cells);
+        if (std::find(policies.begin(), policies.end(), scope.policy) == policies.end()) continue;
+        for (Cell* cell : *cells) {
+          if (cell->id.kind != CellKind::kOwn || scope.own_parts) MarkCell(*cell, cause);
+        }
       }
       break;
     case kPlans: mark_proxies(false); break;

@@ -99,9 +99,28 @@ bool SetSubject(X509* certificate, const std::string& common_name) {
   return add("O", "Kuma") && add("OU", "Mesh") && add("CN", common_name);
 }
 
+// Whose certificate it is: one of the two.
+struct Subject {
+  EVP_PKEY* key = nullptr;
+  const P256Key* p256 = nullptr;
+};
+
+bool SetKey(X509* certificate, const Subject& subject) {
+  if (subject.key != nullptr) return X509_set_pubkey(certificate, subject.key) == 1;
+  const std::string& point = subject.p256->public_half;
+  auto* bytes = static_cast<unsigned char*>(OPENSSL_memdup(point.data(), point.size()));
+  if (bytes != nullptr && X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(certificate),
+                                                 OBJ_nid2obj(NID_X9_62_id_ecPublicKey),
+                                                 V_ASN1_OBJECT, OBJ_nid2obj(NID_X9_62_prime256v1),
+                                                 bytes, static_cast<int>(point.size())) == 1)
+    return true;
+  OPENSSL_free(bytes);
+  return false;
+}
+
 // Deterministic: equal arguments give equal bytes, because an RSA key signs with PKCS#1 v1.5.
 // `issuer` null: self-signed.
-base::Result<std::string> Issue(const Template& wanted, EVP_PKEY* key, X509* issuer,
+base::Result<std::string> Issue(const Template& wanted, const Subject& subject, X509* issuer,
                                 EVP_PKEY* issuer_key) {
   const CertificatePtr made(X509_new());
   X509* certificate = made.get();
@@ -110,7 +129,8 @@ base::Result<std::string> Issue(const Template& wanted, EVP_PKEY* key, X509* iss
                                    static_cast<int>(wanted.serial.size()), nullptr));
   std::string usage = wanted.is_authority ? "critical,keyCertSign,cRLSign,digitalSignature"
                                           : "critical,digitalSignature";
-  if (wanted.is_server && EVP_PKEY_is_a(key, "RSA")) usage += ",keyEncipherment";
+  if (wanted.is_server && subject.key != nullptr && EVP_PKEY_is_a(subject.key, "RSA"))
+    usage += ",keyEncipherment";
   std::string purposes;
   if (wanted.is_server) purposes += ",serverAuth";
   if (wanted.is_client) purposes += ",clientAuth";
@@ -122,7 +142,7 @@ base::Result<std::string> Issue(const Template& wanted, EVP_PKEY* key, X509* iss
           nullptr &&
       ASN1_TIME_adj(X509_getm_notAfter(certificate), ToSeconds(wanted.not_after), 0, 0) !=
           nullptr &&
-      X509_set_pubkey(certificate, key) == 1 &&
+      SetKey(certificate, subject) &&
       (wanted.common_name.empty() || SetSubject(certificate, wanted.common_name)) &&
       X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) == 1 &&
       AddExtension(certificate, issuer, NID_basic_constraints,
@@ -198,7 +218,7 @@ base::Result<KeyPair> IssueDerived(const CertificateAuthority& authority, std::s
   const std::string seed = base::Format("{}|{}|{}", purpose, epoch, host);
   const CertificateAuthority::State& issuer = authority.state();
   const Validity& limits = issuer.validity;
-  TRY_ASSIGN(const KeyPtr key, issuer.source.P256("key|" + seed));
+  TRY_ASSIGN(const P256Key key, issuer.source.P256("key|" + seed));
   TRY_ASSIGN(const SecretText serial, issuer.source.Bytes("serial|" + seed, kSerialBytes));
   wanted.serial = PositiveSerial(serial.Reveal());
   wanted.hosts = {std::string(host)};
@@ -211,8 +231,8 @@ base::Result<KeyPair> IssueDerived(const CertificateAuthority& authority, std::s
                      ToSeconds(limits.not_after)));
   }
   TRY_ASSIGN(std::string certificate,
-             Issue(wanted, key.get(), issuer.certificate.get(), issuer.key.state().key.get()));
-  return KeyPair{std::move(certificate), SecretText(PrivatePem(key.get()))};
+             Issue(wanted, {.p256 = &key}, issuer.certificate.get(), issuer.key.state().key.get()));
+  return KeyPair{std::move(certificate), key.ToPem()};
 }
 
 bool IsPrintableHost(std::string_view host) {
@@ -232,7 +252,7 @@ base::Result<CertificateAuthority> CertificateAuthority::Generate(std::string_vi
   wanted.not_after = now + kLongLife;
   wanted.is_authority = true;
   EVP_PKEY* own = key.state().key.get();
-  TRY_ASSIGN(std::string certificate, Issue(wanted, own, nullptr, own));
+  TRY_ASSIGN(std::string certificate, Issue(wanted, {.key = own}, nullptr, own));
   return Make(std::move(certificate), std::move(key));
 }
 
@@ -318,7 +338,7 @@ base::Result<KeyPair> SelfSignedCertificate(CertificateUse use, CertificateKey k
   wanted.is_authority = true;
   wanted.is_server = use == CertificateUse::kServer;
   wanted.is_client = use == CertificateUse::kClient;
-  TRY_ASSIGN(std::string certificate, Issue(wanted, key.get(), nullptr, key.get()));
+  TRY_ASSIGN(std::string certificate, Issue(wanted, {.key = key.get()}, nullptr, key.get()));
   return KeyPair{std::move(certificate), SecretText(PrivatePem(key.get()))};
 }
 

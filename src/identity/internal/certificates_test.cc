@@ -51,10 +51,14 @@ std::string Verify(const std::string& pem, const std::string& authority, int pur
   return X509_verify_cert_error_string(X509_STORE_CTX_get_error(check.get()));
 }
 
+KeyPtr ReadKey(const std::string& pem) {
+  const BioPtr reading = Reading(pem);
+  return KeyPtr(PEM_read_bio_PrivateKey(reading.get(), nullptr, nullptr, nullptr));
+}
+
 bool KeyFits(const KeyPair& pair) {
-  const BioPtr reading = Reading(pair.key.Reveal());
-  const KeyPtr key(PEM_read_bio_PrivateKey(reading.get(), nullptr, nullptr, nullptr));
-  return X509_check_private_key(Parse(pair.certificate).get(), key.get()) == 1;
+  return X509_check_private_key(Parse(pair.certificate).get(), ReadKey(pair.key.Reveal()).get()) ==
+         1;
 }
 
 TEST(CertificatesTest, AuthorityGoesThroughItsSecret) {
@@ -202,11 +206,36 @@ TEST(KeySourceTest, FollowsFromSecretAndPurpose) {
   const KeySource again = *KeySource::Of(*RsaKey::Read(Authority().key().PrivatePem().Reveal()));
   EXPECT_EQ(*source.Bytes("a", 32), *again.Bytes("a", 32));
   EXPECT_NE(source.Bytes("a", 32)->Reveal(), source.Bytes("b", 32)->Reveal());
-  const KeyPtr one = *source.P256("a");
-  const KeyPtr two = *again.P256("a");
-  EXPECT_EQ(EVP_PKEY_eq(one.get(), two.get()), 1);
-  const KeyOperationPtr check(EVP_PKEY_CTX_new_from_pkey(nullptr, one.get(), nullptr));
+  const std::string pem = source.P256("a")->ToPem().Reveal();
+  EXPECT_EQ(pem, again.P256("a")->ToPem().Reveal());
+  EXPECT_NE(pem, source.P256("b")->ToPem().Reveal());
+  const KeyPtr key = ReadKey(pem);
+  ASSERT_NE(key, nullptr);
+  const KeyOperationPtr check(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr));
   EXPECT_EQ(EVP_PKEY_check(check.get()), 1);
+}
+
+// Keys and certificates are put together by hand; OpenSSL would write the same bytes.
+TEST(KeySourceTest, EncodesAsOpenSslDoes) {
+  const KeyPair pair = *AdminServerCertificate(Authority(), "10.0.0.1", EpochOf("10.0.0.1", kNow));
+  const KeyPtr key = ReadKey(pair.key.Reveal());
+  ASSERT_NE(key, nullptr);
+  const BioPtr written(BIO_new(BIO_s_mem()));
+  ASSERT_EQ(PEM_write_bio_PKCS8PrivateKey(written.get(), key.get(), nullptr, nullptr, 0, nullptr,
+                                          nullptr),
+            1);
+  EXPECT_EQ(TextOf(written), pair.key.Reveal());
+
+  const CertificatePtr certificate = Parse(pair.certificate);
+  const auto encoded = [](auto encode, auto* object) {
+    unsigned char* der = nullptr;
+    const int size = encode(object, &der);
+    std::string text(reinterpret_cast<char*>(der), static_cast<size_t>(size));
+    OPENSSL_free(der);
+    return text;
+  };
+  EXPECT_EQ(encoded(i2d_X509_PUBKEY, X509_get_X509_PUBKEY(certificate.get())),
+            encoded(i2d_PUBKEY, key.get()));
 }
 
 std::string Hmac(std::string_view key, std::string_view text) {
