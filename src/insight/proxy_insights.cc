@@ -31,15 +31,15 @@ model::ResourceKey OwnerOf(const ProxyKey& proxy) { return {"Dataplane", proxy.m
 struct ProxyInsights::Proxy {
   uint64_t stream = 0;
   bool connected = false;
-  std::vector<Subscription> own;  // of this process, oldest first; the last one may be open
-  std::optional<model::Value> metadata;
-  std::optional<insights::Mtls> mtls;  // of this process
-  uint32_t certificates = 0;           // not counted in `stored`
+  std::vector<Subscription> own;         // of this process, oldest first; the last one may be open
+  std::optional<model::Value> metadata;  // absent: as in `stored`
+  std::optional<insights::Mtls> mtls;    // of this process
+  uint32_t certificates = 0;             // not counted in `stored`
 
-  bool loaded = false;  // the following two are as stored
-  insights::Spec stored;
-  Revision revision;     // 0: not stored
-  unsigned missing = 0;  // attempts that found no Dataplane
+  bool loaded = false;                           // the following two are as stored
+  std::shared_ptr<const insights::Spec> stored;  // the store's own; null: none
+  Revision revision;                             // 0: not stored
+  unsigned missing = 0;                          // attempts that found no Dataplane
 };
 
 ProxyInsights::ProxyInsights(Settings settings, store::Store& store, const runtime::Clock& clock,
@@ -208,18 +208,20 @@ void ProxyInsights::Schedule() {
 bool ProxyInsights::Load(const ProxyKey& proxy, Proxy& state) {
   if (state.loaded) return true;
   if (!store_.Get(OwnerOf(proxy)).has_value()) return false;
-  state.stored = {};
   state.revision = {};
   if (const auto found = store_.Get(KeyOf(proxy)); found.has_value()) {
-    state.stored = (*found)->Spec<insights::Spec>();
+    state.stored = std::static_pointer_cast<const insights::Spec>((*found)->spec());
     state.revision = (*found)->meta().revision;
+  } else {
+    if (!state.metadata && state.stored != nullptr) state.metadata = state.stored->metadata;
+    state.stored = nullptr;
   }
   state.loaded = true;
   return true;
 }
 
 insights::Spec ProxyInsights::SpecOf(const Proxy& state) const {
-  insights::Spec spec = state.stored;
+  insights::Spec spec = state.stored != nullptr ? *state.stored : insights::Spec();
   std::erase_if(spec.subscriptions, [&](const Subscription& subscription) {
     return std::any_of(state.own.begin(), state.own.end(),
                        [&](const Subscription& own) { return own.id == subscription.id; });
@@ -313,7 +315,8 @@ void ProxyInsights::OnStored(const std::vector<Sent>& sent,
     if (found == proxies_.end()) continue;
     Proxy& state = *found->second;
     if (done.has_value()) {
-      state.stored = *spec;
+      state.stored = spec;
+      if (state.metadata && state.stored->metadata == *state.metadata) state.metadata.reset();
       state.certificates -= certificates;
       state.revision = done->revision;
       state.loaded = done->changed;  // what was no change has kept an older revision

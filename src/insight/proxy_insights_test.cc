@@ -147,6 +147,7 @@ TEST_F(ProxyInsightsTest, AnInsightFollowsItsDataplane) {
   Commit({kit::Delete({"Dataplane", "default", "web"}), kit::Put(kit::Dataplane("web"))});
   Pass(seconds(2));
   ASSERT_TRUE(Stored());
+  EXPECT_EQ(Stored()->metadata, model::Value(model::Object{{"a", "b"}}));
 }
 
 TEST_F(ProxyInsightsTest, StopStoresWhatIsLeft) {

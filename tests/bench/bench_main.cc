@@ -171,8 +171,8 @@ base::Status MeasureLimit(Report& report, const std::string& piece, const Settin
 }
 
 // The table of docs/performance.md for one size.
-base::Status Table(Report& report, const Settings& settings, const Size& size) {
-  const std::string piece = "table " + size.Name();
+base::Status Measure(Report& report, const Settings& settings, const Size& size,
+                     const std::string& piece) {
   Recording recording;
   for (size_t run = 0; run < settings.runs; ++run) {
     Say(base::Format("{}: run {} of {}", piece, run + 1, settings.runs));
@@ -205,6 +205,103 @@ base::Status Table(Report& report, const Settings& settings, const Size& size) {
     Say(base::Format("{}: the limit", piece));
     TRY(MeasureLimit(report, piece, settings, recording, {"connect", "edit", "move"}));
   }
+  return base::Ok{};
+}
+
+base::Status Table(Report& report, const Settings& settings, const Size& size) {
+  return Measure(report, settings, size, "table " + size.Name());
+}
+
+// One run of the same, for curves.
+base::Status Growth(Report& report, Settings settings, const Size& size) {
+  settings.runs = 1;
+  settings.idle_seconds = std::min(settings.idle_seconds, 10);
+  return Measure(report, settings, size, "growth " + size.Name());
+}
+
+// A fifth of the proxies get other addresses at once, again and again.
+base::Status Flap(Report& report, const Settings& settings, const Size& size) {
+  const std::string piece = "flap " + size.Name();
+  Say(piece);
+  World world(OptionsOf(settings, size, settings.store));
+  TRY(world.Start());
+  TRY(world.Connect(0, size.proxies, LimitOf(size)));
+  world.WaitForQuiet(milliseconds(1500));
+  const size_t changes = std::max<size_t>(1, size.proxies / 5);
+  for (int round = 0; round < 10; ++round) {
+    const std::string last = base::Format("10.251.{}.{}", round, 1);
+    std::vector<std::pair<std::string, model::Value>> writes;
+    for (size_t i = changes; i-- > 0;) {
+      const std::string address =
+          i == 0 ? last : base::Format("10.{}.{}.{}", 252 + i / 62500, 100 + round, i % 250 + 2);
+      writes.emplace_back(base::Format("/meshes/load/dataplanes/dp-{}", i),
+                          world.DataplaneOf(i, address));
+    }
+    TRY(world.Measure(
+        report, piece, "round", world.ConsumersOf(0),
+        [last](const bundle::SealedResource& resource, std::string_view packed) {
+          return resource.type == bundle::XdsType::kEndpoints &&
+                 packed.find(last) != std::string_view::npos;
+        },
+        [&] { return world.control_plane().PutAll(std::move(writes)); }));
+  }
+  report.Add(piece, "change.cpu_s",
+             report.Median(piece, "round.cpu_s") / static_cast<double>(changes));
+  AddCounters(report, piece, world);
+  return base::Ok{};
+}
+
+// Writes that no configuration reads, and a change in a mesh without proxies: all must be 0.
+base::Status Unread(Report& report, const Settings& settings, const Size& size) {
+  const std::string piece = "unread " + size.Name();
+  Say(piece);
+  World world(OptionsOf(settings, size, settings.store));
+  ControlPlane& control_plane = world.control_plane();
+  TRY(world.Start());
+  TRY(world.Connect(0, size.proxies, LimitOf(size)));
+  world.WaitForQuiet(milliseconds(1500));
+  const auto measure =
+      [&](const std::string& name,
+          std::vector<std::pair<std::string, model::Value>> writes) -> base::Status {
+    const auto before = control_plane.Metrics();
+    const Meter meter(control_plane.pid(), world.fleet());
+    const auto count = static_cast<double>(writes.size());
+    TRY(control_plane.PutAll(std::move(writes)));
+    std::this_thread::sleep_for(milliseconds(1200));
+    world.WaitForQuiet(milliseconds(300));
+    auto after = control_plane.Metrics();
+    report.Add(piece, name + ".cpu_ms_each", meter.Cpu() * 1000 / count);
+    report.Add(piece, name + ".bytes", static_cast<double>(meter.TrafficSince().bytes));
+    for (const char* metric : {"kuma_generations_total", "kuma_cell_hits_total"}) {
+      const auto found = before.find(metric);
+      report.Add(piece, base::Format("{}.{}", name, metric),
+                 after[metric] - (found == before.end() ? 0 : found->second));
+    }
+    return base::Ok{};
+  };
+  using model::Array, model::Object, model::Value;
+  std::vector<std::pair<std::string, Value>> equal, secrets, other;
+  for (size_t i = 0; i < std::min<size_t>(100, size.proxies); ++i) {
+    equal.emplace_back(base::Format("/meshes/load/dataplanes/dp-{}", i),
+                       world.DataplaneOf(i, world.AddressOf(i)));
+    const std::string name = base::Format("secret-{}", i);
+    secrets.emplace_back(
+        "/meshes/load/secrets/" + name,
+        Object{{"type", "Secret"}, {"mesh", "load"}, {"name", name}, {"data", "eA=="}});
+  }
+  TRY(control_plane.Put("/meshes/other", Object{{"type", "Mesh"}, {"name", "other"}}));
+  world.WaitForQuiet(milliseconds(1500));
+  for (int i = 0; i < 20; ++i) {
+    Value timeout = world.TimeoutOf(3000 + i);
+    timeout.if_object()->Set("mesh", "other");
+    other.emplace_back("/meshes/other/meshtimeouts/all", std::move(timeout));
+  }
+  // The first write of these makes the users their owners, which is a change.
+  TRY(control_plane.PutAll(equal));
+  world.WaitForQuiet(milliseconds(1500));
+  TRY(measure("equal_dataplane", std::move(equal)));
+  TRY(measure("secret", std::move(secrets)));
+  TRY(measure("policy_of_another_mesh", std::move(other)));
   return base::Ok{};
 }
 
@@ -274,11 +371,23 @@ base::Status Run(Report& report, const Settings& settings, const std::string& pi
   const Size small{.proxies = 500, .services = 50}, large{.proxies = 1000, .services = 100};
   if (piece == "table") return each_size(Table, {small, large});
   if (piece == "restart") return each_size(Restart, {small, large});
+  if (piece == "storm") return each_size(Restart, {{.proxies = 5000, .services = 500}});
+  if (piece == "flap") return each_size(Flap, {small});
+  if (piece == "unread") return each_size(Unread, {small});
+  if (piece == "growth") {
+    return each_size(Growth, {{.proxies = 100, .services = 50},
+                              {.proxies = 1000, .services = 50},
+                              {.proxies = 1000, .services = 1000},
+                              {.proxies = 1000, .services = 100, .outbounds = 50},
+                              {.proxies = 5000, .services = 500},
+                              {.proxies = 10000, .services = 1000}});
+  }
   if (piece == "net") return Program(report, piece, settings, {"net_bench"});
   if (piece == "store") {
     return Program(report, piece, settings, {"store_bench", settings.work_folder + "/store"});
   }
-  return base::Invalid(base::Format("no piece \"{}\"; there are: table restart net store", piece));
+  return base::Invalid(base::Format(
+      "no piece \"{}\"; there are: table restart storm growth flap unread net store", piece));
 }
 
 base::Status Parse(int argc, char** argv, Settings& settings) {
@@ -339,6 +448,10 @@ int Main(int argc, char** argv) {
   const uint64_t descriptors = RaiseDescriptorLimit();
   size_t largest = 1000;
   for (const Size& size : settings.sizes) largest = std::max(largest, size.proxies);
+  for (const std::string& piece : settings.pieces) {
+    if (settings.sizes.empty() && piece == "storm") largest = std::max<size_t>(largest, 5000);
+    if (settings.sizes.empty() && piece == "growth") largest = 10000;
+  }
   if (descriptors < largest + 200) {
     Say(
         base::Format("only {} descriptors may be open: too few for {} proxies. Run `ulimit -n {}` "
