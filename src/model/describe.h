@@ -37,7 +37,7 @@ BodyOps BodyOf() {
   ops.equal_inputs = [](const void* a, const void* b) {
     return EqualStruct(TableOf<T>(), a, b, true);
   };
-  ops.schema = [] { return SchemaOfStruct(TableOf<T>()); };
+  ops.schema = [] { return SchemaOfStruct(TableOf<T>(), kProtoJson); };
   ops.empty = []() -> std::shared_ptr<const void> { return std::make_shared<T>(); };
   return ops;
 }

@@ -335,7 +335,8 @@ Value EncodeStruct(const StructTable& table, const void* value, const EncodeOpti
 bool EqualStruct(const StructTable& table, const void* a, const void* b, bool inputs_only);
 void MergeStruct(const StructTable& table, void* base, const void* later);
 void HashStruct(const StructTable& table, const void* value, base::Hasher& hasher);
-Value SchemaOfStruct(const StructTable& table);
+// `proto_json`: 64-bit numbers may be text, too.
+Value SchemaOfStruct(const StructTable& table, bool proto_json = false);
 
 template <HasFields S>
 S Decode(const Value& value, std::string_view path, Violations& violations,

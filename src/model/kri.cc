@@ -32,10 +32,9 @@ Kri KriOf(const Resource& resource, std::string_view section) {
 base::Result<Kri> ParseKri(std::string_view text) {
   const auto parts = base::Split(text, '_');
   if (parts.size() < 7)
-    return base::Invalid(base::Format(
-        "invalid KRI string: {} has only {} parts, at least 7 are expected", text, parts.size()));
+    return base::Invalid(base::Format("invalid identifier string: \"{}\"", text));
   if (parts[0] != "kri")
-    return base::Invalid(base::Format("invalid KRI string: {} does not start with \"kri\"", text));
+    return base::Invalid(base::Format("identifier must start with 'kri': \"{}\"", text));
   if (parts[1].empty()) return base::Invalid("unknown short name of resource type: \"\"");
   Kri kri{parts[1], parts[2], parts[3], parts[4], parts[5], ""};
   for (size_t i = 6; i < parts.size(); ++i) kri.section += parts[i];

@@ -28,9 +28,17 @@ struct ControlPlane {
 // plane.
 Labels ComputeLabels(const ResourceType& type, const Metadata& meta, const ControlPlane& here);
 
-// Refuses labels that claim what is not so (REST answers 400). `before`: the stored resource of
-// this name, or null.
-void CheckLabels(const ResourceType& type, const Metadata& meta, const Metadata* before,
-                 const ControlPlane& here, Violations& out);
+// Refuses labels that claim what is not so, and such that are no labels by their syntax (REST
+// answers 400).
+void CheckLabels(const ResourceType& type, const Metadata& meta, const ControlPlane& here,
+                 Violations& out);
+
+// Whether a resource of this origin may be written or deleted here. Paths are below `path`:
+// "labels", or empty.
+void CheckOriginForWrite(const ResourceType& type, const Metadata& meta, const ControlPlane& here,
+                         std::string_view path, Violations& out);
+
+// An update keeps what says where a resource is from; both are labels as computed.
+void CheckImmutableLabels(const Labels& before, const Labels& after, Violations& out);
 
 }  // namespace kuma::model

@@ -96,15 +96,10 @@ bool IsMeshText(std::string_view text) {
 
 }  // namespace
 
-void ValidateMetadata(const ResourceType& type, const Metadata& meta, bool, Violations& out) {
+void ValidateMetadata(const ResourceType& type, const Metadata& meta, Violations& out) {
   CheckIdentifier("name", meta.name, IsSubdomainText(meta.name), kBadName, out);
   if (type.scope == Scope::kMesh)
     CheckIdentifier("mesh", meta.mesh, IsMeshText(meta.mesh), kBadMesh, out);
-  for (const auto& [key, value] : meta.labels) {
-    const std::string path = KeyPath("labels", key);
-    for (std::string& wrong : CheckQualifiedName(key)) out.Add(path, std::move(wrong));
-    for (std::string& wrong : CheckLabelValue(value)) out.Add(path, std::move(wrong));
-  }
 }
 
 void ValidateKindName(const ResourceType& type, const Metadata& meta, bool is_new,

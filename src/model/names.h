@@ -10,9 +10,9 @@
 
 namespace kuma::model {
 
-// The first checks of a write: name, mesh and labels as text. Title of the answer: "Could not
-// process a resource". `is_new`: rules that hold on creation only.
-void ValidateMetadata(const ResourceType& type, const Metadata& meta, bool is_new, Violations& out);
+// Name and mesh as text; the first checks of a write, with CheckLabels (title of the answer: "Could
+// not process a resource").
+void ValidateMetadata(const ResourceType& type, const Metadata& meta, Violations& out);
 
 // The rule of the kind for its name (NameRule), checked together with the spec (title "Failed to
 // create a resource"). DecodeResource does not include it.

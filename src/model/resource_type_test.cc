@@ -165,7 +165,7 @@ TEST(Kri, RoundTrips) {
 TEST(Names, Metadata) {
   const auto check = [](Metadata meta) {
     Violations out;
-    ValidateMetadata(Thing(), meta, true, out);
+    ValidateMetadata(Thing(), meta, out);
     return out.ToString();
   };
   EXPECT_EQ(check({.mesh = "m_1", .name = "a.b-c"}), "");
@@ -177,10 +177,6 @@ TEST(Names, Metadata) {
   EXPECT_EQ(check({.mesh = "M", .name = "a"}),
             "mesh: invalid characters. Valid characters are numbers, lowercase latin letters and "
             "'-', '_', '.' symbols.");
-  EXPECT_THAT(check({.mesh = "m", .name = "a", .labels = {{"a/b/c", "x"}}}),
-              HasSubstr("a qualified name"));
-  EXPECT_THAT(check({.mesh = "m", .name = "a", .labels = {{"k", std::string(64, 'v')}}}),
-              HasSubstr("labels[\"k\"]: must be no more than 63 characters"));
 }
 
 TEST(Names, RulesOfKinds) {
@@ -214,6 +210,42 @@ TEST(Labels, AreComputed) {
   EXPECT_EQ(ComputeLabels(Old(), {.name = "n"}, {}),
             (Labels{{"kuma.io/display-name", "n"}, {"kuma.io/origin", "zone"}}))
       << "a kind that zones do not write belongs to no zone";
+}
+
+TEST(Labels, AreChecked) {
+  const auto check = [](Labels labels, const ControlPlane& here) {
+    Violations out;
+    CheckLabels(Thing(), {.mesh = "m", .name = "n", .labels = std::move(labels)}, here, out);
+    return out.ToString();
+  };
+  const ControlPlane zone{.zone = "east"};
+  EXPECT_THAT(check({{"a/b/c", "x"}}, zone), HasSubstr("a qualified name"));
+  EXPECT_THAT(check({{"k", std::string(64, 'v')}}, zone),
+              HasSubstr("labels[\"k\"]: must be no more than 63 characters"));
+  EXPECT_THAT(check({{"kuma.io/origin", "mars"}}, zone),
+              HasSubstr("unknown resource origin \"mars\""));
+  EXPECT_THAT(check({{"kuma.io/zone", "west"}}, zone), HasSubstr("should have east value"));
+  EXPECT_THAT(check({{"kuma.io/mesh", "other"}}, zone), HasSubstr("must not differ from mesh"));
+  EXPECT_EQ(check({{"kuma.io/zone", "east"}, {"kuma.io/mesh", "m"}}, zone), "");
+  const ControlPlane global{.mode = ControlPlane::Mode::kGlobal};
+  EXPECT_THAT(check({{"kuma.io/origin", "zone"}}, global), HasSubstr("must be set to 'global'"));
+  EXPECT_EQ(check({{"kuma.io/origin", "zone"}},
+                  {.mode = ControlPlane::Mode::kGlobal, .check_origin = false}),
+            "");
+}
+
+TEST(Labels, TheZoneOfAResourceStays) {
+  const auto check = [](const Labels& before, const Labels& after) {
+    Violations out;
+    CheckImmutableLabels(before, after, out);
+    return out.ToString();
+  };
+  EXPECT_EQ(check({}, {{"kuma.io/zone", "a"}}), "");
+  EXPECT_EQ(check({{"kuma.io/zone", "a"}}, {{"kuma.io/zone", "a"}, {"x", "y"}}), "");
+  EXPECT_THAT(check({{"kuma.io/zone", "a"}}, {{"kuma.io/zone", "b"}}),
+              HasSubstr("is immutable, cannot be changed from \"a\" to \"b\""));
+  EXPECT_THAT(check({{"kuma.io/zone", "a"}}, {}),
+              HasSubstr("is immutable, cannot be removed (was \"a\")"));
 }
 
 TEST(Address, Syntax) {

@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "base/strings.h"
 #include "base/version.h"
+#include "rest/open_api.h"
 #include "rest/problem.h"
 
 namespace kuma::rest {
@@ -33,6 +34,13 @@ std::vector<std::string> Segments(std::string_view path) {
   return segments;
 }
 
+template <class Settings>
+Settings WithInsights(Settings settings, const ApiSettings& all,
+                      const insight::MeshInsights& insights) {
+  settings.mesh_insights = all.compute_mesh_insights ? &insights : nullptr;
+  return settings;
+}
+
 std::vector<const ResourceType*> SortedByKind(const model::TypeTable& types) {
   std::vector<const ResourceType*> sorted = types.all();
   std::sort(sorted.begin(), sorted.end(),
@@ -49,7 +57,10 @@ Api::Api(store::Store& store, const model::TypeTable& types, TokenEndpoint& toke
       verify_(std::move(verify)),
       queue_(pool, kWaitingRequests),
       settings_(std::move(settings)),
-      resources_(store, types, settings_.resources) {}
+      cors_(settings_.cors_domains),
+      mesh_insights_(store, types),
+      resources_(store, types, WithInsights(settings_.resources, settings_, mesh_insights_)),
+      insights_(store, types, WithInsights(settings_.insights, settings_, mesh_insights_)) {}
 
 void Api::Handle(net::HttpRequest request, net::HttpResponder responder) {
   queue_.Put(
@@ -75,6 +86,7 @@ base::Result<Principal> Api::WhoAsks(const net::HttpRequest& request) const {
 }
 
 net::HttpResponse Api::Answer(const net::HttpRequest& request) {
+  if (auto preflight = cors_.Preflight(request)) return Finish(request, *std::move(preflight));
   const auto principal = WhoAsks(request);
   if (!principal) {
     return Finish(request, ToResponse({401,
@@ -88,22 +100,16 @@ net::HttpResponse Api::Answer(const net::HttpRequest& request) {
 
 // What every answer has.
 net::HttpResponse Api::Finish(const net::HttpRequest& request, net::HttpResponse response) const {
-  if (const std::string* origin = request.headers.Find("origin")) {
-    for (const std::string& domain : settings_.cors_domains) {
-      if (domain != "*" && domain != ".*" && domain != *origin) continue;
-      response.headers.Set("access-control-allow-origin", *origin);
-      response.headers.Set("vary", "origin");
-      break;
-    }
-  }
+  cors_.AddHeaders(request, response);
   if (request.method == "HEAD") response.body.clear();
   return response;
 }
 
 net::HttpResponse Api::Route(const net::HttpRequest& request, const Principal& principal) {
   if (!request.path.starts_with(settings_.base_path)) return PageNotFound();
-  const std::vector<std::string> at =
-      Segments(std::string_view(request.path).substr(settings_.base_path.size()));
+  const std::string_view path = std::string_view(request.path).substr(settings_.base_path.size());
+  if (!path.empty() && path[0] != '/') return PageNotFound();
+  const std::vector<std::string> at = Segments(path);
   const bool is_get = request.method == "GET" || request.method == "HEAD";
 
   if (at.size() == 2 && at[0] == "tokens") {
@@ -145,47 +151,64 @@ net::HttpResponse Api::Route(const net::HttpRequest& request, const Principal& p
     }
     if (at[0] == "_resources") return is_get ? ResourceTypes() : MethodNotAllowed("GET");
     if (at[0] == "policies") return is_get ? Policies() : MethodNotAllowed("GET");
+    if (at[0] == "openapi") {
+      return is_get ? Json(200, OpenApiDocument(types_, settings_.base_path,
+                                                settings_.resources.read_only))
+                    : MethodNotAllowed("GET");
+    }
+    if (at[0] == "global-insight") return is_get ? insights_.Global() : MethodNotAllowed("GET");
+    if (at[0] == "global-insights") {
+      return is_get ? insights_.GlobalKinds() : MethodNotAllowed("GET");
+    }
   }
   if (at.size() == 2 && at[0] == "_kri") {
     return is_get ? resources_.ByKri(request, principal, at[1]) : MethodNotAllowed("GET");
   }
+  return Resources(request, principal, at);
+}
 
-  // Resources: [/meshes/{mesh}]/{type}[/{name}][/_overview].
+// [/meshes/{mesh}]/{type}[/{name}][/_overview]
+net::HttpResponse Api::Resources(const net::HttpRequest& request, const Principal& principal,
+                                 std::vector<std::string> at) {
+  const bool is_get = request.method == "GET" || request.method == "HEAD";
   ResourcePath path;
-  size_t next = 0;
+  path.route = settings_.base_path;
   if (at[0] == "meshes" && at.size() >= 3 && at[2] != "_overview") {
     path.mesh = at[1];
-    next = 2;
+    path.route += "/meshes/{mesh}";
+    at.erase(at.begin(), at.begin() + 2);
   }
-  std::string type_path = at[next];
-  bool overview = false;
+  path.route += "/" + at[0];
+  std::string type_path = at[0];
   constexpr std::string_view kWithInsights = "+insights";
   if (type_path.ends_with(kWithInsights)) {
     type_path.resize(type_path.size() - kWithInsights.size());
-    overview = true;
+    path.overview = true;
+  } else if (at.size() > 1 && at.back() == "_overview") {
+    path.route += "/_overview";
+    path.overview = true;
+    at.pop_back();
   }
   path.type = types_.FindByPath(type_path);
-  if (path.type == nullptr) return PageNotFound();
+  if (path.type == nullptr || at.size() > 2) return PageNotFound();
+  if (at.size() == 2) path.name = at[1];
   const bool mesh_scoped = path.type->scope == model::Scope::kMesh;
-  if (!mesh_scoped && next != 0) return PageNotFound();
-  std::vector<std::string> rest(at.begin() + static_cast<std::ptrdiff_t>(next) + 1, at.end());
-  if (!rest.empty() && rest.back() == "_overview") {
-    overview = true;
-    rest.pop_back();
-  }
-  if (rest.size() > 1) return PageNotFound();
-  if (!rest.empty()) path.name = rest[0];
+  if (!mesh_scoped && !path.mesh.empty()) return PageNotFound();
   // A mesh-scoped kind without a mesh has a list only.
   if (mesh_scoped && path.mesh.empty() && !path.name.empty()) return PageNotFound();
-
-  if (overview) {
+  if (path.overview) {
     if (path.type->kind != "Dataplane" && path.type->kind != "Zone") return PageNotFound();
-    return is_get ? resources_.Overview(request, principal, path) : MethodNotAllowed("GET");
+    if (!is_get) return MethodNotAllowed("GET");
   }
-  if (path.name.empty()) {
-    return is_get ? resources_.List(request, principal, path) : MethodNotAllowed("GET");
+
+  if (is_get) {
+    if (path.type->kind == "ServiceInsight") {
+      return insights_.Services(request, path.mesh, path.name);
+    }
+    return path.name.empty() ? resources_.List(request, principal, path)
+                             : resources_.Get(request, principal, path);
   }
-  if (is_get) return resources_.Get(request, principal, path);
+  if (path.name.empty()) return MethodNotAllowed("GET");
   if (request.method == "PUT") return resources_.Put(request, principal, path);
   if (request.method == "DELETE") return resources_.Delete(request, principal, path);
   return MethodNotAllowed("GET, PUT, DELETE");
@@ -215,7 +238,7 @@ net::HttpResponse Api::ResourceTypes() const {
                                {"isFromAsRules", false},
                                {"isTargetRef", true}});
     }
-    row.Set("readOnly", type->read_only);
+    row.Set("readOnly", type->read_only || settings_.resources.read_only);
     row.Set("scope", type->scope == model::Scope::kMesh ? "Mesh" : "Global");
     row.Set("shortName", type->short_name);
     row.Set("singularDisplayName", type->singular_display_name);
@@ -229,7 +252,7 @@ net::HttpResponse Api::Policies() const {
   for (const ResourceType* type : SortedByKind(types_)) {
     if (!type->is_policy) continue;
     list.emplace_back(Object{{"name", type->kind},
-                             {"readOnly", type->read_only},
+                             {"readOnly", type->read_only || settings_.resources.read_only},
                              {"path", type->plural},
                              {"singularDisplayName", type->singular_display_name},
                              {"pluralDisplayName", type->plural_display_name},

@@ -8,9 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "insight/mesh_insights.h"
 #include "model/resource_type.h"
 #include "net/http.h"
 #include "rest/access.h"
+#include "rest/cors.h"
+#include "rest/insight_endpoint.h"
 #include "rest/progress_endpoint.h"
 #include "rest/request_queue.h"
 #include "rest/resource_endpoint.h"
@@ -21,7 +24,10 @@
 namespace kuma::rest {
 
 struct ApiSettings {
-  ResourceEndpoint::Settings resources;
+  ResourceEndpoint::Settings resources;  // without mesh_insights
+  InsightEndpoint::Settings insights;    // likewise
+  // MeshInsights are worked out when they are asked for; false: those of the store are served.
+  bool compute_mesh_insights = true;
   bool localhost_is_admin = true;
   std::string base_path;  // "" or "/kuma", without the last slash
   std::string hostname;
@@ -55,6 +61,8 @@ class Api {
   net::HttpResponse Finish(const net::HttpRequest& request, net::HttpResponse response) const;
   net::HttpResponse Route(const net::HttpRequest& request, const Principal& principal);
   net::HttpResponse Index() const;
+  net::HttpResponse Resources(const net::HttpRequest& request, const Principal& principal,
+                              std::vector<std::string> segments);
   net::HttpResponse ResourceTypes() const;
   net::HttpResponse Policies() const;
 
@@ -63,7 +71,10 @@ class Api {
   VerifyUserToken verify_;
   RequestQueue queue_;
   ApiSettings settings_;
+  Cors cors_;
+  insight::MeshInsights mesh_insights_;
   ResourceEndpoint resources_;
+  InsightEndpoint insights_;
 };
 
 }  // namespace kuma::rest

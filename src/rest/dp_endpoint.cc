@@ -64,8 +64,8 @@ base::Result<ResourcePtr> DecodeNew(std::string_view text, const base::ProxyKey&
       if (resource.mesh() != proxy.mesh) {
         violations.Add("mesh", base::Format("must be \"{}\", the mesh of the proxy", proxy.mesh));
       }
-      model::ValidateMetadata(resource.type(), resource.meta(), true, violations);
-      model::CheckLabels(resource.type(), resource.meta(), nullptr, here, violations);
+      model::CheckLabels(resource.type(), resource.meta(), here, violations);
+      model::ValidateMetadata(resource.type(), resource.meta(), violations);
     }
   }
   if (!decoded.violations.empty() || decoded.resource == nullptr) {

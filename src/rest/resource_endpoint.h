@@ -3,22 +3,28 @@
 // GET, PUT, DELETE and lists of every resource kind: one endpoint class for all rows of the
 // TypeTable.
 
-#include <functional>
 #include <string>
 
 #include "model/labels.h"
 #include "model/resource_type.h"
 #include "net/http.h"
 #include "rest/access.h"
+#include "rest/problem.h"
 #include "store/store.h"
+
+namespace kuma::insight {
+class MeshInsights;
+}
 
 namespace kuma::rest {
 
 // What a path named. Empty `mesh` of a mesh-scoped kind: over all meshes (lists only).
 struct ResourcePath {
   const model::ResourceType* type = nullptr;
-  std::string mesh;
-  std::string name;  // empty: the list
+  std::string mesh = {};
+  std::string name = {};   // empty: the list
+  bool overview = false;   // with what is observed; Dataplane and Zone only
+  std::string route = {};  // "/meshes/{mesh}/dataplanes": how messages name the endpoint
 };
 
 // Thread-safe; calls block on the store, so they run on the rest pool.
@@ -28,7 +34,9 @@ class ResourceEndpoint {
     model::ControlPlane here;
     AccessRules access;
     bool strict = false;     // unknown fields are refused instead of warned about
-    std::string url_prefix;  // apiServer.basePath without the last slash
+    bool read_only = false;  // apiServer.readOnly: no kind can be written
+    // Makes the MeshInsights; outlives the endpoint. Null: those of the store are served.
+    const insight::MeshInsights* mesh_insights = nullptr;
   };
   // Both outlive the endpoint.
   ResourceEndpoint(store::Store& store, const model::TypeTable& types, Settings settings);
@@ -41,20 +49,16 @@ class ResourceEndpoint {
                         const ResourcePath& path);
   net::HttpResponse Delete(const net::HttpRequest& request, const Principal& principal,
                            const ResourcePath& path);
-  // Dataplane or Zone with its insight; a list when path.name is empty.
-  net::HttpResponse Overview(const net::HttpRequest& request, const Principal& principal,
-                             const ResourcePath& path) const;
   // GET /_kri/{kri}
   net::HttpResponse ByKri(const net::HttpRequest& request, const Principal& principal,
                           std::string_view text) const;
 
  private:
   bool MeshExists(const std::string& mesh) const;
+  base::Result<model::ResourcePtr> Find(const model::ResourceKey& key) const;
+  base::Result<store::Page> FindAll(const store::ListQuery& query) const;
   base::Status MayRead(const model::ResourceType& type, const Principal& principal) const;
-  net::HttpResponse ListBody(
-      const net::HttpRequest& request, const ResourcePath& path,
-      const std::function<model::Value(const model::Resource&)>& encode) const;
-  model::Value EncodeOverview(const model::Resource& resource) const;
+  Problem ReadOnly(const model::ResourceType& type) const;
 
   store::Store& store_;
   const model::TypeTable& types_;

@@ -682,14 +682,15 @@ Value NumberValue(double number) {
 }
 
 Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& allowed,
-                     const TypeOps& type);
+                     const TypeOps& type, bool proto_json);
 
-Value SchemaOfTable(const StructTable& table, const FieldRow* narrow) {
+Value SchemaOfTable(const StructTable& table, const FieldRow* narrow, bool proto_json) {
   Object properties;
   Array required;
   for (const FieldRow& row : table.rows) {
     const bool narrowed = narrow && narrow->narrowed_member == row.name;
-    Value schema = SchemaOfMember(row, narrowed ? narrow->allowed : row.allowed, *row.type);
+    Value schema =
+        SchemaOfMember(row, narrowed ? narrow->allowed : row.allowed, *row.type, proto_json);
     Object& object = *schema.if_object();
     if (!row.doc.empty()) object.Set("description", row.doc);
     const void* member = At(row, table.defaults);
@@ -717,7 +718,7 @@ Value SchemaOfTable(const StructTable& table, const FieldRow* narrow) {
 }
 
 Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& allowed,
-                     const TypeOps& type) {
+                     const TypeOps& type, bool proto_json) {
   Object object;
   const auto choose = [&](const std::vector<std::string_view>& values) {
     Array list;
@@ -737,18 +738,18 @@ Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& a
     if (!allowed.empty()) choose(allowed);
   };
   switch (type.shape) {
-    case Shape::kOptional: return SchemaOfMember(row, allowed, type.element());
+    case Shape::kOptional: return SchemaOfMember(row, allowed, type.element(), proto_json);
     case Shape::kStruct:
-      return SchemaOfTable(type.table(), row.narrowed_member.empty() ? nullptr : &row);
+      return SchemaOfTable(type.table(), row.narrowed_member.empty() ? nullptr : &row, proto_json);
     case Shape::kList:
       object.Set("type", "array");
-      object.Set("items", SchemaOfMember(row, allowed, type.element()));
+      object.Set("items", SchemaOfMember(row, allowed, type.element(), proto_json));
       if (row.min_items) object.Set("minItems", static_cast<int64_t>(*row.min_items));
       if (row.max_items) object.Set("maxItems", static_cast<int64_t>(*row.max_items));
       break;
     case Shape::kMap:
       object.Set("type", "object");
-      object.Set("additionalProperties", SchemaOfMember(row, allowed, type.element()));
+      object.Set("additionalProperties", SchemaOfMember(row, allowed, type.element(), proto_json));
       break;
     case Shape::kEnum:
       object.Set("type", "string");
@@ -763,9 +764,12 @@ Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& a
       break;
     case Shape::kBool: object.Set("type", "boolean"); break;
     case Shape::kInt32: number("integer", "int32"); break;
-    case Shape::kInt64: number("integer", "int64"); break;
+    case Shape::kUint64:
+    case Shape::kInt64:
+      number("integer", "int64");
+      if (proto_json) object.Set("type", Array{"integer", "string"});
+      break;
     case Shape::kUint32: number("integer", "int32"); break;
-    case Shape::kUint64: number("integer", "int64"); break;
     case Shape::kDouble: number("number", ""); break;
     case Shape::kDuration: object.Set("type", "string"); break;
     case Shape::kTime:
@@ -858,7 +862,9 @@ void HashStruct(const StructTable& table, const void* value, base::Hasher& hashe
   for (const FieldRow& row : table.rows) HashMember(*row.type, At(row, value), hasher);
 }
 
-Value SchemaOfStruct(const StructTable& table) { return SchemaOfTable(table, nullptr); }
+Value SchemaOfStruct(const StructTable& table, bool proto_json) {
+  return SchemaOfTable(table, nullptr, proto_json);
+}
 
 namespace erasure {
 

@@ -34,8 +34,8 @@ std::string Check(const fs::path& file, const fs::path& golden) {
   const ControlPlane here = is_zone ? ControlPlane{.zone = "kuma-4", .federated = true}
                                     : ControlPlane{.mode = ControlPlane::Mode::kGlobal};
   model::Violations found;
-  model::CheckLabels(type, meta, nullptr, here, found);
-  model::ValidateMetadata(type, meta, true, found);
+  model::CheckLabels(type, meta, here, found);
+  model::ValidateMetadata(type, meta, found);
   const std::string text = ReadText(golden);
   const size_t body = text.find('{');
   const auto answer = model::ParseJson(body == std::string::npos ? "" : text.substr(body));
