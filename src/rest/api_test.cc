@@ -384,7 +384,7 @@ services:
   EXPECT_EQ(*web.At({"dataplanes", "total"})->if_int(), 3);
   EXPECT_EQ(*web.Find("labels"), Value(model::Object{{"a", "b"}}));
   EXPECT_EQ(web.Find("services"), nullptr);
-  EXPECT_THAT(Names(server.Send("GET", "/service-insights?type=External, internal&name=p")),
+  EXPECT_THAT(Names(server.Send("GET", "/service-insights?type=External,%20internal&name=p")),
               ElementsAre("pay"));
   EXPECT_EQ(server.Send("GET", "/service-insights?type=x").status, 400);
   EXPECT_EQ(server.Send("GET", "/service-insights?size=x").status, 400);

@@ -45,20 +45,20 @@ class RestServer {
     return settings;
   }
 
-  net::HttpRequest Request(std::string method, std::string target, std::string body = {}) const {
+  net::HttpRequest Request(std::string method, const std::string& target,
+                           std::string body = {}) const {
     net::HttpRequest request;
     request.method = std::move(method);
-    request.target = std::move(target);
     request.authority = kAddress;
     request.peer.remote.host = "127.0.0.1";
     request.body = std::move(body);
     request.headers.Set("content-type", "application/json");
-    CHECK(net::ParseTarget(request.target, request), "the target is one");
+    CHECK(net::ParseTarget(target, request), "the target is one");
     return request;
   }
   net::HttpResponse Send(const net::HttpRequest& request) { return api_->Answer(request); }
-  net::HttpResponse Send(std::string method, std::string target, std::string body = {}) {
-    return Send(Request(std::move(method), std::move(target), std::move(body)));
+  net::HttpResponse Send(std::string method, const std::string& target, std::string body = {}) {
+    return Send(Request(std::move(method), target, std::move(body)));
   }
 
   // Straight into the store: no validation, no defaults, labels as they are.
