@@ -1,4 +1,4 @@
-// Settings, requests and files of kuma-dp, the golden cases, and the whole program with a real
+// Settings, requests and files of kuma-dp, and the whole program with a real
 // Envoy and a control plane that serves a fixed bootstrap.
 
 #include <gmock/gmock.h>
@@ -242,24 +242,6 @@ TEST(ProcessTest, RunsAndReports) {
   EXPECT_THAT(RunForOutput("/bin/sh", {"-c", "exit 3"}).error().message(), HasSubstr("code 3"));
 }
 
-// Golden cases.
-
-fs::path ConformanceFolder() {
-  const char* root = std::getenv("KUMA_CONFORMANCE_DIR");
-  const char* source = std::getenv("KUMA_SOURCE_DIR");
-  return root != nullptr ? fs::path(root)
-                         : fs::path(source != nullptr ? source : ".") / "../shared/conformance";
-}
-
-fs::path SuiteFolder(std::string_view suite) {
-  const fs::path folder = ConformanceFolder();
-  const fs::path golden = folder / "golden" / suite;
-  if (fs::exists(golden)) return golden;
-  if (!fs::exists(folder / suite))
-    std::fprintf(stderr, "SKIPPED: no conformance cases at %s\n", golden.c_str());
-  return folder / suite;
-}
-
 TEST(ProcessTest, KindsOfEnvoyLines) {
   EXPECT_EQ(KindOfEnvoyLine("[2026-11-25 23:05:38.858][257][warning][upstream] "
                             "[source/common/upstream/h.cc:349] x [y]"),
@@ -307,74 +289,6 @@ TEST(ProcessTest, RepeatedWarningsOfEnvoyAreCounted) {
   got.resize(static_cast<size_t>(size));
   EXPECT_EQ(got, expected);
   for (const int fd : {in[1], out[0], out[1]}) close(fd);
-}
-
-TEST(Conformance, BootstrapRequests) {
-  const fs::path folder = SuiteFolder("dp-bootstrap-client");
-  if (!fs::exists(folder)) GTEST_SKIP();
-  int total = 0, passed = 0;
-  const auto cases = *model::ParseJson(Read(folder / "remote.cases.json"));
-  for (const Value& item : *cases.if_array()) {
-    const std::string file = TextOf(item, "expectedBootstrapRequestFile");
-    auto want = *model::ParseJson(Read(folder / file));
-    Settings settings;
-    BootstrapInput input;
-    // What the case says about the caller, read off the expected request.
-    const auto text = [&](std::initializer_list<std::string_view> path) {
-      const Value* value = want.At(path);
-      return value != nullptr && value->if_string() != nullptr ? *value->if_string()
-                                                               : std::string();
-    };
-    settings.metrics_cert_path = text({"metricsResources", "certPath"});
-    settings.metrics_key_path = text({"metricsResources", "keyPath"});
-    input.proxy = {.mesh = text({"mesh"}), .name = text({"name"}), .resource = "", .notes = {}};
-    input.proxy.resource =
-        ResourceJson(Object{{"type", "Dataplane"}}, input.proxy.mesh, input.proxy.name);
-    input.token = text({"dataplaneToken"});
-    input.token_path = text({"dataplaneTokenPath"});
-    input.ca_cert = text({"caCert"});
-    input.readiness_port = static_cast<uint16_t>(settings.readiness_port);
-    input.work_folder = text({"workdir"});
-    for (const Value& feature : *item.Find("features")->if_array())
-      input.features.push_back(*feature.if_string());
-    if (const Value* metadata = item.Find("metadata"))
-      input.dynamic_metadata = *metadata->if_object();
-    Value got = BootstrapRequest(settings, input);
-    // Versions are set, not compared; their shape is.
-    for (const std::string_view part : {"kumaDp", "envoy"}) {
-      const Value& expected = *want.At({"version", part});
-      for (const auto& [key, value] : *got.At({"version", part})->if_object()) {
-        EXPECT_NE(expected.Find(key), nullptr) << key;
-      }
-    }
-    got.if_object()->Set("version", *want.Find("version"));
-    ++total;
-    passed += got == want ? 1 : 0;
-    EXPECT_EQ(model::ToJson(got, 1), model::ToJson(want, 1)) << file;
-  }
-  std::printf("conformance dp-bootstrap-client: %d/%d\n", passed, total);
-}
-
-TEST(Conformance, DefaultSettings) {
-  const fs::path folder = SuiteFolder("config-files") / "app/kuma-dp/testdata";
-  if (!fs::exists(folder)) GTEST_SKIP();
-  int total = 0, passed = 0;
-  if (fs::exists(folder / "default-config.golden.yaml")) {
-    const auto want = *model::ParseYaml(Read(folder / "default-config.golden.yaml"));
-    ++total;
-    EXPECT_EQ(model::ToYaml(WriteSettings(Settings())), model::ToYaml(model::Sorted(want.front())));
-    passed += WriteSettings(Settings()) == want.front() ? 1 : 0;
-  }
-  for (const char* name : {"invalid-config.input.yaml", "invalid-dp-name-config.input.yaml"}) {
-    if (!fs::exists(folder / name)) continue;
-    ++total;
-    Settings settings;
-    const bool refused = !LoadSettings(settings, Read(folder / name), Variable({})).has_value() ||
-                         !ValidateSettings(settings).empty();
-    EXPECT_TRUE(refused) << name;
-    passed += refused ? 1 : 0;
-  }
-  std::printf("conformance config-files (kuma-dp): %d/%d\n", passed, total);
 }
 
 // The whole program. The child is this test program, running the one disabled test below.
