@@ -246,10 +246,30 @@ TEST_F(Kumactl, ReportsAnUnreachableServer) {
       outcome.err,
       StartsWith("WARNING: Unable to confirm the server supports this kumactl version\nError: "));
   EXPECT_THAT(outcome.err, HasSubstr("127.0.0.1:1"));
+  EXPECT_THAT(outcome.err,
+              HasSubstr("\n  hint: is the control plane at http://127.0.0.1:1 running?"));
   const Outcome add =
       Call({"config", "control-planes", "add", "--name", "y", "--address", "http://127.0.0.1:1"});
   EXPECT_EQ(add.code, 1);
   EXPECT_THAT(add.err, StartsWith("Error: could not connect to the Control Plane API Server"));
+}
+
+TEST_F(Kumactl, NamesWhatTheServerDoesNotServe) {
+  server_.AnswerNext(404, "404: Page Not Found");
+  EXPECT_THAT(CallServer({"inspect", "meshes"}).err,
+              HasSubstr("does not serve GET /mesh-insights"));
+}
+
+TEST_F(Kumactl, ANamedConfigurationMustBeThere) {
+  const std::string file = home_ + "/named.yaml";
+  const Outcome absent = Call({"--config-file", file, "get", "meshes"});
+  EXPECT_EQ(absent.code, 1);
+  EXPECT_THAT(absent.err, HasSubstr("there is no such file"));
+  EXPECT_EQ(Call({"--config-file", file, "config", "control-planes", "add", "--name", "x",
+                  "--address", server_.url()})
+                .code,
+            0);
+  EXPECT_EQ(Call({"--config-file", file, "get", "meshes"}).code, 0);
 }
 
 TEST_F(Kumactl, MakesTheDefaultConfiguration) {

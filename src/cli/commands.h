@@ -30,8 +30,9 @@ class Invocation {
   std::ostream& out() { return environment_.out; }
   std::ostream& err() { return environment_.err; }
 
-  // The configuration file; made first if there is none at the default place.
-  base::Result<ConfigFile> LoadConfig();
+  // The configuration file. At the default place it is made if there is none; a file that was named
+  // must be there, unless `or_default`.
+  base::Result<ConfigFile> LoadConfig(bool or_default = false);
   base::Status SaveConfig(const ConfigFile& config);
 
   base::Result<runtime::Duration> Timeout() const;

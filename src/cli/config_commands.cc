@@ -35,7 +35,7 @@ base::Status Add(Invocation& invocation, const AddOptions& options) {
   ApiServer& server = control_plane.api_server;
   server.headers = options.headers;
   server.auth_conf = options.auth_conf;
-  TRY_ASSIGN(ConfigFile config, invocation.LoadConfig());
+  TRY_ASSIGN(ConfigFile config, invocation.LoadConfig(true));
   TRY_ASSIGN(const runtime::Duration timeout, invocation.Timeout());
   if (server.url.starts_with("https://") && server.ca_cert_file.empty() && !server.skip_verify) {
     invocation.err() << "Warning: the certificate of the control plane is checked against the CAs "

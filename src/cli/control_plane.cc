@@ -15,6 +15,21 @@ std::string Text(const model::Value& object, std::string_view key) {
   return text != nullptr ? *text : "";
 }
 
+// A transport error with the way out.
+base::Error WithHint(const base::Error& error, const std::string& url) {
+  const bool certificate = error.message().find("certificate") != std::string::npos;
+  return {error.code(),
+          error.message() +
+              (certificate
+                   ? "\n  hint: --ca-cert-file of `kumactl config control-planes add` names the CA "
+                     "that is "
+                     "trusted; a control plane with a certificate of its own making keeps it as "
+                     "kuma-cp.crt in its work folder"
+                   : base::Format("\n  hint: is the control plane at {} running? `kumactl config "
+                                  "control-planes list` shows which one is asked",
+                                  url))};
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Make(const ApiServer& server,
@@ -63,12 +78,18 @@ base::Result<Reply> ControlPlane::Call(std::string_view method, std::string_view
   client_->Send(std::move(request), [&answer](base::Result<net::HttpResponse> result) {
     answer.set_value(std::move(result));
   });
-  TRY_ASSIGN(net::HttpResponse response, answer.get_future().get());
-  return Reply{.status = response.status, .body = std::move(response.body)};
+  auto response = answer.get_future().get();
+  if (!response.has_value()) return WithHint(std::move(response).error(), url_);
+  return Reply{.status = response->status, .body = std::move(response->body)};
 }
 
 base::Result<model::Value> ControlPlane::GetJson(std::string_view target) {
   TRY_ASSIGN(const Reply reply, Call("GET", target));
+  if (reply.status == 404 && !model::ParseJson(reply.body).has_value()) {
+    return base::Invalid(base::Format(
+        "the control plane at {} does not serve GET {}: it is of another version than this kumactl",
+        url_, target));
+  }
   if (!reply.ok()) {
     return base::Error(reply.status == 404 ? base::Code::kNotFound : base::Code::kInvalid,
                        DescribeFailure(reply));

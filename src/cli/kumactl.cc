@@ -13,10 +13,16 @@ std::string Invocation::ConfigPath() const {
   return config_file.empty() ? environment_.home + "/.kumactl/config" : config_file;
 }
 
-base::Result<ConfigFile> Invocation::LoadConfig() {
+base::Result<ConfigFile> Invocation::LoadConfig(bool or_default) {
   if (no_config) return ConfigFile::Default();
   auto text = ReadFile(ConfigPath());
   if (!text.has_value() && text.error().code() == base::Code::kNotFound) {
+    if (!config_file.empty() && !or_default) {
+      return base::NotFound(base::Format(
+          "failed to access configuration file \"{}\": there is no such file; `kumactl config "
+          "control-planes add` makes it",
+          config_file));
+    }
     ConfigFile config = ConfigFile::Default();
     TRY(SaveConfig(config));
     return config;
