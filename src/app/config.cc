@@ -31,6 +31,13 @@ constexpr Key kKeys[] = {
 // Shown as ***** by GET /config.
 constexpr std::string_view kSecretKeys[] = {"store.postgres.password"};
 
+// Zero would mean "never" or "as fast as it can".
+constexpr std::string_view kPositiveKeys[] = {
+    "xdsServer.dataplaneConfigurationRefreshInterval", "xdsServer.dataplaneStatusFlushInterval",
+    "xdsServer.policyMatchingCacheSize", "bootstrapServer.params.xdsConnectTimeout"};
+constexpr std::string_view kNonEmptyKeys[] = {"bootstrapServer.params.adminAccessLogPath",
+                                              "bootstrapServer.params.adminAddress"};
+
 const Key* FindKey(std::string_view path) {
   const auto found = std::find_if(std::begin(kKeys), std::end(kKeys),
                                   [path](const Key& key) { return key.path == path; });
@@ -137,7 +144,7 @@ const Value* Get(const Value& root, std::string_view path) {
 }
 
 void MergeYaml(const Value& file, const std::string& prefix, Value& values,
-               std::vector<std::string>& faults) {
+               std::vector<std::string>& faults, std::vector<std::string>& unknown) {
   for (const auto& [name, value] : *file.if_object()) {
     const std::string path = prefix.empty() ? name : prefix + "." + name;
     if (const Key* key = FindKey(path)) {
@@ -152,12 +159,33 @@ void MergeYaml(const Value& file, const std::string& prefix, Value& values,
       return key.path.starts_with(path + ".");
     });
     if (!is_group) {
-      faults.push_back(path + ": unknown key");
+      unknown.push_back(path);
     } else if (value.if_object() != nullptr) {
-      MergeYaml(value, path, values, faults);
+      MergeYaml(value, path, values, faults, unknown);
     } else if (!value.is_null()) {
       faults.push_back(path + ": must be a group of keys");
     }
+  }
+}
+
+void CheckRanges(const Value& values, std::vector<std::string>& faults) {
+  for (const Key& key : kKeys) {
+    const std::string name = base::ToLower(key.path.substr(key.path.rfind('.') + 1));
+    if (key.kind != Kind::kInt || !name.ends_with("port")) continue;
+    const int64_t port = *Get(values, key.path)->if_int();
+    if (port < 0 || port > 65535)
+      faults.push_back(base::Format("{}: must be a port, 0 to 65535", key.path));
+  }
+  for (const std::string_view path : kPositiveKeys) {
+    const Value& value = *Get(values, path);
+    const bool positive = value.if_int() != nullptr
+                              ? *value.if_int() > 0
+                              : model::ParseDuration(*value.if_string())->value.count() > 0;
+    if (!positive) faults.push_back(base::Format("{}: must be greater than zero", path));
+  }
+  for (const std::string_view path : kNonEmptyKeys) {
+    if (Get(values, path)->if_string()->empty())
+      faults.push_back(base::Format("{}: must not be empty", path));
   }
 }
 
@@ -172,6 +200,7 @@ const Value& Checked(const Value& values, std::string_view path, Kind kind) {
 base::Result<Config> Config::Load(std::string_view yaml, const Environment& environment) {
   Value values{Object()};
   std::vector<std::string> faults;
+  std::vector<std::string> unknown;
   for (const Key& key : kKeys) {
     auto value = FromText(key.kind, key.fallback);
     CHECK(value.has_value(), base::Format("default of {} is unusable", key.path));
@@ -184,7 +213,7 @@ base::Result<Config> Config::Load(std::string_view yaml, const Environment& envi
     if (documents[0].if_object() == nullptr) {
       return base::Invalid("the configuration file must hold a group of keys");
     }
-    MergeYaml(documents[0], "", values, faults);
+    MergeYaml(documents[0], "", values, faults, unknown);
   }
   for (const Key& key : kKeys) {
     if (key.variable.empty()) continue;
@@ -197,8 +226,9 @@ base::Result<Config> Config::Load(std::string_view yaml, const Environment& envi
                                     key.path, KindName(key.kind)));
     }
   }
+  CheckRanges(values, faults);
   if (!faults.empty()) return base::Invalid("configuration: " + base::Join(faults, "; "));
-  return Config(std::move(values));
+  return Config(std::move(values), std::move(unknown));
 }
 
 std::string Config::String(std::string_view key) const {

@@ -23,7 +23,7 @@ class Config {
   using Environment = std::function<std::optional<std::string>(const std::string&)>;
 
   // `yaml` is the text of the configuration file ("" if there is none). Errors (kInvalid) name the
-  // key or the variable, all of them at once: unknown keys, wrong types, unusable values.
+  // key or the variable, all of them at once: wrong types, unusable values.
   static base::Result<Config> Load(std::string_view yaml, const Environment& environment);
 
   // REQUIRES: `key` is in config_keys.def with this kind.
@@ -34,12 +34,18 @@ class Config {
   std::vector<std::string> List(std::string_view key) const;
   const model::Value& Raw(std::string_view key) const;
 
+  // Keys of the file that mean nothing here; files of other versions have some. Ignored, as Kuma
+  // does; to be told to the operator.
+  const std::vector<std::string>& unknown_keys() const { return unknown_keys_; }
+
   // What GET /config shows: everything, secrets as "*****".
   model::Value Effective() const;
 
  private:
-  explicit Config(model::Value values) : values_(std::move(values)) {}
+  Config(model::Value values, std::vector<std::string> unknown_keys)
+      : values_(std::move(values)), unknown_keys_(std::move(unknown_keys)) {}
   model::Value values_;
+  std::vector<std::string> unknown_keys_;
 };
 
 }  // namespace kuma::app

@@ -40,10 +40,32 @@ TEST(Config, EveryFaultIsNamedAtOnce) {
                                      return std::nullopt;
                                    });
   ASSERT_FALSE(config.has_value());
-  for (const char* part : {"apiServer.http.port: must be a number", "apiServer.bogus: unknown key",
+  for (const char* part : {"apiServer.http.port: must be a number",
                            "KUMA_DP_SERVER_PORT (dpServer.port): must be a number"}) {
     EXPECT_NE(config.error().message().find(part), std::string::npos) << config.error().message();
   }
+}
+
+TEST(Config, UnknownKeysAreToldNotRefused) {
+  const auto config =
+      Config::Load("apiServer:\n  bogus: 1\n  http: {port: 1}\nold: {a: b}\n", NoVariables());
+  ASSERT_TRUE(config.has_value()) << config.error().message();
+  EXPECT_EQ(config->unknown_keys(), (std::vector<std::string>{"apiServer.bogus", "old"}));
+  EXPECT_EQ(config->Int("apiServer.http.port"), 1);
+}
+
+TEST(Config, RangesAreChecked) {
+  const auto config = Config::Load(
+      "dpServer: {port: 70000}\nxdsServer: {policyMatchingCacheSize: 0, "
+      "dataplaneStatusFlushInterval: 0s}\n"
+      "bootstrapServer: {params: {adminAddress: ''}}\n",
+      NoVariables());
+  ASSERT_FALSE(config.has_value());
+  EXPECT_EQ(config.error().message(),
+            "configuration: dpServer.port: must be a port, 0 to 65535; "
+            "xdsServer.dataplaneStatusFlushInterval: must be greater than zero; "
+            "xdsServer.policyMatchingCacheSize: must be greater than zero; "
+            "bootstrapServer.params.adminAddress: must not be empty");
 }
 
 TEST(Config, SecretsAreMasked) {

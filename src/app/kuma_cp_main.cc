@@ -56,6 +56,8 @@ int Check(const std::string& config_file, const std::string& output) {
 int Run(const std::string& config_file, const Logs& logs) {
   const auto config = LoadConfig(config_file);
   if (!config) return Fail(config.error());
+  for (const std::string& key : config->unknown_keys())
+    kLog.Warn("unknown key in the configuration file, ignored", {{"key", key}});
 
   // Signals are waited for below; every thread inherits the mask.
   sigset_t signals;

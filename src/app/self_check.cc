@@ -330,6 +330,11 @@ std::vector<Finding> CheckSelf(const base::Result<Config>& loaded, const std::st
     findings.push_back({Level::kFail, "configuration",
                         base::Format("{}: {}", source, supported.error().message()),
                         "choose what is available"});
+  } else if (!config.unknown_keys().empty()) {
+    findings.push_back({Level::kWarn, "configuration",
+                        base::Format("{}: unknown keys, ignored: {}", source,
+                                     base::Join(config.unknown_keys(), ", ")),
+                        "take them out, or correct their spelling"});
   } else {
     findings.push_back({Level::kOk, "configuration", source, ""});
   }

@@ -1,6 +1,7 @@
 // Configuration files of kuma-cp, section by section, and of kuma-dp: the defaults, files that must
 // be taken, files that must be refused.
 
+#include <algorithm>
 #include <map>
 
 #include "app/config.h"
@@ -53,8 +54,10 @@ const Value* At(const Value& value, const std::string& section) {
   return found;
 }
 
-// What of `wanted` is not so in `got`; what else `got` has does not matter.
-std::string Missing(const Value& got, const Value& wanted, const std::string& path) {
+// What of `wanted` is not so in `got`; what else `got` has does not matter, nor do keys that are
+// ignored (files of older versions have some).
+std::string Missing(const Value& got, const Value& wanted, const std::string& path,
+                    const std::vector<std::string>& ignored) {
   if (wanted.if_object() == nullptr || got.if_object() == nullptr) {
     const std::string difference = ValueDifference(got, wanted);
     return difference.empty() ? "" : path + ": " + difference;
@@ -62,8 +65,10 @@ std::string Missing(const Value& got, const Value& wanted, const std::string& pa
   for (const auto& [key, value] : *wanted.if_object()) {
     const Value* found = got.Find(key);
     const std::string below = path.empty() ? key : path + "." + key;
+    if (std::find(ignored.begin(), ignored.end(), below) != ignored.end()) continue;
     if (found == nullptr) return below + ": not taken over";
-    if (auto difference = Missing(*found, value, below); !difference.empty()) return difference;
+    if (auto difference = Missing(*found, value, below, ignored); !difference.empty())
+      return difference;
   }
   return "";
 }
@@ -94,7 +99,8 @@ std::string CheckControlPlane(const fs::path& file, const std::string& section) 
   if (!config.has_value()) return "refused: " + config.error().message();
   const Value effective = config->Effective();
   const Value* got = At(effective, section);
-  return got == nullptr ? "there is no section " + section : Missing(*got, *content, "");
+  return got == nullptr ? "there is no section " + section
+                        : Missing(*got, *content, section, config->unknown_keys());
 }
 
 std::string CheckDataplane(const fs::path& file) {
@@ -112,7 +118,7 @@ std::string CheckDataplane(const fs::path& file) {
   if (name.starts_with("invalid")) return why.empty() ? "taken, but it is invalid" : "";
   if (!why.empty()) return "refused: " + why;
   const auto content = FirstDocument(file);
-  return content.has_value() ? Missing(dp::WriteSettings(settings), *content, "")
+  return content.has_value() ? Missing(dp::WriteSettings(settings), *content, "", {})
                              : content.error().message();
 }
 
