@@ -74,13 +74,10 @@ struct Exported {
   Value resource;
 };
 
-void DropOriginLabel(Object& holder) {
-  for (const auto* member : {"labels", "annotations"}) {
-    Value* labels = holder.Find(member);
-    if (labels == nullptr || labels->if_object() == nullptr) continue;
+void DropOrigin(Object& holder, std::string_view member) {
+  Value* labels = holder.Find(member);
+  if (labels != nullptr && labels->if_object() != nullptr)
     labels->if_object()->Erase("kuma.io/origin");
-    if (labels->if_object()->empty()) holder.Erase(member);
-  }
 }
 
 base::Result<std::vector<Exported>> Collect(ControlPlane& server, const Options& options) {
@@ -124,7 +121,10 @@ base::Result<std::vector<Exported>> Collect(ControlPlane& server, const Options&
     // The default policies are in the export; the new control plane shall not add its own.
     if (TextOf(resource.Find("type")) == "Mesh")
       resource.Set("skipCreatingInitialPolicies", Array{"*"});
-    if (ForFederation(options)) DropOriginLabel(resource);
+    if (!ForFederation(options)) continue;
+    DropOrigin(resource, "labels");
+    const Value* labels = resource.Find("labels");
+    if (labels != nullptr && *labels == Value(Object())) resource.Erase("labels");
   }
   return resources;
 }
@@ -141,7 +141,10 @@ base::Result<Value> KubernetesForm(ControlPlane& server, const Exported& exporte
     for (const auto* key :
          {"resourceVersion", "ownerReferences", "uid", "generation", "managedFields"})
       metadata->if_object()->Erase(key);
-    if (ForFederation(options)) DropOriginLabel(*metadata->if_object());
+    if (ForFederation(options)) {
+      DropOrigin(*metadata->if_object(), "labels");
+      DropOrigin(*metadata->if_object(), "annotations");
+    }
   }
   if (TextOf(exported.resource.Find("type")) == "Mesh") {
     Object spec = *exported.resource.if_object();
