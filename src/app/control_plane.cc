@@ -240,7 +240,9 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   derive::Settings derive_settings;
   derive_settings.zone = p.here.zone;
   derive_settings.create_default_mesh = !config.Bool("defaults.skipMeshCreation");
-  derive_settings.create_hostname_generators = !config.Bool("defaults.SkipHostnameGenerators");
+  // Kuma prints the one spelling and documents the other.
+  derive_settings.create_hostname_generators = !config.Bool("defaults.SkipHostnameGenerators") &&
+                                               !config.Bool("defaults.skipHostnameGenerators");
   derive_settings.default_policies = [](const std::string& mesh) {
     return policies::DefaultPolicies(mesh);
   };
