@@ -138,7 +138,9 @@ std::string PercentEncode(std::string_view text) {
 }
 
 bool ParseTarget(std::string_view target, HttpRequest& request) {
+  // `target` may be a view of what is replaced here.
   request.target = std::string(target);
+  target = request.target;
   request.path.clear();
   request.query.clear();
   // Absolute form, as sent to proxies: only path and query count.

@@ -20,6 +20,14 @@ TEST(Headers, NamesAreCompareWithoutCaseAndMayRepeat) {
   EXPECT_EQ(headers.begin()->first, "x-token");
 }
 
+TEST(Target, MayBeTheOneOfTheRequest) {
+  HttpRequest request;
+  request.target = "/meshes/default/dataplanes/a-long-name?size=1000";
+  ASSERT_TRUE(ParseTarget(request.target, request));
+  EXPECT_EQ(request.path, "/meshes/default/dataplanes/a-long-name");
+  EXPECT_EQ(*request.FindQuery("size"), "1000");
+}
+
 TEST(Target, IsSplitAndDecoded) {
   HttpRequest request;
   ASSERT_TRUE(ParseTarget("/meshes/a%20b/x?size=10&name=a+b%26&flag&=v&name=2", request));
