@@ -32,6 +32,7 @@
 #include "rest/api.h"
 #include "rest/diagnostics.h"
 #include "rest/dp_endpoint.h"
+#include "rest/envoy_admin.h"
 #include "rest/progress_endpoint.h"
 #include "rest/secrets.h"
 #include "runtime/random.h"
@@ -154,6 +155,7 @@ struct ControlPlane::Parts {
 
   std::unique_ptr<rest::TokenEndpoint> tokens;
   std::unique_ptr<rest::ProgressEndpoint> progress_endpoint;
+  std::unique_ptr<rest::EnvoyAdmin> envoy_admin;
   std::unique_ptr<rest::Api> api;
   std::unique_ptr<rest::DpEndpoint> dp;
   std::unique_ptr<rest::Diagnostics> diagnostics;
@@ -164,6 +166,7 @@ struct ControlPlane::Parts {
     // Nobody calls in any more before anything goes.
     servers.clear();
     rest_pool.reset();
+    envoy_admin.reset();  // its open questions are answered by the Api
     ads.reset();
     loops.reset();
     pool.reset();
@@ -289,6 +292,19 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   std::string base_path = config.String("apiServer.basePath");
   while (base_path.ends_with("/")) base_path.pop_back();
   p.progress_endpoint = std::make_unique<rest::ProgressEndpoint>(*p.progress, *p.control);
+  TRY_ASSIGN(
+      identity::KeyPair own,
+      identity::ControlPlaneClientCertificate(
+          start.admin_ca, identity::EpochOf(identity::kControlPlaneHost, p.clock.WallNow())));
+  rest::EnvoyAdmin::Settings envoy_admin{.config_dump = AllowedOf(config, "viewConfigDump"),
+                                         .stats = AllowedOf(config, "viewStats"),
+                                         .clusters = AllowedOf(config, "viewClusters"),
+                                         .tls = {}};
+  envoy_admin.tls.ca_pem = start.admin_ca.certificate();
+  envoy_admin.tls.certificate.cert_pem = std::move(own.certificate);
+  envoy_admin.tls.certificate.key_pem = std::move(own.key);
+  p.envoy_admin =
+      std::make_unique<rest::EnvoyAdmin>(*p.store, p.loops->at(0), std::move(envoy_admin));
   p.api = std::make_unique<rest::Api>(
       *p.store, Types(), *p.tokens, verify_user, *p.rest_pool,
       rest::ApiSettings{
@@ -307,7 +323,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
           .config = config.Effective(),
           .cors_domains = config.List("apiServer.corsAllowedDomains"),
           .release_removals = [&p](const std::string& mesh) { p.control->ReleaseHeld(mesh); },
-          .progress = p.progress_endpoint.get()});
+          .progress = p.progress_endpoint.get(),
+          .envoy_admin = p.envoy_admin.get()});
 
   // dpServer.authn.dpProxy.type: "dpToken" is the default of Universal, "none" accepts everybody.
   const std::string dp_authn = config.String("dpServer.authn.dpProxy.type");

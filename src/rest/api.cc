@@ -69,13 +69,17 @@ void Api::Handle(net::HttpRequest request, net::HttpResponder responder) {
 }
 
 void Api::Serve(const net::HttpRequest& request, const net::HttpResponder& responder) {
-  if (settings_.progress != nullptr && request.path.starts_with(settings_.base_path)) {
+  if (request.path.starts_with(settings_.base_path)) {
     const auto at = Segments(std::string_view(request.path).substr(settings_.base_path.size()));
-    if (ProgressEndpoint::Has(at) && WhoAsks(request)) {
-      return settings_.progress->Serve(request, at,
-                                       [this, request, responder](net::HttpResponse response) {
-                                         responder.Send(Finish(request, std::move(response)));
-                                       });
+    const bool of_progress = settings_.progress != nullptr && ProgressEndpoint::Has(at);
+    const bool of_envoy = settings_.envoy_admin != nullptr && EnvoyAdmin::Has(at);
+    const auto who = of_progress || of_envoy ? WhoAsks(request) : base::Denied("");
+    if (who) {
+      const auto answer = [this, request, responder](net::HttpResponse response) {
+        responder.Send(Finish(request, std::move(response)));
+      };
+      return of_progress ? settings_.progress->Serve(request, at, answer)
+                         : settings_.envoy_admin->Serve(request, at, *who, answer);
     }
   }
   responder.Send(Answer(request));

@@ -13,6 +13,7 @@
 #include "net/http.h"
 #include "rest/access.h"
 #include "rest/cors.h"
+#include "rest/envoy_admin.h"
 #include "rest/insight_endpoint.h"
 #include "rest/progress_endpoint.h"
 #include "rest/request_queue.h"
@@ -38,6 +39,7 @@ struct ApiSettings {
   // POST /mass-removals/{mesh}/release: removes the Dataplanes whose removal the guard holds.
   std::function<void(const std::string& mesh)> release_removals;
   const ProgressEndpoint* progress = nullptr;  // rollouts, timelines; null: not served
+  EnvoyAdmin* envoy_admin = nullptr;           // what Envoys say; null: not served
 };
 
 // Thread-safe. Requests are answered on the pool.
