@@ -43,16 +43,18 @@ model::Metadata Named(const model::ResourceType& type, std::string_view name,
 
 // The data of a GlobalSecret that is made if it is absent. Another instance may make it at the same
 // moment: then its counts.
-base::Result<std::string> EnsureSecret(store::Store& store, const model::ControlPlane& here,
-                                       std::string_view name, const MakeBytes& make) {
+base::Result<std::string> EnsureSecret(store::Store& store, std::string_view name,
+                                       const MakeBytes& make) {
   using namespace resources::global_secret;
   const model::ResourceKey key{"GlobalSecret", "", std::string(name)};
   auto found = store.Get(key);
   if (!found && found.error().code() == base::Code::kNotFound) {
     TRY_ASSIGN(std::string bytes, make());
     store::Write write;
-    write.resource =
-        model::MakeResource(Type(), Named(Type(), name, here), WithData(std::move(bytes)));
+    // No label, as Kuma makes them: they belong to this control plane alone.
+    model::Metadata meta;
+    meta.name = name;
+    write.resource = model::MakeResource(Type(), std::move(meta), WithData(std::move(bytes)));
     write.expected = model::Revision{};
     if (auto done = store.Commit({.writes = {std::move(write)}, .cause = {}});
         !done && done.error().code() != base::Code::kConflict) {
@@ -69,12 +71,10 @@ base::Result<std::string> NewKey() {
   return key.PrivatePem().Reveal();
 }
 
-base::Status EnsureKey(store::Store& store, const model::ControlPlane& here,
-                       std::string_view prefix) {
+base::Status EnsureKey(store::Store& store, std::string_view prefix) {
   TRY_ASSIGN(const identity::TokenKeys keys, rest::ReadKeys(store, "", prefix));
   if (!keys.empty() || !keys.unreadable().empty()) return base::Ok{};
-  TRY_ASSIGN(const std::string made,
-             EnsureSecret(store, here, base::Format("{}-1", prefix), NewKey));
+  TRY_ASSIGN(const std::string made, EnsureSecret(store, base::Format("{}-1", prefix), NewKey));
   return made.empty() ? base::Status(base::Internal("a signing key is empty"))
                       : base::Status(base::Ok{});
 }
@@ -166,12 +166,12 @@ base::Result<StartResources> EnsureStartResources(store::Store& store, const run
                                                   const StartSettings& settings) {
   const model::ControlPlane& here = settings.here;
   TRY_ASSIGN(std::string cluster_id, EnsureClusterId(store, random, here));
-  if (settings.zone_tokens) TRY(EnsureKey(store, here, identity::kZoneKeyPrefix));
+  if (settings.zone_tokens) TRY(EnsureKey(store, identity::kZoneKeyPrefix));
   if (settings.user_tokens) {
-    TRY(EnsureKey(store, here, identity::kUserKeyPrefix));
+    TRY(EnsureKey(store, identity::kUserKeyPrefix));
     if (settings.bootstrap_admin_token) {
       TRY_ASSIGN(const std::string token,
-                 EnsureSecret(store, here, kAdminToken, [&]() -> base::Result<std::string> {
+                 EnsureSecret(store, kAdminToken, [&]() -> base::Result<std::string> {
                    TRY_ASSIGN(const identity::TokenKeys keys,
                               rest::ReadKeys(store, "", identity::kUserKeyPrefix));
                    const std::string admin(rest::kAdmin);
@@ -190,10 +190,10 @@ base::Result<StartResources> EnsureStartResources(store::Store& store, const run
     };
   };
   TRY_ASSIGN(const std::string inter_cp,
-             EnsureSecret(store, here, kInterCpCa, new_authority(identity::kInterCpCaName)));
+             EnsureSecret(store, kInterCpCa, new_authority(identity::kInterCpCaName)));
   if (inter_cp.empty()) return base::Internal("the authority of control planes is empty");
   TRY_ASSIGN(const std::string admin_ca,
-             EnsureSecret(store, here, kAdminCa, new_authority(identity::kEnvoyAdminCaName)));
+             EnsureSecret(store, kAdminCa, new_authority(identity::kEnvoyAdminCaName)));
   auto authority = identity::CertificateAuthority::Read(admin_ca);
   if (!authority) {
     return std::move(authority).error().Context(

@@ -435,6 +435,35 @@ TEST(Writes, AnswerAsKumaDoes) {
   EXPECT_EQ(server.Send(charset).status, 201);
 }
 
+TEST(Writes, LabelsOfDataplanesSayWhatTheyAre) {
+  kit::RestServer server(Types());
+  Load(server, "{type: Mesh, name: default}");
+  const auto put = [&server](const std::string& labels, const std::string& networking) {
+    return server.Send("PUT", "/meshes/default/dataplanes/d",
+                       R"({"type":"Dataplane","mesh":"default","name":"d","labels":{)" + labels +
+                           R"(},"networking":{"address":"10.0.0.1",)" + networking + "}}");
+  };
+  const std::string ingress =
+      R"("listeners":[{"type":"ZoneIngress","address":"10.0.0.1","port":1}])";
+  EXPECT_EQ(put(R"("kuma.io/proxy-type":"ingress")", ingress).status, 201);
+  const auto label = [&server](std::string_view name) {
+    return Text(Json(server.Send("GET", "/meshes/default/dataplanes/d")), {"labels", name});
+  };
+  EXPECT_EQ(label("kuma.io/listener-zoneingress"), "enabled");
+  EXPECT_EQ(label("kuma.io/listener-zoneegress"), "(none)");
+  EXPECT_EQ(label("kuma.io/proxy-type"), "(none)");
+  EXPECT_EQ(put(R"("kuma.io/listener-zoneingress":"enabled")", R"("inbound":[{"port":1}])").status,
+            200);
+  EXPECT_EQ(label("kuma.io/listener-zoneingress"), "(none)") << "it says what is not so";
+  const net::HttpResponse refused =
+      put(R"("kuma.io/workload":"1 Bad")", R"("inbound":[{"port":1}])");
+  EXPECT_EQ(refused.status, 400);
+  const net::HttpResponse no_workload =
+      put(R"("kuma.io/workload":"1bad")", R"("inbound":[{"port":1}])");
+  EXPECT_EQ(no_workload.status, 400);
+  EXPECT_THAT(no_workload.body, HasSubstr("must be a valid DNS-1035 label"));
+}
+
 TEST(Writes, WhatBelongsToAnotherZoneStaysThere) {
   kit::RestServer server(Types());
   Load(server, R"(

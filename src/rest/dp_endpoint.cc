@@ -76,6 +76,10 @@ base::Result<ResourcePtr> DecodeNew(std::string_view text, const base::ProxyKey&
   meta.owner = ResourceKey{"Mesh", "", proxy.mesh};
   meta.owned_by_proxy = true;
   meta.labels = model::ComputeLabels(resource.type(), meta, here);
+  resources::dataplane::ComputeListenerLabels(resource.Spec<resources::dataplane::Spec>(),
+                                              meta.labels);
+  const std::string fault = resources::dataplane::WorkloadLabelFault(meta.labels);
+  if (!fault.empty()) return base::Invalid("Dataplane is not valid: " + fault);
   return ResourcePtr(
       std::make_shared<const Resource>(resource.type(), std::move(meta),
                                        resources::dataplane::KeepHealth(nullptr, resource.spec())));

@@ -69,6 +69,11 @@ constexpr Plain kPlain[] = {
      "Token"},
     {"/tokens/zone", "post", "generateZoneToken", "Tokens", "Issues a zone token", "Token"},
     {"/tokens/user", "post", "generateUserToken", "Tokens", "Issues a user token", "Token"},
+    {"/rollouts", "get", "getRollouts", "Progress", "Who has which revision", ""},
+    {"/rollouts/{revision}", "get", "getRollout", "Progress", "Who has this revision", ""},
+    {"/degraded", "get", "getDegraded", "Progress", "What could not be made or was refused", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/_timeline", "get", "getTimeline", "Progress",
+     "What a proxy was sent and answered lately", ""},
     {"/mass-removals/{mesh}/release", "post", "releaseMassRemoval", "System",
      "Removes the Dataplanes whose removal is held", ""},
 };
@@ -201,6 +206,15 @@ Object ItemSchema(const ResourceType& type) {
   }
   properties.Set("creationTime", ReadOnlyTime("When the resource was created."));
   properties.Set("modificationTime", ReadOnlyTime("When the resource was written last."));
+  if (type.add_computed != nullptr) {
+    properties.Set("snis",
+                   Object{{"type", "array"},
+                          {"readOnly", true},
+                          {"description", "Server names by which mesh traffic finds its ports."},
+                          {"items", Object{{"type", "object"},
+                                           {"properties", Object{{"port", Number("The port.")},
+                                                                 {"sni", Text("Its name.")}}}}}});
+  }
   Value spec = type.spec.schema();
   if (type.inline_spec) {
     if (const Value* members = spec.Find("properties")) {
@@ -362,8 +376,12 @@ class Document {
       parameters.push_back(FormatParameter());
       responses.Set("404", Ref("responses", "NotFound"));
     }
-    if (plain.path.find("{mesh}") != std::string_view::npos) {
-      parameters.push_back(PathParameter("mesh", "The name of the mesh."));
+    for (const auto& [name, description] : {std::pair("mesh", "The name of the mesh."),
+                                            std::pair("name", "The name of the Dataplane."),
+                                            std::pair("revision", "A revision of the store.")}) {
+      if (plain.path.find(base::Format("{{{}}}", name)) == std::string_view::npos) continue;
+      parameters.push_back(PathParameter(name, description));
+      responses.Set("404", Ref("responses", "NotFound"));
     }
     Object operation = Operation(plain.operation, plain.summary, plain.tag, std::move(parameters),
                                  std::move(responses));

@@ -9,6 +9,7 @@
 #include "model/kri.h"
 #include "model/labels.h"
 #include "model/names.h"
+#include "resources/dataplane/dataplane.h"
 #include "resources/dataplane/probes.h"
 #include "rest/internal/kubernetes_form.h"
 #include "rest/internal/list_request.h"
@@ -290,6 +291,14 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
 
   const std::string_view operation = is_new ? kCreate : kUpdate;
   meta.labels = model::ComputeLabels(type, meta, settings_.here);
+  if (type.kind == "Dataplane") {
+    const auto& spec = decoded.resource->Spec<resources::dataplane::Spec>();
+    resources::dataplane::ComputeListenerLabels(spec, meta.labels);
+    const std::string fault = resources::dataplane::WorkloadLabelFault(meta.labels);
+    if (!fault.empty()) {
+      return ToResponse(BadRequest(base::Format("bad request: {}", fault)));
+    }
+  }
   if (!is_new) {
     const model::Labels before = model::ComputeLabels(type, (*existing)->meta(), settings_.here);
     model::CheckImmutableLabels(before, meta.labels, violations);

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
@@ -469,6 +470,17 @@ TEST_P(StoreSuite, KeepsLargeAndOddValues) {
   if (GetParam().persistent) Open();
   EXPECT_EQ(Get(WidgetKey("large"))->Spec<Body>(), (Body{large, INT64_MAX}));
   EXPECT_EQ(Get(WidgetKey("odd"))->Spec<Body>(), (Body{odd, INT64_MIN}));
+}
+
+TEST_P(StoreSuite, CostsInProportionToTheLabels) {
+  const model::ResourcePtr widget = Widget("many");
+  model::Metadata meta = widget->meta();
+  for (int i = 0; i < 200000; ++i) meta.labels["k" + std::to_string(i)] = "v";
+  const auto begin = std::chrono::steady_clock::now();
+  Commit({Put(std::make_shared<const model::Resource>(widget->type(), meta, widget->spec()))});
+  if (GetParam().persistent) Open();
+  EXPECT_EQ(Get(WidgetKey("many"))->meta().labels.size(), 200000u);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
 }
 
 TEST_P(StoreSuite, WatchGivesSnapshotThenEventsInOrder) {

@@ -40,6 +40,7 @@ class RestServer {
     const rest::Allowed all{{}, {"mesh-system:admin", "mesh-system:unauthenticated"}};
     rest::ApiSettings settings;
     settings.resources.access = {all, all, all, all, all, all};
+    settings.config = model::Object();
     settings.hostname = "host";
     settings.instance_id = "instance";
     return settings;

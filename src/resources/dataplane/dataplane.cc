@@ -1,8 +1,10 @@
 #include "resources/dataplane/dataplane.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/format.h"
+#include "base/strings.h"
 #include "model/address.h"
 #include "model/describe.h"
 #include "model/names.h"
@@ -177,6 +179,34 @@ void Validate(const model::Resource& resource, Violations& out) {
 }
 
 }  // namespace
+
+void ComputeListenerLabels(const Spec& spec, model::Labels& labels) {
+  labels.erase(std::string(model::kProxyTypeLabel));
+  for (const auto& [type, label] :
+       {std::pair(ListenerType::kZoneIngress, model::kZoneIngressLabel),
+        std::pair(ListenerType::kZoneEgress, model::kZoneEgressLabel)}) {
+    const bool has =
+        spec.networking &&
+        std::any_of(spec.networking->listeners.begin(), spec.networking->listeners.end(),
+                    [type](const Listener& listener) { return listener.type == type; });
+    if (has) {
+      labels[std::string(label)] = "enabled";
+    } else {
+      labels.erase(std::string(label));
+    }
+  }
+}
+
+std::string WorkloadLabelFault(const model::Labels& labels) {
+  const auto found = labels.find(std::string(model::kWorkloadLabel));
+  if (found == labels.end() || found->second.empty()) return {};
+  const std::vector<std::string> faults = model::CheckRfc1035Label(found->second);
+  if (faults.empty()) return {};
+  return base::Format(
+      "labels[\"kuma.io/workload\"]: must be a valid DNS-1035 label (at most 63 characters, "
+      "matching regex [a-z]([-a-z0-9]*[a-z0-9])?): {}",
+      base::Join(faults, "; "));
+}
 
 std::string_view AddressOf(const Networking& networking, const Inbound& inbound) {
   return inbound.address.empty() ? networking.address : inbound.address;

@@ -270,6 +270,12 @@ struct Spec {
 
 const model::ResourceType& Type();
 
+// Labels that say which zone proxy listeners the Dataplane has; those of a listener that is not there,
+// and the one that older versions set, are taken away.
+void ComputeListenerLabels(const Spec& spec, model::Labels& labels);
+// Why the label kuma.io/workload cannot be the name of a Workload; empty: it can, or is not set.
+std::string WorkloadLabelFault(const model::Labels& labels);
+
 // Address that an inbound listens on.
 std::string_view AddressOf(const Networking& networking, const Inbound& inbound);
 // Address at which the workload of an inbound is reached by Envoy.

@@ -26,7 +26,7 @@ int64_t ToNumber(Revision revision) { return static_cast<int64_t>(revision.value
 
 std::string EncodeLabels(const model::Labels& labels) {
   model::Object object;
-  for (const auto& [key, value] : labels) object.Set(key, value);
+  for (const auto& [key, value] : labels) object.AppendNew(key, value);
   return model::ToJson(std::move(object));
 }
 
