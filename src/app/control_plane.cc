@@ -1,6 +1,5 @@
 #include "app/control_plane.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -12,6 +11,7 @@
 #include "app/metrics.h"
 #include "app/observation.h"
 #include "app/server_settings.h"
+#include "app/stores.h"
 #include "base/format.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -26,8 +26,6 @@
 #include "net/server.h"
 #include "policies/all.h"
 #include "policies/default_policies.h"
-#include "policies/schemas.h"
-#include "resources/all.h"
 #include "resources/secret/secret.h"
 #include "rest/api.h"
 #include "rest/diagnostics.h"
@@ -37,8 +35,6 @@
 #include "rest/secrets.h"
 #include "runtime/random.h"
 #include "runtime/threads.h"
-#include "store/memory/memory_store.h"
-#include "store/sqlite/sqlite_store.h"
 #include "xds/ads_service.h"
 #include "xds/hub.h"
 
@@ -47,41 +43,6 @@ namespace {
 
 constexpr base::Logger kLog("kuma-cp");
 constexpr std::chrono::seconds kGoodbye{5};  // for what waits when the process stops
-
-std::vector<const model::ResourceType*> AllTypes() {
-  std::vector<const model::ResourceType*> types = resources::AllResourceTypes();
-  const auto& policies = policies::AllPolicySchemas();
-  types.insert(types.end(), policies.begin(), policies.end());
-  return types;
-}
-
-base::Result<std::string> WorkFolder(const Config& config) {
-  std::string folder = WorkFolderOf(config);
-  // With its parents; what exists is fine.
-  for (size_t at = 1; at <= folder.size(); ++at) {
-    if (at == folder.size() || folder[at] == '/') mkdir(folder.substr(0, at).c_str(), 0755);
-  }
-  if (access(folder.c_str(), W_OK | X_OK) != 0) {
-    return base::Unavailable(
-        base::Format("the work directory {} cannot be written (general.workDir, "
-                     "KUMA_GENERAL_WORK_DIR)",
-                     folder));
-  }
-  return folder;
-}
-
-base::Result<std::unique_ptr<store::Store>> OpenStore(const Config& config,
-                                                      const std::string& folder,
-                                                      const model::TypeTable& types,
-                                                      const runtime::Clock& clock) {
-  const std::string type = config.String("store.type");
-  if (type == "memory") return store::NewMemoryStore(clock);
-  if (type == "sqlite") {
-    return store::OpenSqliteStore(DatabaseOf(config, folder), types, clock);
-  }
-  return base::Invalid(base::Format(
-      "store.type \"{}\" is not available: sqlite (the default) and memory are", type));
-}
 
 base::Result<net::ServerTlsOptions> TlsOf(const Config& config, const std::string& group,
                                           net::KeyPair certificate) {
@@ -118,12 +79,6 @@ std::string Hostname() {
 
 uint16_t PortOf(const Config& config, const std::string& key) {
   return static_cast<uint16_t>(config.Int(key));
-}
-
-// The resource types never change: one table for the life of the process.
-const model::TypeTable& Types() {
-  static const model::TypeTable types(AllTypes());
-  return types;
 }
 
 }  // namespace
@@ -186,7 +141,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
 
   // ---- store and what a first start needs
   TRY_ASSIGN(const std::string folder, WorkFolder(config));
-  TRY_ASSIGN(p.store, OpenStore(config, folder, Types(), p.clock));
+  TRY_ASSIGN(p.store, OpenStore(config, p.clock));
   p.here.zone = config.String("multizone.zone.name");
   p.instance_id = base::Format("{}-{}", Hostname(), p.random.Uuid().substr(0, 4));
   const bool user_tokens = config.String("apiServer.authn.type") == "tokens";

@@ -12,6 +12,7 @@
 #include "app/first_start.h"
 #include "app/self_check.h"
 #include "app/service_notify.h"
+#include "app/stores.h"
 #include "base/log.h"
 #include "base/log_output.h"
 #include "base/version.h"
@@ -51,6 +52,15 @@ int Check(const std::string& config_file, const std::string& output) {
       output == "json" ? model::ToJson(ToJsonValue(findings), 2) + "\n" : ToText(findings);
   std::fputs(text.c_str(), stdout);
   return WorstOf(findings) == Finding::Level::kFail ? 1 : 0;
+}
+
+// `kuma-cp backup` and `kuma-cp restore`.
+int OnStore(base::Status (*what)(const Config&, const std::string&), const std::string& config_file,
+            const std::string& file) {
+  const auto config = LoadConfig(config_file);
+  if (!config) return Fail(config.error());
+  const base::Status done = what(*config, file);
+  return done ? 0 : Fail(done.error());
 }
 
 int Run(const std::string& config_file, const Logs& logs) {
@@ -136,6 +146,17 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
   check->fallthrough();
+  std::string file;
+  CLI::App* backup = app.add_subcommand(
+      "backup", "Saves the store to a new file; the control plane may run meanwhile");
+  CLI::App* restore =
+      app.add_subcommand("restore", "Puts a saved store back; the control plane must not run");
+  for (CLI::App* command : {backup, restore}) {
+    command->add_option("-c,--config-file", config_file,
+                        "YAML file; environment variables override it");
+    command->add_option("FILE", file, "The saved store")->required();
+    command->fallthrough();
+  }
 
   CLI::App* version = app.add_subcommand("version", "Prints the version");
   bool detailed = false;
@@ -165,5 +186,7 @@ int main(int argc, char** argv) {
     }
     return 0;
   }
+  if (*backup) return kuma::app::OnStore(kuma::app::Backup, config_file, file);
+  if (*restore) return kuma::app::OnStore(kuma::app::Restore, config_file, file);
   return kuma::app::Run(config_file, logs);
 }

@@ -322,10 +322,19 @@ Parsed ParseFlags(const Path& path, Strings words) {
 
 std::optional<std::string> CheckArguments(const Path& path, const Strings& arguments) {
   const Command& command = *path.back();
-  const size_t wanted = command.arguments.empty() ? 0 : base::Split(command.arguments, ' ').size();
-  if (arguments.size() == wanted) return std::nullopt;
+  const auto count = [](std::string_view words) {
+    words = base::Trim(words);
+    return words.empty() ? 0 : base::Split(words, ' ').size();
+  };
+  const size_t wanted = count(command.arguments);
+  const size_t least = count(command.arguments.substr(0, command.arguments.find('[')));
+  if (arguments.size() >= least && arguments.size() <= wanted) return std::nullopt;
   if (wanted == 0) {
     return base::Format("unknown command \"{}\" for \"{}\"", arguments.front(), PathName(path));
+  }
+  if (least != wanted) {
+    return base::Format("accepts between {} and {} arg(s), received {}", least, wanted,
+                        arguments.size());
   }
   return base::Format("accepts {} arg(s), received {}", wanted, arguments.size());
 }

@@ -36,7 +36,8 @@ struct Flag {
 struct Command {
   std::string name;
   std::vector<std::string> aliases;
-  std::string arguments;  // "TYPE NAME": shown in the usage line, counted and required
+  // "TYPE NAME": shown in the usage line, counted and required; from a '[' on, optional.
+  std::string arguments;
   std::string help;
   std::vector<Flag> flags;  // of the command and everything below it
   std::vector<Command> children;

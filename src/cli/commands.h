@@ -58,6 +58,7 @@ void AddExport(Invocation& invocation, Command& root);
 void AddGenerate(Invocation& invocation, Command& root);
 void AddGet(Invocation& invocation, Command& root);
 void AddInspect(Invocation& invocation, Command& root);
+void AddHistory(Invocation& invocation, Command& root);  // history, diff, rollback
 void AddVersion(Invocation& invocation, Command& root);
 
 // What the scripts of `kumactl completion` call with the words of an unfinished command line:

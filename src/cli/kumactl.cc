@@ -138,6 +138,7 @@ int Run(const std::vector<std::string>& args, Environment& environment) {
   AddGenerate(invocation, root);
   AddGet(invocation, root);
   AddInspect(invocation, root);
+  AddHistory(invocation, root);
   AddVersion(invocation, root);
   if (!args.empty() && args.front() == "__complete") {
     PrintCandidates(invocation, root, Strings(args.begin() + 1, args.end()));

@@ -1,6 +1,7 @@
 #include "rest/api.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/format.h"
 #include "base/strings.h"
@@ -60,7 +61,9 @@ Api::Api(store::Store& store, const model::TypeTable& types, TokenEndpoint& toke
       cors_(settings_.cors_domains),
       mesh_insights_(store, types),
       resources_(store, types, WithInsights(settings_.resources, settings_, mesh_insights_)),
-      insights_(store, types, WithInsights(settings_.insights, settings_, mesh_insights_)) {}
+      insights_(store, types, WithInsights(settings_.insights, settings_, mesh_insights_)),
+      history_(store, types, settings_.resources.access, settings_.base_path,
+               settings_.resources.read_only) {}
 
 void Api::Handle(net::HttpRequest request, net::HttpResponder responder) {
   queue_.Put(
@@ -130,6 +133,10 @@ net::HttpResponse Api::Route(const net::HttpRequest& request, const Principal& p
     }
     settings_.release_removals(at[1]);
     return Json(200, Value(Object()));
+  }
+
+  if (!at.empty() && at[0] == "history") {
+    return history_.Answer(request, principal, std::span(at).subspan(1));
   }
 
   // What has one path and is only read.

@@ -14,6 +14,7 @@
 #include "rest/access.h"
 #include "rest/cors.h"
 #include "rest/envoy_admin.h"
+#include "rest/history_endpoint.h"
 #include "rest/insight_endpoint.h"
 #include "rest/progress_endpoint.h"
 #include "rest/request_queue.h"
@@ -77,6 +78,7 @@ class Api {
   insight::MeshInsights mesh_insights_;
   ResourceEndpoint resources_;
   InsightEndpoint insights_;
+  HistoryEndpoint history_;
 };
 
 }  // namespace kuma::rest

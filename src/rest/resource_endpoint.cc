@@ -11,8 +11,10 @@
 #include "model/names.h"
 #include "resources/dataplane/dataplane.h"
 #include "resources/dataplane/probes.h"
+#include "rest/history_endpoint.h"
 #include "rest/internal/kubernetes_form.h"
 #include "rest/internal/list_request.h"
+#include "rest/problem.h"
 
 namespace kuma::rest {
 namespace {
@@ -326,7 +328,8 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
   // Somebody else may write the same resource meanwhile (statuses do all the time): then the newer
   // one counts as `existing`, and this write is tried again on top of it.
   for (int attempt = 0;; ++attempt) {
-    auto committed = store_.Commit({.writes = {write}, .cause = {}});
+    auto committed =
+        store_.Commit({.writes = {write}, .cause = {}, .origin = OriginOf(request, principal)});
     if (committed) {
       Object body;
       if (!decoded.unknown.empty()) {
@@ -355,8 +358,8 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
   }
 }
 
-net::HttpResponse ResourceEndpoint::Delete(const net::HttpRequest&, const Principal& principal,
-                                           const ResourcePath& path) {
+net::HttpResponse ResourceEndpoint::Delete(const net::HttpRequest& request,
+                                           const Principal& principal, const ResourcePath& path) {
   const ResourceType& type = *path.type;
   if (type.read_only || settings_.read_only) return ToResponse(ReadOnly(type));
   if (type.scope == model::Scope::kMesh && !MeshExists(path.mesh)) return ToResponse(UnknownMesh());
@@ -387,7 +390,8 @@ net::HttpResponse ResourceEndpoint::Delete(const net::HttpRequest&, const Princi
   store::Write write;
   write.kind = store::Write::Kind::kDelete;
   write.key = key;
-  auto committed = store_.Commit({.writes = {std::move(write)}, .cause = {}});
+  auto committed = store_.Commit(
+      {.writes = {std::move(write)}, .cause = {}, .origin = OriginOf(request, principal)});
   if (!committed) return ToResponse(ProblemOf(committed.error(), kDelete));
   net::HttpResponse response = Json(200, Value(Object()));
   response.headers.Set("kuma-revision", std::to_string(committed->revision.value));

@@ -2,6 +2,7 @@
 
 // Where resources live. Every backend passes the same suite (tests/conformance/store).
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "base/result.h"
 #include "model/resource.h"
 #include "model/resource_type.h"
+#include "model/value.h"
 
 namespace kuma::store {
 
@@ -38,6 +40,14 @@ struct Write {
   bool status_only = false;
 };
 
+// The user that a transaction is made for.
+struct Origin {
+  std::string user;       // name of the principal
+  std::string address;    // of the peer, without its port
+  std::string note = {};  // such as "rollback to 17"
+  bool operator==(const Origin&) const = default;
+};
+
 // All or nothing, in order. Deleting a resource deletes what it owns, and what that owns, in the
 // same transaction; each is an event of its own, behind that of its owner.
 //
@@ -48,6 +58,8 @@ struct Transaction {
   std::vector<Write> writes = {};
   // The revision whose effect this is (derived resources), else 0. Carried to the events.
   Revision cause = {};
+  // Given: what the transaction changes is kept in the history, see HistoryEntry.
+  std::optional<Origin> origin = {};
 };
 
 struct Committed {
@@ -80,10 +92,56 @@ struct Page {
   Revision revision;               // all items are as of this revision
 };
 
+// What the history keeps of a resource at one moment. The spec of a kind that holds secrets
+// (ResourceType::admin_only) is null: the store of the history never sees it.
+struct HistoryState {
+  model::Labels labels;
+  model::Value spec;  // as BodyOps::encode gives it
+  bool operator==(const HistoryState&) const = default;
+};
+
+// One change of labels or spec by a user, stored in the transaction that made it. Never of
+// insights, statuses, derived resources (label kuma.io/managed-by) and Dataplanes that their
+// proxies own.
+struct HistoryEntry {
+  Revision revision;
+  model::WallTime time;
+  Origin origin;
+  ResourceKey key;
+  std::optional<HistoryState> before;  // absent: did not exist
+  std::optional<HistoryState> after;   // absent: deleted
+};
+
+// Empty text: any.
+struct HistoryQuery {
+  std::string kind = {};
+  std::string mesh = {};
+  std::string name = {};
+  Revision after = {};            // entries of later revisions only
+  Revision before = {INT64_MAX};  // and of earlier ones
+  model::WallTime since = {};     // and not older
+  size_t limit = SIZE_MAX;        // entries; a revision is never split, so there may be some more
+};
+struct HistoryPage {
+  std::vector<HistoryEntry> entries;  // newest revision first; of one revision in order
+  bool more = false;                  // earlier ones match too
+  Revision complete_after;            // every entry of a later revision is still kept
+};
+
+// What is kept of the history: so many newest revisions, none older than `age`.
+struct HistoryLimits {
+  size_t revisions = 10'000;  // 0: no history
+  std::chrono::nanoseconds age = std::chrono::hours(30 * 24);
+};
+
+// Events that a watch can be resumed from, in memory.
+inline constexpr size_t kWatchLog = 100'000;
+
 class WatchSink {
  public:
   virtual ~WatchSink() = default;
-  // Called first, once: all resources as of `revision`. After it every later event, in order, once.
+  // Called first, once, unless the watch was resumed: all resources as of `revision`. After it
+  // every later event, in order, once.
   virtual void OnSnapshot(Revision revision, std::vector<ResourcePtr> resources) = 0;
   // Events of one transaction or several; a transaction is never split. Called on a store thread
   // after the transaction is durable and before Commit returns or soon after; must be quick (post
@@ -133,9 +191,17 @@ class Store {
   virtual void CommitAsync(Transaction transaction,
                            std::function<void(base::Result<Committed>)> done) = 0;
 
-  // OnSnapshot is called before this returns, on the caller's thread. The sink must outlive the
-  // handle; the handle must not be destroyed inside the sink.
-  virtual base::Result<WatchHandle> Watch(WatchSink& sink) = 0;
+  // A sink that knows everything up to `from` is told what came after it, in one call of OnEvents
+  // (none if nothing came). When the log does not go back so far (the last kWatchLog events since
+  // the store was opened), or `from` is 0 or was never given out, it gets OnSnapshot instead and
+  // must forget what it knew. Of insights a resumed sink is told the newest state only, once, with
+  // a null `before`. Either call happens before this returns, on the caller's thread. The sink must
+  // outlive the handle; the handle must not be destroyed inside the sink.
+  virtual base::Result<WatchHandle> Watch(Revision from, WatchSink& sink) = 0;
+  base::Result<WatchHandle> Watch(WatchSink& sink) { return Watch(Revision{}, sink); }
+
+  // Blocks for I/O. kUnavailable, kInternal: it cannot be read.
+  virtual base::Result<HistoryPage> History(const HistoryQuery& query) = 0;
 
   // Asks the backend for a sign of life: kUnavailable or kInternal when writes would fail for a
   // known reason.

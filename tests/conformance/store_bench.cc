@@ -16,10 +16,12 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
-// Each client commits one widget of 1 KB after the other, for two seconds.
-void Measure(const std::string& path, int clients) {
+// Each client commits one widget of 1 KB after the other, for two seconds; `for_user`: into the
+// history, of which so little is kept that each commit also drops an old revision.
+void Measure(const std::string& path, int clients, bool for_user) {
   const runtime::SystemClock clock;
-  auto opened = store::OpenSqliteStore(path, Types(), clock);
+  std::filesystem::remove(path);
+  auto opened = store::OpenSqliteStore(path, Types(), clock, {.revisions = 100});
   if (!opened.has_value()) {
     std::fprintf(stderr, "%s\n", opened.error().message().c_str());
     std::exit(1);
@@ -33,16 +35,17 @@ void Measure(const std::string& path, int clients) {
     threads.emplace_back([&, client] {
       for (int64_t i = 0; std::chrono::steady_clock::now() < end; ++i) {
         const std::string name = std::to_string(client) + "-" + std::to_string(i % 100);
-        if (store.Commit(Writes({Put(Widget(name, {std::string(1'000, 'x'), i}))})).has_value())
-          ++commits;
+        store::Transaction transaction = Writes({Put(Widget(name, {std::string(1'000, 'x'), i}))});
+        if (for_user) transaction.origin = store::Origin{"somebody", "127.0.0.1"};
+        if (store.Commit(std::move(transaction)).has_value()) ++commits;
       }
     });
   }
   for (auto& thread : threads) thread.join();
   const double seconds = Seconds(std::chrono::steady_clock::now() - start).count();
   const double rate = static_cast<double>(commits) / seconds;
-  std::printf("%3d clients: %8.0f commits/s, %.2f ms each\n", clients, rate,
-              clients * 1000.0 / rate);
+  std::printf("%3d clients%s: %8.0f commits/s, %.2f ms each\n", clients,
+              for_user ? ", with history" : "              ", rate, clients * 1000.0 / rate);
 }
 
 void MeasureOpen(const std::string& path, int count) {
@@ -75,8 +78,10 @@ int main(int argc, char** argv) {
   std::vector<int> clients{1, 8, 64};
   if (argc > 2) clients.clear();
   for (int i = 2; i < argc; ++i) clients.push_back(std::atoi(argv[i]));
-  for (const int each : clients)
-    kuma::store_test::Measure(folder + "/" + std::to_string(each) + ".db", each);
+  for (const int each : clients) {
+    for (const bool for_user : {false, true})
+      kuma::store_test::Measure(folder + "/bench.db", each, for_user);
+  }
   kuma::store_test::MeasureOpen(folder + "/open.db", 50'000);
   std::filesystem::remove_all(folder);
 }

@@ -94,8 +94,21 @@ inline const model::ResourceType& WidgetInsightType() {
   return type;
 }
 
+// Holds secrets.
+inline const model::ResourceType& VaultType() {
+  static const model::ResourceType type = [] {
+    model::ResourceType vault;
+    vault.kind = "Vault";
+    vault.admin_only = true;
+    vault.spec = BodyOperations();
+    return vault;
+  }();
+  return type;
+}
+
 inline const model::TypeTable& Types() {
-  static const model::TypeTable types({&RealmType(), &WidgetType(), &WidgetInsightType()});
+  static const model::TypeTable types(
+      {&RealmType(), &WidgetType(), &WidgetInsightType(), &VaultType()});
   return types;
 }
 

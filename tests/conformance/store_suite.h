@@ -20,11 +20,14 @@
 #include <thread>
 
 #include "tests/conformance/store_kinds.h"
+#include "tests/kit/faulty_store.h"
 
 namespace kuma::store_test {
 
 using base::Code;
 using store::Committed;
+using store::HistoryEntry;
+using store::HistoryQuery;
 using store::ListQuery;
 using store::Store;
 using store::StoreEvent;
@@ -32,17 +35,24 @@ using store::Transaction;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 struct Backend {
   std::string name;
   bool persistent = false;  // a second Open of the same folder finds what the first one stored
-  std::function<std::unique_ptr<Store>(const std::string& folder, const runtime::Clock& clock)>
+  std::function<std::unique_ptr<Store>(const std::string& folder, const runtime::Clock& clock,
+                                       store::HistoryLimits history)>
       open;
 };
 
 // Checks the promises of a watch while it runs and keeps what it saw.
 class Recorder final : public store::WatchSink {
  public:
+  Recorder() = default;
+  // One that knows `state` as of `revision` already.
+  Recorder(store::Revision revision, std::map<model::ResourceKey, model::ResourcePtr> state)
+      : snapshots_(1), revision_(revision), state_(std::move(state)), resumed_(true) {}
+
   void OnSnapshot(store::Revision revision, std::vector<model::ResourcePtr> resources) override {
     std::lock_guard lock(mutex_);
     if (snapshots_++ > 0) faults_.push_back("second snapshot");
@@ -61,13 +71,15 @@ class Recorder final : public store::WatchSink {
       revision_ = event.revision;
       const auto found = state_.find(event.key);
       const model::ResourcePtr known = found == state_.end() ? nullptr : found->second;
-      if (event.before != known)
+      const bool skips =
+          resumed_ && (event.after != nullptr ? event.after : event.before)->type().is_insight;
+      if (event.before != known && !skips)
         faults_.push_back("before is not what was known: " + event.key.ToString());
       if (event.after != nullptr) {
         if (event.after->meta().revision != event.revision) faults_.push_back("revision of after");
         state_[event.key] = event.after;
       } else {
-        if (known == nullptr) faults_.push_back("deletion of an absent resource");
+        if (known == nullptr && !skips) faults_.push_back("deletion of an absent resource");
         state_.erase(event.key);
       }
       events_.push_back(event);
@@ -75,6 +87,10 @@ class Recorder final : public store::WatchSink {
     changed_.notify_all();
   }
 
+  store::Revision revision() {
+    std::lock_guard lock(mutex_);
+    return revision_;
+  }
   std::vector<std::string> Faults() {
     std::lock_guard lock(mutex_);
     return faults_;
@@ -98,6 +114,7 @@ class Recorder final : public store::WatchSink {
   int snapshots_ = 0;
   store::Revision revision_;
   std::map<model::ResourceKey, model::ResourcePtr> state_;
+  bool resumed_ = false;
   std::vector<StoreEvent> events_;
   std::vector<std::string> faults_;
 };
@@ -116,10 +133,33 @@ class StoreSuite : public ::testing::TestWithParam<Backend> {
     std::filesystem::remove_all(folder_);
   }
 
-  void Open() {
+  void Open(store::HistoryLimits history = {}) {
     store_.reset();
-    store_ = GetParam().open(folder_, clock_);
+    store_ = GetParam().open(folder_, clock_, history);
     ASSERT_NE(store_, nullptr);
+  }
+  // A user's transaction.
+  Committed CommitFor(const std::string& user, std::vector<store::Write> writes) {
+    Transaction transaction = Writes(std::move(writes));
+    transaction.origin = store::Origin{user, "10.0.0.1"};
+    auto committed = store_->Commit(std::move(transaction));
+    EXPECT_TRUE(committed.has_value()) << committed.error().message();
+    return committed.has_value() ? *committed : Committed{};
+  }
+  store::HistoryPage History(const HistoryQuery& query = {}) {
+    auto page = store_->History(query);
+    EXPECT_TRUE(page.has_value()) << page.error().message();
+    return page.has_value() ? *std::move(page) : store::HistoryPage{};
+  }
+  // "4 ann +Widget m/a", with "+", "~" or "-" for created, updated, deleted.
+  std::vector<std::string> Changes(const HistoryQuery& query = {}) {
+    std::vector<std::string> changes;
+    for (const HistoryEntry& entry : History(query).entries) {
+      const char* verb = !entry.before.has_value() ? "+" : entry.after.has_value() ? "~" : "-";
+      changes.push_back(std::to_string(entry.revision.value) + " " + entry.origin.user + " " +
+                        verb + entry.key.ToString());
+    }
+    return changes;
   }
 
   // Expects success.
@@ -268,6 +308,94 @@ TEST_P(StoreSuite, CompareAndSetLosesNoUpdate) {
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(NumberOf(*store_, WidgetKey("counter")), kThreads * kEach);
   EXPECT_EQ(store_->revision().value, 1u + kThreads * kEach);
+}
+
+TEST_P(StoreSuite, TwoHundredWritersLoseNoUpdate) {
+  constexpr int kWriters = 200;
+  constexpr int kEach = 3;
+  const std::string names[] = {"a", "b", "c"};
+  for (const std::string& name : names) Commit({Put(Widget(name))});
+  std::vector<std::thread> writers;
+  for (int w = 0; w < kWriters; ++w) {
+    writers.emplace_back([&, w] {
+      for (int done = 0; done < kEach;) {
+        const std::string& name = names[(w + done) % 3];
+        const auto read = store_->Get(WidgetKey(name));
+        const Body next{"", (*read)->Spec<Body>().number + 1};
+        auto result =
+            store_->Commit(Writes({Put(Widget(name, next), (*read)->meta().revision.value),
+                                   Put(Widget("of-" + std::to_string(w), {"", done + 1}))}));
+        if (result.has_value()) {
+          ++done;
+        } else if (result.error().code() != Code::kConflict) {
+          ADD_FAILURE() << result.error().message();
+          return;
+        }
+      }
+    });
+  }
+  for (auto& writer : writers) writer.join();
+  for (const std::string& name : names)
+    EXPECT_EQ(NumberOf(*store_, WidgetKey(name)), kWriters * kEach / 3);
+  for (int w = 0; w < kWriters; ++w)
+    EXPECT_EQ(NumberOf(*store_, WidgetKey("of-" + std::to_string(w))), kEach);
+  EXPECT_EQ(store_->revision().value, 3u + kWriters * kEach);
+}
+
+// Commits are refused or their answers are lost; a writer finds out by reading what happened.
+TEST_P(StoreSuite, NoUpdateIsLostOrDoubledThroughFaults) {
+  constexpr int kWriters = 8;
+  constexpr int kEach = 25;
+  test::FaultyStore faulty(*store_);
+  std::mt19937 random(20261125);
+  std::map<test::FaultyStore::Fault, int> faults;
+  faulty.Inject([&](const Transaction&) {
+    using Fault = test::FaultyStore::Fault;
+    const Fault fault = random() % 5 == 0   ? Fault::kRefused
+                        : random() % 4 == 0 ? Fault::kAnswerLost
+                                            : Fault::kNone;
+    ++faults[fault];
+    return fault;
+  });
+  Commit({Put(Widget("counter"))});
+  std::vector<std::thread> writers;
+  for (int w = 0; w < kWriters; ++w) {
+    writers.emplace_back([&, w] {
+      const std::string own = "of-" + std::to_string(w);
+      for (int done = 0; done < kEach;) {
+        const auto read = faulty.Get(WidgetKey("counter"));
+        const Body next{"", (*read)->Spec<Body>().number + 1};
+        (void)faulty.Commit(Writes({Put(Widget("counter", next), (*read)->meta().revision.value),
+                                    Put(Widget(own, {"", done + 1}))}));
+        done = static_cast<int>(std::max<int64_t>(NumberOf(faulty, WidgetKey(own)), 0));
+      }
+    });
+  }
+  for (auto& writer : writers) writer.join();
+  EXPECT_EQ(NumberOf(*store_, WidgetKey("counter")), kWriters * kEach);
+  EXPECT_EQ(store_->revision().value, 1u + kWriters * kEach);
+  EXPECT_THAT(faults, SizeIs(3));
+}
+
+TEST_P(StoreSuite, HeldCommitsTakeEffectInOrder) {
+  test::FaultyStore faulty(*store_);
+  faulty.Hold();
+  std::vector<std::string> answers;
+  for (const char* text : {"one", "two", "three"}) {
+    faulty.CommitAsync(Writes({Put(Widget("a", {text, 1}))}), [&answers, text](auto committed) {
+      answers.push_back(text + std::string(committed.has_value() ? "" : " failed"));
+    });
+  }
+  EXPECT_EQ(NumberOf(*store_, WidgetKey("a")), -1);
+  faulty.Release();
+  ASSERT_TRUE(store_->Commit(Writes({Put(Widget("behind"))})).has_value());
+  EXPECT_THAT(answers, ElementsAre("one", "two", "three"));
+  EXPECT_EQ(Get(WidgetKey("a"))->Spec<Body>().text, "three");
+
+  faulty.FailReads(true);
+  Recorder recorder;
+  EXPECT_EQ(faulty.Get(WidgetKey("a")).error().code(), Code::kUnavailable);
+  EXPECT_EQ(faulty.Watch(recorder).error().code(), Code::kUnavailable);
 }
 
 TEST_P(StoreSuite, ListsInOrderWithFiltersAndPages) {
@@ -507,6 +635,107 @@ TEST_P(StoreSuite, WatchGivesSnapshotThenEventsInOrder) {
   EXPECT_THAT(recorder.Faults(), IsEmpty());
 }
 
+TEST_P(StoreSuite, WatchResumesFromARevision) {
+  Commit({Put(Widget("a", {"", 1})), Put(Realm("r"))});
+  auto knowing = std::make_unique<Recorder>();
+  auto watch = store_->Watch(*knowing);
+  const store::Revision from = Commit({Put(Widget("b", {"", 1}))}).revision;
+  watch = store::WatchHandle();
+  const auto state = knowing->State();
+
+  // Nothing came since.
+  Recorder quiet(from, state);
+  {
+    auto resumed = store_->Watch(from, quiet);
+    EXPECT_THAT(quiet.Events(), IsEmpty());
+  }
+  Commit({Put(Widget("a", {"", 2})), Put(Widget("c"))});
+  Commit({Put(Insight("i", {"", 1}))});
+  auto caused = store_->Commit({.writes = {Delete(WidgetKey("b"))}, .cause = from});
+  Commit({Put(Insight("i", {"", 2})), Put(Insight("gone"))});
+  Commit({Delete(InsightKey("gone"))});
+
+  Recorder resumed(from, state);
+  auto again = store_->Watch(from, resumed);
+  ASSERT_TRUE(again.has_value());
+  std::vector<std::string> seen;
+  for (const StoreEvent& event : resumed.Events()) {
+    seen.push_back(std::to_string(event.revision.value) + " " + event.key.name);
+  }
+  EXPECT_THAT(seen, ElementsAre("3 a", "3 c", "5 b", "6 i", "7 gone"));
+  EXPECT_EQ(resumed.Events()[2].cause, from);
+  EXPECT_EQ(resumed.Events()[2].revision, caused->revision);
+  EXPECT_THAT(resumed.Faults(), IsEmpty());
+  Commit({Put(Widget("a", {"", 3}))});
+  EXPECT_EQ(resumed.Events().back().after->Spec<Body>().number, 3);
+  EXPECT_THAT(resumed.Faults(), IsEmpty());
+  Recorder fresh;
+  auto all = store_->Watch(fresh);
+  EXPECT_EQ(resumed.State(), fresh.State());
+
+  // From nothing, or from a revision of another life of the store: everything anew.
+  for (const uint64_t unknown : {uint64_t{0}, store_->revision().value + 1, UINT64_MAX}) {
+    Recorder anew;
+    auto handle = store_->Watch(store::Revision{unknown}, anew);
+    EXPECT_EQ(anew.State(), fresh.State());
+    EXPECT_THAT(anew.Events(), IsEmpty());
+  }
+}
+
+// Watches that end and resume while others write see each event once, in order.
+TEST_P(StoreSuite, InterruptedWatchesMissNothing) {
+  constexpr int kWrites = 300;
+  std::atomic<int> lives = 0;  // of the watch; it never gets far behind
+  std::thread writer([&] {
+    std::mt19937 random(5);
+    for (int i = 0; i < kWrites; ++i) {
+      lives.wait(i / 30);
+      const std::string name = "n" + std::to_string(random() % 10);
+      (void)store_->Commit(random() % 4 == 0 ? Writes({Delete(WidgetKey(name))})
+                                             : Writes({Put(Widget(name, {"", i})),
+                                                       Put(Widget("pair-" + name, {"", i}))}));
+    }
+    Commit({Put(Widget("last"))});
+  });
+  store::Revision at;
+  std::map<model::ResourceKey, model::ResourcePtr> state;
+  for (bool ended = false; !ended;) {
+    std::unique_ptr<Recorder> recorder =
+        at.value == 0 ? std::make_unique<Recorder>() : std::make_unique<Recorder>(at, state);
+    {
+      auto watch = store_->Watch(at, *recorder);
+      ASSERT_TRUE(watch.has_value());
+      ++lives;
+      lives.notify_one();
+      ASSERT_TRUE(recorder->WaitFor(store::Revision{at.value + 1}));
+    }
+    EXPECT_THAT(recorder->Faults(), IsEmpty()) << "life " << lives;
+    at = recorder->revision();
+    state = recorder->State();
+    ended = state.contains(WidgetKey("last"));
+  }
+  writer.join();
+  EXPECT_GE(lives, kWrites / 30);
+  Recorder fresh;
+  auto watch = store_->Watch(fresh);
+  EXPECT_EQ(state, fresh.State());
+}
+
+TEST_P(StoreSuite, WatchResumesAfterACleanRestart) {
+  if (!GetParam().persistent) GTEST_SKIP() << "not persistent";
+  Commit({Put(Widget("a"))});
+  const store::Revision at = Commit({Put(Widget("b"))}).revision;
+  Open();
+  Recorder resumed(at, {});
+  auto watch = store_->Watch(at, resumed);
+  Commit({Put(Widget("c"))});
+  EXPECT_THAT(resumed.Events(), SizeIs(1));
+  EXPECT_THAT(resumed.Faults(), IsEmpty());
+  Recorder earlier;
+  auto other = store_->Watch(store::Revision{1}, earlier);
+  EXPECT_THAT(earlier.State(), SizeIs(3));
+}
+
 TEST_P(StoreSuite, EndedWatchIsNotCalled) {
   Recorder kept;
   Recorder ended;
@@ -623,6 +852,151 @@ TEST_P(StoreSuite, InsightsAreReadWatchedAndDeletedLikeAll) {
   Open();
   EXPECT_EQ(ShowAll(*store_), before);
   EXPECT_EQ(store_->revision(), revision);
+}
+
+TEST_P(StoreSuite, KeepsWhatUsersChange) {
+  const auto start = clock_.wall;
+  CommitFor("ann", {Put(Realm("r", "one"))});
+  clock_.wall += std::chrono::seconds(5);
+  Given given{.mesh = "m", .name = "a", .spec = {"s", 1}, .labels = {{"k", "v"}}};
+  CommitFor("bob", {Put(Make(WidgetType(), given))});
+  given.labels["k"] = "w";
+  given.spec.number = 2;
+  CommitFor("ann", {Put(Make(WidgetType(), given)), Put(Widget("b"))});
+  Commit({Put(Widget("b", {"by nobody", 7}))});
+  CommitFor("ann", {Put(Make(WidgetType(), given))});  // equal: no write
+  Transaction noted = Writes({Delete(WidgetKey("b"))});
+  noted.origin = store::Origin{"cat", "::1", "rollback to 1"};
+  ASSERT_TRUE(store_->Commit(std::move(noted)).has_value());
+
+  const std::vector<std::string> expected = {"5 cat -Widget m/b", "3 ann ~Widget m/a",
+                                             "3 ann +Widget m/b", "2 bob +Widget m/a",
+                                             "1 ann +Realm r"};
+  EXPECT_EQ(Changes(), expected);
+  if (GetParam().persistent) Open();
+  EXPECT_EQ(Changes(), expected);
+
+  const store::HistoryPage page = History();
+  EXPECT_FALSE(page.more);
+  EXPECT_EQ(page.complete_after.value, 0u);
+  const HistoryEntry& deleted = page.entries[0];
+  EXPECT_EQ(deleted.origin, (store::Origin{"cat", "::1", "rollback to 1"}));
+  EXPECT_EQ(deleted.time, start + std::chrono::seconds(5));
+  EXPECT_EQ(deleted.before->spec, EncodeBody(std::make_shared<Body>("by nobody", 7).get()));
+  const HistoryEntry& changed = page.entries[1];
+  EXPECT_EQ(changed.origin.address, "10.0.0.1");
+  EXPECT_EQ(changed.before->labels, (model::Labels{{"k", "v"}}));
+  EXPECT_EQ(changed.after->labels, given.labels);
+  EXPECT_EQ(*changed.before->spec.Find("number")->if_int(), 1);
+  EXPECT_EQ(*changed.after->spec.Find("number")->if_int(), 2);
+
+  // Filters.
+  EXPECT_EQ(Changes({.kind = "Realm"}), (std::vector{expected[4]}));
+  EXPECT_EQ(Changes({.mesh = "m", .name = "a"}), (std::vector{expected[1], expected[3]}));
+  EXPECT_EQ(Changes({.name = "none"}), std::vector<std::string>());
+  EXPECT_EQ(Changes({.after = {2}}), (std::vector{expected[0], expected[1], expected[2]}));
+  EXPECT_EQ(Changes({.before = {3}}), (std::vector{expected[3], expected[4]}));
+  EXPECT_EQ(Changes({.since = start + std::chrono::seconds(1)}).size(), 4u);
+  // Pages end between revisions.
+  EXPECT_EQ(Changes({.limit = 2}), (std::vector{expected[0], expected[1], expected[2]}));
+  EXPECT_TRUE(History({.limit = 2}).more);
+  EXPECT_EQ(Changes({.before = {3}, .limit = 1}), (std::vector{expected[3]}));
+  EXPECT_FALSE(History({.before = {3}, .limit = 2}).more);
+}
+
+TEST_P(StoreSuite, KeepsNothingElseInTheHistory) {
+  Commit({Put(Realm("r"))});
+  // Statuses, insights, what is derived, what a proxy registered.
+  store::Write status = Put(std::make_shared<const model::Resource>(
+      WidgetType(), Make(WidgetType(), {.mesh = "m", .name = "a"})->meta(), nullptr,
+      std::make_shared<const Body>("status", 1)));
+  status.status_only = true;
+  const auto derived = [](int64_t number) {
+    return Make(WidgetType(), {.mesh = "m",
+                               .name = "derived",
+                               .spec = {"", number},
+                               .labels = {{"kuma.io/managed-by", "somebody"}},
+                               .owner = RealmKey("r")});
+  };
+  const Given of_proxy{
+      .mesh = "m", .name = "proxy", .owner = RealmKey("r"), .owned_by_proxy = true};
+  CommitFor("ann", {Put(Widget("a"))});
+  CommitFor("ann", {status, Put(Insight("i", {"", 1})), Put(derived(1)),
+                    Put(Make(WidgetType(), of_proxy))});
+  CommitFor("ann", {Put(derived(2)), Delete(InsightKey("i"))});
+  EXPECT_THAT(Changes(), ElementsAre("2 ann +Widget m/a"));
+  // With the owner only what is a user's.
+  CommitFor("ann", {Put(Make(WidgetType(), {.mesh = "m", .name = "b", .owner = RealmKey("r")}))});
+  const Committed gone = CommitFor("bob", {Delete(RealmKey("r"))});
+  EXPECT_EQ(NumberOf(*store_, WidgetKey("derived")), -1);
+  const std::string revision = std::to_string(gone.revision.value);
+  EXPECT_THAT(Changes({.after = {5}}),
+              ElementsAre(revision + " bob -Realm r", revision + " bob -Widget m/b"));
+  // Failed transactions leave nothing.
+  Transaction failing = Writes({Put(Widget("c")), Delete(WidgetKey("none"))});
+  failing.origin = store::Origin{"ann", ""};
+  EXPECT_FALSE(store_->Commit(std::move(failing)).has_value());
+  EXPECT_THAT(Changes({.name = "c"}), IsEmpty());
+}
+
+TEST_P(StoreSuite, NeverKeepsTheValuesOfSecrets) {
+  CommitFor("ann", {Put(Make(VaultType(), {.mesh = "m", .name = "key", .spec = {"hunter2", 1}}))});
+  CommitFor("ann", {Put(Make(VaultType(), {.mesh = "m", .name = "key", .spec = {"hunter3", 1}}))});
+  CommitFor("ann", {Delete({"Vault", "m", "key"})});
+  const auto page = History();
+  ASSERT_THAT(page.entries, SizeIs(3));
+  for (const HistoryEntry& entry : page.entries) {
+    for (const auto& state : {entry.before, entry.after})
+      EXPECT_TRUE(!state.has_value() || state->spec.is_null());
+  }
+}
+
+TEST_P(StoreSuite, HistoryIsBoundedByNumberAndAge) {
+  Open({.revisions = 5, .age = std::chrono::hours(1)});
+  const uint64_t base = store_->revision().value;
+  for (int i = 1; i <= 8; ++i)
+    CommitFor("ann", {Put(Widget("a", {"", i})), Put(Widget("b", {"", i}))});
+  store::HistoryPage page = History();
+  EXPECT_THAT(page.entries, SizeIs(10));
+  EXPECT_EQ(page.entries.back().revision.value, base + 4);
+  EXPECT_EQ(page.complete_after.value, base + 3);
+  if (GetParam().persistent) Open({.revisions = 5, .age = std::chrono::hours(1)});
+  EXPECT_THAT(History().entries, SizeIs(10));
+  clock_.wall += std::chrono::minutes(61);
+  const Committed last = CommitFor("ann", {Put(Widget("a"))});
+  page = History();
+  EXPECT_THAT(page.entries, SizeIs(1));
+  EXPECT_EQ(page.complete_after.value, last.revision.value - 1);
+  if (!GetParam().persistent) return;
+  // Off: what is there goes with the next write.
+  Open({.revisions = 0});
+  const Committed untold = CommitFor("ann", {Put(Widget("a", {"", 5}))});
+  EXPECT_THAT(History().entries, IsEmpty());
+  EXPECT_EQ(History().complete_after, untold.revision);
+}
+
+TEST_P(StoreSuite, HistoryIsWholeUnderContention) {
+  constexpr int kWriters = 16;
+  constexpr int kEach = 10;
+  std::vector<std::thread> writers;
+  for (int w = 0; w < kWriters; ++w) {
+    writers.emplace_back([&, w] {
+      for (int i = 0; i < kEach; ++i) {
+        Transaction transaction = Writes({Put(Widget("w" + std::to_string(w), {"", i}))});
+        transaction.origin = store::Origin{"w" + std::to_string(w), ""};
+        // Some fail in the same group.
+        if (i % 3 == 2) transaction.writes.push_back(Delete(WidgetKey("none")));
+        (void)store_->Commit(std::move(transaction));
+      }
+    });
+  }
+  for (auto& writer : writers) writer.join();
+  std::map<uint64_t, std::string> seen;
+  for (const HistoryEntry& entry : History().entries) {
+    EXPECT_TRUE(seen.emplace(entry.revision.value, entry.key.name).second);
+    EXPECT_EQ(entry.origin.user, entry.key.name);
+  }
+  EXPECT_EQ(seen.size(), store_->revision().value);
 }
 
 // Random transactions against a model; for persistent backends with restarts in between.

@@ -123,8 +123,11 @@ class World::FaultyStore final : public store::Store {
         }));
     while (timers_.size() > 100) timers_.pop_front();
   }
-  base::Result<store::WatchHandle> Watch(store::WatchSink& sink) override {
-    return inner_.Watch(sink);
+  base::Result<store::WatchHandle> Watch(Revision from, store::WatchSink& sink) override {
+    return inner_.Watch(from, sink);
+  }
+  base::Result<store::HistoryPage> History(const store::HistoryQuery& query) override {
+    return inner_.History(query);
   }
   base::Status Ping() override { return inner_.Ping(); }
   Revision revision() const override { return inner_.revision(); }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/format.h"
+#include "store/internal/history.h"
 
 namespace kuma::store::internal {
 namespace {
@@ -214,6 +215,13 @@ base::Result<Plan> PlanTransaction(const Transaction& transaction, Revision newe
     if (stage.Find(event.key) == event.after && stage.Find(owner) == nullptr) {
       return base::NotFound(base::Format("{} belongs to {}, which does not exist",
                                          event.key.ToString(), owner.ToString()));
+    }
+  }
+  if (transaction.origin.has_value()) {
+    for (const StoreEvent& event : plan.events) {
+      if (auto entry = ToHistory(event, *transaction.origin, now)) {
+        plan.history.push_back(*std::move(entry));
+      }
     }
   }
   plan.answer.changed = !plan.events.empty();

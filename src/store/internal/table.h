@@ -81,6 +81,7 @@ class Stage {
 struct Plan {
   Committed answer;
   std::vector<StoreEvent> events;
+  std::vector<HistoryEntry> history;  // empty without an origin
 };
 
 // Works out `transaction` against `stage` and applies it there; `newest` is the revision before it.

@@ -19,19 +19,6 @@ base::Error SystemError(std::string_view doing, const std::string& path) {
   return base::Unavailable(base::Format("{} {}: {}", doing, path, std::strerror(errno)));
 }
 
-// A new name in a folder is durable only when the folder is.
-base::Status SyncFolder(const std::filesystem::path& folder) {
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return SystemError("open folder", folder);
-  const int failed = fsync(fd);
-  const int why = errno;
-  close(fd);
-  errno = why;
-  // Some file systems cannot sync folders; they order names by themselves.
-  if (failed != 0 && errno != EINVAL) return SystemError("sync folder", folder);
-  return base::Ok{};
-}
-
 base::Status MakeFolder(const std::filesystem::path& folder) {
   std::error_code error;
   if (folder.empty() || std::filesystem::exists(folder, error)) return base::Ok{};
@@ -53,10 +40,20 @@ std::string Holder(int lock) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<LockedFile>> LockedFile::Open(const std::string& path) {
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  TRY(MakeFolder(folder));
+base::Status SyncFolder(const std::filesystem::path& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return SystemError("open folder", folder);
+  const int failed = fsync(fd);
+  const int why = errno;
+  close(fd);
+  errno = why;
+  // Some file systems cannot sync folders; they order names by themselves.
+  if (failed != 0 && errno != EINVAL) return SystemError("sync folder", folder);
+  return base::Ok{};
+}
 
+base::Result<std::unique_ptr<LockedFile>> LockedFile::Lock(const std::string& path) {
+  TRY(MakeFolder(std::filesystem::path(path).parent_path()));
   const std::string lock_path = path + ".lock";
   const int lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock < 0) return SystemError("open", lock_path);
@@ -73,7 +70,11 @@ base::Result<std::unique_ptr<LockedFile>> LockedFile::Open(const std::string& pa
     // Only the text of a later error suffers.
     errno = 0;
   }
+  return file;
+}
 
+base::Result<std::unique_ptr<LockedFile>> LockedFile::Open(const std::string& path) {
+  TRY_ASSIGN(auto file, Lock(path));
   // Closed again before SQLite opens the file: closing later would release SQLite's own locks.
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return SystemError("open", path);
@@ -88,7 +89,7 @@ base::Result<std::unique_ptr<LockedFile>> LockedFile::Open(const std::string& pa
   }
   close(fd);
   TRY(std::move(checked));
-  TRY(SyncFolder(folder));
+  TRY(SyncFolder(std::filesystem::path(path).parent_path()));
   file->device_ = status.st_dev;
   file->inode_ = status.st_ino;
   return file;

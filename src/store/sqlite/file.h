@@ -3,6 +3,7 @@
 // The file of a database before and beside SQLite: permissions, the lock against a second control
 // plane, identity.
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,8 @@ namespace kuma::store::sqlite {
 // Not a lock of SQLite: other programs may read the database meanwhile (backups).
 class LockedFile {
  public:
+  // Only takes the lock, and creates the folder for it (0700); CheckInPlace is not for such a one.
+  static base::Result<std::unique_ptr<LockedFile>> Lock(const std::string& path);
   // Creates folder (0700) and file (0600) where they are missing and narrows the mode of an
   // existing file. kUnavailable: another control plane has it (names its process), or the system
   // refuses.
@@ -34,5 +37,8 @@ class LockedFile {
   uint64_t device_ = 0;
   uint64_t inode_ = 0;
 };
+
+// A new name in a folder is durable only when the folder is.
+base::Status SyncFolder(const std::filesystem::path& folder);
 
 }  // namespace kuma::store::sqlite

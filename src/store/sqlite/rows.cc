@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/log.h"
 #include "model/value.h"
+#include "store/internal/history.h"
 
 namespace kuma::store::sqlite {
 namespace {
@@ -75,6 +76,32 @@ base::Result<ResourcePtr> DecodeRow(const Statement& row, const model::ResourceT
   return resource;
 }
 
+// Columns in the order of the table.
+constexpr std::string_view kHistoryColumns =
+    "revision, time, user, address, note, kind, mesh, name, before_labels, before_spec, "
+    "after_labels, after_spec";
+
+base::Result<std::optional<HistoryState>> DecodeState(const Statement& row, int column) {
+  if (row.IsNull(column)) return std::optional<HistoryState>();
+  HistoryState state;
+  TRY_ASSIGN(state.labels, DecodeLabels(row.Text(column)));
+  if (!row.IsNull(column + 1)) {
+    TRY_ASSIGN(state.spec, model::ParseJson(row.Text(column + 1)));
+  }
+  return std::optional<HistoryState>(std::move(state));
+}
+
+base::Result<HistoryEntry> DecodeEntry(const Statement& row) {
+  HistoryEntry entry;
+  entry.revision.value = static_cast<uint64_t>(row.Number(0));
+  entry.time = ToTime(row.Number(1));
+  entry.origin = {std::string(row.Text(2)), std::string(row.Text(3)), std::string(row.Text(4))};
+  entry.key = {std::string(row.Text(5)), std::string(row.Text(6)), std::string(row.Text(7))};
+  TRY_ASSIGN(entry.before, DecodeState(row, 8));
+  TRY_ASSIGN(entry.after, DecodeState(row, 10));
+  return entry;
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<RowWriter>> RowWriter::Make(Database& database) {
@@ -90,6 +117,12 @@ base::Result<std::unique_ptr<RowWriter>> RowWriter::Make(Database& database) {
                    base::Format("DELETE FROM {} WHERE kind = ? AND mesh = ? AND name = ?", table)));
   }
   TRY_ASSIGN(writer->set_counter_, database.Prepare("UPDATE counter SET value = ? WHERE name = ?"));
+  TRY_ASSIGN(
+      writer->record_,
+      database.Prepare(base::Format(
+          "INSERT INTO history ({}, position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          kHistoryColumns)));
+  TRY_ASSIGN(writer->drop_history_, database.Prepare("DELETE FROM history WHERE revision <= ?"));
   return writer;
 }
 
@@ -128,6 +161,71 @@ base::Status RowWriter::Erase(const ResourceKey& key, bool is_insight) {
 base::Status RowWriter::SetCounters(const Counters& counters) {
   TRY(set_counter_.Bind(1, ToNumber(counters.revision)).Bind(2, "revision").Run());
   return set_counter_.Bind(1, ToNumber(counters.reserved)).Bind(2, "reserved").Run();
+}
+
+base::Status RowWriter::Record(const HistoryEntry& entry, size_t position) {
+  record_.Bind(1, ToNumber(entry.revision)).Bind(2, ToNumber(entry.time));
+  record_.Bind(3, entry.origin.user).Bind(4, entry.origin.address).Bind(5, entry.origin.note);
+  record_.Bind(6, entry.key.kind).Bind(7, entry.key.mesh).Bind(8, entry.key.name);
+  std::string texts[4];  // bound by reference until the end
+  size_t at = 0;
+  for (const auto* state : {&entry.before, &entry.after}) {
+    const int column = static_cast<int>(9 + at);
+    record_.BindNull(column).BindNull(column + 1);
+    if (state->has_value()) {
+      texts[at] = EncodeLabels((*state)->labels);
+      record_.Bind(column, texts[at]);
+      if (!(*state)->spec.is_null()) {
+        texts[at + 1] = model::ToJson((*state)->spec);
+        record_.Bind(column + 1, texts[at + 1]);
+      }
+    }
+    at += 2;
+  }
+  record_.Bind(13, static_cast<int64_t>(position));
+  return record_.Run();
+}
+
+base::Status RowWriter::DropHistory(Revision cut) {
+  TRY(drop_history_.Bind(1, ToNumber(cut)).Run());
+  return set_counter_.Bind(1, ToNumber(cut)).Bind(2, "history_after").Run();
+}
+
+base::Result<Revision> ReadHistoryStart(Database& database) {
+  TRY_ASSIGN(const int64_t value,
+             database.QueryNumber("SELECT value FROM counter WHERE name = 'history_after'"));
+  return Revision{static_cast<uint64_t>(value)};
+}
+
+base::Status ReadHistoryRevisions(Database& database,
+                                  const std::function<void(Revision, model::WallTime)>& load) {
+  TRY_ASSIGN(Statement row, database.Prepare("SELECT revision, time FROM history "
+                                             "WHERE position = 0 ORDER BY revision"));
+  for (;;) {
+    TRY_ASSIGN(const bool more, row.Step());
+    if (!more) return base::Ok{};
+    load(Revision{static_cast<uint64_t>(row.Number(0))}, ToTime(row.Number(1)));
+  }
+}
+
+base::Result<HistoryPage> ReadHistory(Database& database, const HistoryQuery& query) {
+  HistoryPage page;
+  TRY_ASSIGN(page.complete_after, ReadHistoryStart(database));
+  TRY_ASSIGN(Statement row,
+             database.Prepare(base::Format(
+                 "SELECT {} FROM history WHERE revision > ?1 AND revision < ?2 AND time >= ?3 "
+                 "AND (?4 = '' OR kind = ?4) AND (?5 = '' OR mesh = ?5) AND (?6 = '' OR name = ?6) "
+                 "ORDER BY revision DESC, position",
+                 kHistoryColumns)));
+  row.Bind(1, ToNumber(query.after)).Bind(2, ToNumber(query.before));
+  row.Bind(3, ToNumber(query.since));
+  row.Bind(4, query.kind).Bind(5, query.mesh).Bind(6, query.name);
+  for (;;) {
+    TRY_ASSIGN(const bool more, row.Step());
+    if (!more) return page;
+    TRY_ASSIGN(HistoryEntry entry, DecodeEntry(row));
+    if (!internal::AddToPage(query, std::move(entry), page)) return page;
+  }
 }
 
 base::Result<Counters> ReadCounters(Database& database) {

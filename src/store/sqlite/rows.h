@@ -1,6 +1,6 @@
 #pragma once
 
-// Resources as rows: tables `resource` and `insight` of schema.cc.
+// Resources and history as rows: tables `resource`, `insight` and `history` of schema.cc.
 
 #include <cstdint>
 #include <functional>
@@ -26,6 +26,10 @@ class RowWriter {
   base::Status Put(const model::Resource& resource);
   base::Status Erase(const ResourceKey& key, bool is_insight);
   base::Status SetCounters(const Counters& counters);
+  // `position` is that of the entry within its revision.
+  base::Status Record(const HistoryEntry& entry, size_t position);
+  // Drops what is not later than `cut`.
+  base::Status DropHistory(Revision cut);
 
  private:
   RowWriter() = default;
@@ -33,9 +37,17 @@ class RowWriter {
   Statement put_[2];    // [is_insight]
   Statement erase_[2];  // [is_insight]
   Statement set_counter_;
+  Statement record_;
+  Statement drop_history_;
 };
 
 base::Result<Counters> ReadCounters(Database& database);
+
+base::Result<HistoryPage> ReadHistory(Database& database, const HistoryQuery& query);
+// The revisions of the history in ascending order, with their times.
+base::Status ReadHistoryRevisions(Database& database,
+                                  const std::function<void(Revision, model::WallTime)>& load);
+base::Result<Revision> ReadHistoryStart(Database& database);
 
 // Calls `load` with each stored resource. Rows of kinds that `types` does not have stay where they
 // are and are logged. kInternal, naming the resource: a row that cannot be read.

@@ -36,6 +36,17 @@ constexpr const char* kMigrations[] = {
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO counter VALUES ('revision', 0), ('reserved', 0);
     )sql",
+    // What users changed. Labels and specs are JSON, the specs of secrets NULL. Counter
+    // history_after: nothing of a later revision is missing.
+    R"sql(
+    CREATE TABLE history (
+      revision INTEGER NOT NULL, position INTEGER NOT NULL, time INTEGER NOT NULL,
+      user TEXT NOT NULL, address TEXT NOT NULL, note TEXT NOT NULL,
+      kind TEXT NOT NULL, mesh TEXT NOT NULL, name TEXT NOT NULL,
+      before_labels TEXT, before_spec TEXT, after_labels TEXT, after_spec TEXT,
+      PRIMARY KEY (revision, position));
+    INSERT INTO counter SELECT 'history_after', max(value) FROM counter;
+    )sql",
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "base/format.h"
 #include "base/log.h"
+#include "store/internal/history.h"
 #include "store/internal/live_table.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/file.h"
@@ -55,15 +56,18 @@ bool IsInsight(const StoreEvent& event) {
 //   second
 class SqliteStore final : public Store {
  public:
-  SqliteStore(const model::TypeTable& types, const runtime::Clock& clock,
+  SqliteStore(const model::TypeTable& types, const runtime::Clock& clock, std::string path,
               std::unique_ptr<LockedFile> file, std::unique_ptr<Database> database,
-              std::unique_ptr<RowWriter> rows, std::unique_ptr<internal::LiveTable> live)
+              std::unique_ptr<RowWriter> rows, std::unique_ptr<internal::LiveTable> live,
+              internal::KeptRevisions kept)
       : types_(types),
         clock_(clock),
+        path_(std::move(path)),
         live_(std::move(live)),
         file_(std::move(file)),
         database_(std::move(database)),
         rows_(std::move(rows)),
+        kept_(std::move(kept)),
         reserved_(live_->revision()),
         writer_([this] { Run(); }) {}
 
@@ -79,7 +83,15 @@ class SqliteStore final : public Store {
 
   base::Result<ResourcePtr> Get(const ResourceKey& key) override { return live_->Get(key); }
   base::Result<Page> List(const ListQuery& query) override { return live_->List(query); }
-  base::Result<WatchHandle> Watch(WatchSink& sink) override { return live_->Watch(sink); }
+  base::Result<WatchHandle> Watch(Revision from, WatchSink& sink) override {
+    return live_->Watch(from, sink);
+  }
+  base::Result<HistoryPage> History(const HistoryQuery& query) override {
+    TRY(file_->CheckInPlace());
+    TRY_ASSIGN(auto reader, Database::Open(path_));
+    TRY(reader->Execute("PRAGMA query_only = ON; BEGIN"));  // one state for all that is read
+    return sqlite::ReadHistory(*reader, query);
+  }
   Revision revision() const override { return live_->revision(); }
 
   // An empty transaction asks the writer for a sign of life, see Probe.
@@ -118,11 +130,13 @@ class SqliteStore final : public Store {
   // `begun` says whether the error came after the transaction had begun.
   base::Result<std::vector<base::Result<Committed>>> TryGroup(std::span<const Pending> group,
                                                               bool& begun);
-  base::Status WriteEvents(const std::vector<StoreEvent>& events);
-  // For transactions of a group after the first failed: takes back this one's rows only.
-  base::Status WriteEventsSeparately(const std::vector<StoreEvent>& events);
+  base::Status WritePlan(const Plan& plan);
+  // For transactions of a group: when it fails, takes back this one's rows only.
+  base::Status WritePlanSeparately(const Plan& plan);
   base::Status Begin();
   base::Status CommitOrRollback(Revision newest);
+  // The same with `recorded`, the revisions that went into the history.
+  base::Status CommitOrRollback(Revision newest, std::span<const Revision> recorded);
   void Rollback();
   base::Result<Plan> PlanOne(const Transaction& transaction, Revision newest, Stage& stage);
   base::Result<Committed> Probe();
@@ -135,6 +149,7 @@ class SqliteStore final : public Store {
 
   const model::TypeTable& types_;  // outlive this
   const runtime::Clock& clock_;
+  const std::string path_;
   std::unique_ptr<internal::LiveTable> live_;
 
   std::mutex mutex_;  // guards the three below. Callers bound the queues: each waits for its answer
@@ -148,6 +163,7 @@ class SqliteStore final : public Store {
   std::unique_ptr<LockedFile> file_;  // released last
   std::unique_ptr<Database> database_;
   std::unique_ptr<RowWriter> rows_;
+  internal::KeptRevisions kept_;    // of the history
   Revision reserved_;               // as stored
   bool uses_reserve_ = false;       // insights were given revisions that are not on disk
   std::set<ResourceKey> dirty_;     // insights that changed since they were last written
@@ -213,6 +229,7 @@ base::Result<std::vector<base::Result<Committed>>> SqliteStore::TryGroup(
     std::span<const Pending> group, bool& begun) {
   std::vector<base::Result<Committed>> answers;
   std::vector<StoreEvent> events;
+  std::vector<Revision> recorded;
   Revision newest = live_->revision();
   Stage staged(live_->table());
   for (const Pending& pending : group) {
@@ -229,8 +246,7 @@ base::Result<std::vector<base::Result<Committed>>> SqliteStore::TryGroup(
     if (plan->answer.changed) {
       if (!database_->InTransaction()) TRY(Begin());
       begun = true;
-      base::Status written =
-          group.size() == 1 ? WriteEvents(plan->events) : WriteEventsSeparately(plan->events);
+      base::Status written = group.size() == 1 ? WritePlan(*plan) : WritePlanSeparately(*plan);
       if (!written.has_value()) {
         const bool group_lost = !database_->InTransaction();
         if (group_lost || group.size() == 1) {
@@ -242,6 +258,7 @@ base::Result<std::vector<base::Result<Committed>>> SqliteStore::TryGroup(
       }
       staged.Absorb(std::move(own));
       newest = plan->answer.revision;
+      if (!plan->history.empty()) recorded.push_back(newest);
       std::move(plan->events.begin(), plan->events.end(), std::back_inserter(events));
     }
     answers.push_back(std::move(plan->answer));
@@ -250,7 +267,7 @@ base::Result<std::vector<base::Result<Committed>>> SqliteStore::TryGroup(
     Rollback();
     return answers;
   }
-  TRY(CommitOrRollback(newest));
+  TRY(CommitOrRollback(newest, recorded));
   for (const StoreEvent& event : events) {
     if (IsInsight(event)) dirty_.erase(event.key);
   }
@@ -300,20 +317,41 @@ base::Status SqliteStore::CommitOrRollback(Revision newest) {
   return done;
 }
 
-base::Status SqliteStore::WriteEvents(const std::vector<StoreEvent>& events) {
-  for (const StoreEvent& event : events) {
+base::Status SqliteStore::CommitOrRollback(Revision newest, std::span<const Revision> recorded) {
+  if (recorded.empty()) return CommitOrRollback(newest);
+  const model::WallTime now = clock_.WallNow();
+  for (const Revision revision : recorded) kept_.Add(revision, now);
+  const Revision cut = kept_.Cut(now);
+  base::Status done = base::Ok{};
+  if (cut > kept_.complete_after()) done = rows_->DropHistory(cut);
+  if (done.has_value()) {
+    done = CommitOrRollback(newest);
+  } else {
+    Rollback();
+  }
+  if (done.has_value()) {
+    kept_.DropTo(cut);
+  } else {
+    kept_.TakeBack(recorded.size());
+  }
+  return done;
+}
+
+base::Status SqliteStore::WritePlan(const Plan& plan) {
+  for (const StoreEvent& event : plan.events) {
     if (event.after != nullptr) {
       TRY(rows_->Put(*event.after));
     } else {
       TRY(rows_->Erase(event.key, IsInsight(event)));
     }
   }
+  for (size_t i = 0; i < plan.history.size(); ++i) TRY(rows_->Record(plan.history[i], i));
   return base::Ok{};
 }
 
-base::Status SqliteStore::WriteEventsSeparately(const std::vector<StoreEvent>& events) {
+base::Status SqliteStore::WritePlanSeparately(const Plan& plan) {
   TRY(database_->Execute("SAVEPOINT one"));
-  base::Status written = WriteEvents(events);
+  base::Status written = WritePlan(plan);
   if (written.has_value()) return database_->Execute("RELEASE one");
   if (database_->InTransaction() &&
       !database_->Execute("ROLLBACK TO one; RELEASE one").has_value()) {
@@ -440,7 +478,8 @@ base::Status CheckWhole(Database& database, const std::string& path) {
 
 base::Result<std::unique_ptr<Store>> OpenSqliteStore(const std::string& given_path,
                                                      const model::TypeTable& types,
-                                                     const runtime::Clock& clock) {
+                                                     const runtime::Clock& clock,
+                                                     HistoryLimits history) {
   std::error_code error;
   const std::string path = std::filesystem::absolute(given_path, error).lexically_normal();
   if (given_path.empty() || error) return base::Invalid("the store has no usable path");
@@ -456,9 +495,17 @@ base::Result<std::unique_ptr<Store>> OpenSqliteStore(const std::string& given_pa
   auto live = std::make_unique<internal::LiveTable>();
   TRY(sqlite::ReadResources(*database, path, types,
                             [&](ResourcePtr resource) { live->Load(std::move(resource)); }));
-  live->SetRevision(std::max(counters.revision, counters.reserved));
-  return std::unique_ptr<Store>(std::make_unique<SqliteStore>(
-      types, clock, std::move(file), std::move(database), std::move(rows), std::move(live)));
+  // After a crash somebody may have seen insights that are lost: no watch resumes from there.
+  const bool crashed = counters.reserved > counters.revision;
+  const Revision newest = std::max(counters.revision, counters.reserved);
+  live->SetRevision(newest, Revision{newest.value + (crashed ? 1 : 0)});
+  TRY_ASSIGN(const Revision history_start, sqlite::ReadHistoryStart(*database));
+  internal::KeptRevisions kept(history, history_start);
+  TRY(sqlite::ReadHistoryRevisions(
+      *database, [&](Revision revision, model::WallTime time) { kept.Add(revision, time); }));
+  return std::unique_ptr<Store>(std::make_unique<SqliteStore>(types, clock, path, std::move(file),
+                                                              std::move(database), std::move(rows),
+                                                              std::move(live), std::move(kept)));
 }
 
 }  // namespace kuma::store

@@ -22,11 +22,12 @@ namespace kuma::store {
 // A commit whose final write fails is reported as failed; if the process or machine dies before the
 // next successful commit, it may nevertheless be found stored. Insights reach the disk in one batch
 // a second at most; after a crash the revision may jump ahead, so that no revision that was seen is
-// given out again.
+// given out again. The history is read from the file, on a connection of its own.
 //
 // `types` and `clock` must outlive the store. Thread-safe.
 base::Result<std::unique_ptr<Store>> OpenSqliteStore(const std::string& path,
                                                      const model::TypeTable& types,
-                                                     const runtime::Clock& clock);
+                                                     const runtime::Clock& clock,
+                                                     HistoryLimits history = {});
 
 }  // namespace kuma::store

@@ -172,10 +172,23 @@ TEST_F(SqliteStoreTest, OpensEveryReleasedSchema) {
                     "Widget|m|w|r2|1700000001000000000|1700000002000000000|k=v,|Realm//r|"
                     "proxy|7:text|8:status",
                     "WidgetInsight|m|i|r3|1700000003000000000|1700000003000000000||user|9:seen"));
-    EXPECT_EQ(store->Commit(Writes({Delete(RealmKey("r"))}))->revision.value, 4u);
+    const bool has_history = entry.path().stem() != "schema_1";
+    const auto history = store->History({});
+    ASSERT_TRUE(history.has_value()) << history.error().message();
+    EXPECT_EQ(history->complete_after.value, has_history ? 1u : 3u);
+    ASSERT_EQ(history->entries.size(), has_history ? 2u : 0u);
+    if (has_history) {
+      EXPECT_EQ(history->entries[0].origin, (store::Origin{"ann", "10.0.0.1", "a note"}));
+      EXPECT_EQ(*history->entries[0].after->spec.Find("number")->if_int(), 7);
+      EXPECT_FALSE(history->entries[1].after.has_value());
+    }
+    store::Transaction removal = Writes({Delete(RealmKey("r"))});
+    removal.origin = store::Origin{"bob", "::1"};
+    EXPECT_EQ(store->Commit(std::move(removal))->revision.value, 4u);
+    EXPECT_EQ(store->History({})->entries.front().key, RealmKey("r"));
     ++opened;
   }
-  EXPECT_EQ(opened, 1u);
+  EXPECT_EQ(opened, 2u);
 }
 
 TEST_F(SqliteStoreTest, KeepsRowsOfUnknownKinds) {
