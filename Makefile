@@ -4,8 +4,9 @@ JOBS ?= $(shell nproc)
 RELEASE := build
 DEBUG := build-debug
 TSAN := build-tsan
+FUZZ := build-fuzz
 
-.PHONY: all setup build check test test-conformance demo bench format lint tsan debug clean
+.PHONY: all setup build check test test-conformance demo bench format lint tsan fuzz debug clean
 
 all: build
 
@@ -49,6 +50,13 @@ tsan: setup $(TSAN)/build.ninja
 	ninja -C $(TSAN) -j $(JOBS)
 	ctest --test-dir $(TSAN) -j $(JOBS) --output-on-failure -LE e2e
 
+# Each target for FUZZ_SECONDS; TARGETS="model_json net_http2" chooses. What is found is saved in its corpus.
+FUZZ_SECONDS ?= 60
+fuzz: setup
+	@tools/setup lint
+	@[ -f $(FUZZ)/build.ninja ] || cmake --preset fuzz
+	@JOBS=$(JOBS) tools/fuzz $(FUZZ) $(FUZZ_SECONDS) $(TARGETS)
+
 demo: build
 	@tests/e2e/demo
 
@@ -68,4 +76,4 @@ lint: setup $(RELEASE)/build.ninja
 	@JOBS=$(JOBS) tools/lint $(RELEASE)
 
 clean:
-	rm -rf $(RELEASE) $(DEBUG) $(TSAN)
+	rm -rf $(RELEASE) $(DEBUG) $(TSAN) $(FUZZ)

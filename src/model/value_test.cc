@@ -116,6 +116,19 @@ TEST(Yaml, ErrorsNameThePlace) {
   EXPECT_THAT(Yaml("a: [1\n"), testing::HasSubstr("yaml: "));
 }
 
+// Each of these was read for ever, or gave text that is no JSON.
+TEST(Yaml, RefusesWhatIsNoYaml) {
+  const auto error = [](std::string_view text) {
+    const auto documents = ParseYaml(text);
+    return documents.has_value() ? "parsed" : documents.error().message();
+  };
+  EXPECT_EQ(error(","), "yaml: did not find expected node content at line 1, column 1");
+  EXPECT_EQ(error("a: 1\n---\n , b"),
+            "yaml: did not find expected node content at line 3, column 2");
+  EXPECT_EQ(error("a: b\nc: \xfc\n"), "yaml: invalid UTF-8 (byte 0xfc) at line 2, column 4");
+  EXPECT_EQ(error("---\n---\n# nothing\n---\n"), "parsed");
+}
+
 TEST(Yaml, OutputIsReadBack) {
   const Value value =
       *ParseJson(R"({"plain":"text","number like":"12","bool like":"yes","empty":"","null":null,

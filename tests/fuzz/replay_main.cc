@@ -1,6 +1,7 @@
 // Runs a fuzz target over the files of its corpus and over seeded mutations of them: replay
 // CORPUS_FOLDER [MUTATIONS].
 
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -14,6 +15,23 @@
 #include "runtime/random.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size);
+
+namespace {
+
+const std::string* current = nullptr;  // what the target has right now
+
+// The input that broke it, for a file of the corpus: printf "%b" '...' > file
+void PrintInput(int) {
+  std::fprintf(stderr, "input: '");
+  for (const char c : *current) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = byte >= ' ' && byte < 0x7f && c != '\\' && c != '\'' && c != '%';
+    std::fprintf(stderr, plain ? "%c" : "\\x%02x", byte);
+  }
+  std::fprintf(stderr, "'\n");
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 2) {
@@ -30,7 +48,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s has no files\n", argv[1]);
     return 1;
   }
+  std::signal(SIGABRT, PrintInput);
+  std::signal(SIGSEGV, PrintInput);
   const auto run = [](const std::string& input) {
+    current = &input;
     LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(input.data()), input.size());
   };
   for (const std::string& input : inputs) run(input);

@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "base/strings.h"
+#include "model/internal/utf8.h"
 #include "model/value.h"
 
 namespace kuma::model {
@@ -233,30 +234,6 @@ class Parser {
     return true;
   }
 
-  // The length of the well-formed UTF-8 sequence here; 0 if it is not one.
-  size_t Utf8Length() const {
-    const auto byte = [this](size_t i) {
-      return at_ + i < text_.size() ? static_cast<unsigned char>(text_[at_ + i]) : 0u;
-    };
-    const unsigned first = byte(0);
-    const auto follows = [&byte](size_t i) { return (byte(i) & 0xc0) == 0x80; };
-    if (first < 0x80) return 1;
-    if (first >= 0xc2 && first < 0xe0) return follows(1) ? 2 : 0;
-    if (first >= 0xe0 && first < 0xf0) {
-      if (!follows(1) || !follows(2)) return 0;
-      if (first == 0xe0 && byte(1) < 0xa0) return 0;
-      if (first == 0xed && byte(1) >= 0xa0) return 0;
-      return 3;
-    }
-    if (first >= 0xf0 && first < 0xf5) {
-      if (!follows(1) || !follows(2) || !follows(3)) return 0;
-      if (first == 0xf0 && byte(1) < 0x90) return 0;
-      if (first == 0xf4 && byte(1) >= 0x90) return 0;
-      return 4;
-    }
-    return 0;
-  }
-
   bool ParseString(std::string& out) {
     ++at_;  // the quote
     while (true) {
@@ -271,7 +248,7 @@ class Parser {
       } else if (c < 0x20) {
         return Fail("in string literal");
       } else {
-        const size_t length = Utf8Length();
+        const size_t length = Utf8Length(text_.substr(at_));
         if (length == 0) return FailWith("invalid UTF-8 in string literal");
         out.append(text_.substr(at_, length));
         at_ += length;
@@ -361,6 +338,7 @@ void AppendDouble(std::string& out, double number) {
     out += "null";
     return;
   }
+  if (number == 0) number = 0;  // without the sign of -0
   char buffer[64];
   const double size = std::fabs(number);
   // As Go: plain digits unless very small or very large.
@@ -380,7 +358,7 @@ void Append(std::string& out, const Value& value, int indent, int level) {
   const auto line = [&](int at) {
     if (indent == 0) return;
     out += '\n';
-    out.append(static_cast<size_t>(indent * at), ' ');
+    out.append(static_cast<size_t>(indent) * static_cast<size_t>(at), ' ');
   };
   if (value.is_null()) {
     out += "null";

@@ -3,6 +3,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -10,6 +11,7 @@
 
 #include "base/format.h"
 #include "base/strings.h"
+#include "model/internal/utf8.h"
 #include "model/value.h"
 
 namespace kuma::model {
@@ -120,7 +122,10 @@ class Builder : public YAML::EventHandler {
  public:
   std::optional<Value> Take() { return std::move(document_); }
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // At what cannot begin a value, such as ",", yaml-cpp gives empty documents for ever.
+    if (mark.pos == started_at_) throw Fault{"did not find expected node content", mark};
+    started_at_ = mark.pos;
     document_.reset();
     frames_.clear();
     anchors_.clear();
@@ -283,6 +288,7 @@ class Builder : public YAML::EventHandler {
                 mark};
   }
 
+  int started_at_ = -1;  // the document
   std::optional<Value> document_;
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, Value> anchors_;
@@ -440,6 +446,17 @@ void AppendYaml(std::string& out, const Value& value, int level) {
 
 base::Result<std::vector<Value>> ParseYaml(std::string_view text) {
   std::vector<Value> documents;
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = Utf8Length(text.substr(at));
+    if (length == 0) {
+      const auto line =
+          std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+      return base::Invalid(base::Format("yaml: invalid UTF-8 (byte 0x{:02x}) at line {}, column {}",
+                                        static_cast<unsigned char>(text[at]), line + 1,
+                                        at - text.rfind('\n', at)));
+    }
+    at += length;
+  }
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
