@@ -126,6 +126,8 @@ TEST(Yaml, RefusesWhatIsNoYaml) {
   EXPECT_EQ(error("a: 1\n---\n , b"),
             "yaml: did not find expected node content at line 3, column 2");
   EXPECT_EQ(error("a: b\nc: \xfc\n"), "yaml: invalid UTF-8 (byte 0xfc) at line 2, column 4");
+  EXPECT_EQ(error(std::string_view("0\0\0\0x", 5)),
+            "yaml: control characters are not allowed (byte 0x00) at line 1, column 2");
   EXPECT_EQ(error("---\n---\n# nothing\n---\n"), "parsed");
 }
 

@@ -300,6 +300,25 @@ base::Error At(const YAML::Mark& mark, std::string_view message) {
       base::Format("yaml: {} at line {}, column {}", message, mark.line + 1, mark.column + 1));
 }
 
+// Text is UTF-8 without control characters; yaml-cpp takes zero bytes for UTF-16 or UTF-32.
+std::optional<base::Error> FindUnreadable(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    const size_t length = Utf8Length(text.substr(at));
+    const bool control =
+        (byte < ' ' && byte != '\t' && byte != '\n' && byte != '\r') || byte == 0x7f;
+    if (length == 0 || control) {
+      const auto before = text.substr(0, at);
+      return base::Invalid(base::Format(
+          "yaml: {} (byte 0x{:02x}) at line {}, column {}",
+          control ? "control characters are not allowed" : "invalid UTF-8", byte,
+          std::count(before.begin(), before.end(), '\n') + 1, at - before.rfind('\n')));
+    }
+    at += length;
+  }
+  return std::nullopt;
+}
+
 // ---- output
 
 // "2026-11-25", "2026-11-25T22:00:00Z": text for us, a date for other readers.
@@ -446,17 +465,7 @@ void AppendYaml(std::string& out, const Value& value, int level) {
 
 base::Result<std::vector<Value>> ParseYaml(std::string_view text) {
   std::vector<Value> documents;
-  for (size_t at = 0; at < text.size();) {
-    const size_t length = Utf8Length(text.substr(at));
-    if (length == 0) {
-      const auto line =
-          std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
-      return base::Invalid(base::Format("yaml: invalid UTF-8 (byte 0x{:02x}) at line {}, column {}",
-                                        static_cast<unsigned char>(text[at]), line + 1,
-                                        at - text.rfind('\n', at)));
-    }
-    at += length;
-  }
+  if (auto fault = FindUnreadable(text)) return *std::move(fault);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
