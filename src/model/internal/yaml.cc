@@ -372,7 +372,14 @@ void AppendScalarText(std::string& out, std::string_view text) {
     out += '\'';
     return;
   }
-  out += ToJson(Value(text));  // JSON's quoting is YAML's double quoting
+  // JSON's quoting is YAML's double quoting, but that JSON leaves one control character alone.
+  for (const char c : ToJson(Value(text))) {
+    if (c == 0x7f) {
+      out += "\\x7f";
+    } else {
+      out += c;
+    }
+  }
 }
 
 // Fit for a literal block ("|"): several lines, no control characters, nothing that changes by it.
