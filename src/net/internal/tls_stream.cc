@@ -79,7 +79,9 @@ std::unique_ptr<TlsStream> TlsStream::Client(std::shared_ptr<const Credentials> 
 int TlsStream::BioRead(BIO* bio, char* out, int size) {
   auto& self = *static_cast<TlsStream*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  const size_t count = std::min(static_cast<size_t>(size), self.input_.size());
+  // OpenSSL takes updates one after the other without returning: too many are not read at all.
+  const bool flooded = self.key_updates_ > self.max_key_updates_;
+  const size_t count = flooded ? 0 : std::min(static_cast<size_t>(size), self.input_.size());
   if (count == 0) {
     BIO_set_retry_read(bio);
     return -1;
