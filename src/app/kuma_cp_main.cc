@@ -22,6 +22,7 @@ namespace kuma::app {
 namespace {
 
 constexpr base::Logger kLog("kuma-cp");
+constexpr timespec kLongestStop{20, 0};
 
 int Fail(const base::Error& error) {
   std::fprintf(stderr, "Error: %s\n", error.message().c_str());
@@ -98,13 +99,18 @@ int Run(const std::string& config_file, const Logs& logs) {
   }
   kLog.Info("stopping; a second signal ends the process at once", {{"signal", signal}});
   NotifyService("STOPPING=1");
-  // What is stored is safe at any moment: nothing is lost by not waiting.
+  // What is stored is safe at any moment: nothing is lost by not waiting for a second signal, or for
+  // a disk that does not answer.
   std::thread([signals] {
     int second = SIGHUP;
-    while (second == SIGHUP) sigwait(&signals, &second);
-    kLog.Warn("stopped by a second signal", {{"signal", second}});
+    while (second == SIGHUP) second = sigtimedwait(&signals, nullptr, &kLongestStop);
+    if (second > 0) {
+      kLog.Warn("stopped by a second signal", {{"signal", second}});
+    } else {
+      kLog.Error("stopping takes too long: ended", {{"seconds", kLongestStop.tv_sec}});
+    }
     base::FlushLog();
-    std::_Exit(128 + second);
+    std::_Exit(second > 0 ? 128 + second : 1);
   }).detach();
   (*control_plane)->Stop();
   kLog.Info("stopped");

@@ -9,12 +9,13 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "control/internal/affected.h"
 #include "control/internal/follow_up.h"
 #include "control/internal/owned_dataplanes.h"
 #include "control/internal/probed_inbounds.h"
 #include "control/internal/rounds.h"
-#include "resources/dataplane/dataplane.h"
+#include "resources/dataplane/probes.h"
 
 namespace kuma::control {
 namespace {
@@ -49,6 +50,16 @@ bool IsDrained(const model::Resource& dataplane) {
                       [](const auto& inbound) {
                         return inbound.state == resources::dataplane::InboundState::kReady;
                       });
+}
+
+// "main=true,admin=false" of the inbounds that are probed.
+std::string ReadyOf(const model::Resource& dataplane) {
+  std::vector<std::string> parts;
+  for (const auto& inbound : dataplane.Spec<resources::dataplane::Spec>().networking->inbound) {
+    if (!resources::dataplane::IsProbed(inbound) || !inbound.health) continue;
+    parts.push_back(inbound.SectionName() + (inbound.health->ready ? "=true" : "=false"));
+  }
+  return base::Join(parts, ",");
 }
 
 }  // namespace
@@ -592,19 +603,24 @@ class ControlLoop::Writer final : public store::WatchSink,
                                   .resource = wanted,
                                   .key = wanted->key(),
                                   .expected = wanted->meta().revision});
-    around_.store.CommitAsync(
-        std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
-          const std::shared_ptr<Writer> self = weak.lock();
-          if (self == nullptr) return;
-          self->Post([proxy, done](Writer& writer) { writer.OnHealthStored(proxy, done); });
-        });
+    around_.store.CommitAsync(std::move(transaction),
+                              [weak = weak_from_this(), proxy, wanted](const auto& done) {
+                                const std::shared_ptr<Writer> self = weak.lock();
+                                if (self == nullptr) return;
+                                self->Post([proxy, wanted, done](Writer& writer) {
+                                  writer.OnHealthStored(proxy, *wanted, done);
+                                });
+                              });
   }
 
-  void OnHealthStored(const ProxyKey& proxy, const base::Result<store::Committed>& done) {
+  void OnHealthStored(const ProxyKey& proxy, const model::Resource& stored,
+                      const base::Result<store::Committed>& done) {
     if (!events_.empty()) Step();
     storing_health_.erase(proxy);
     if (done.has_value()) {
       ++counters_.health_changes;
+      kLog.Info("health of workloads changed",
+                {{"proxy", proxy.ToString()}, {"ready", ReadyOf(stored)}});
       StoreHealth(proxy);
       return;
     }

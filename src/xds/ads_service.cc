@@ -137,6 +137,7 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
   }
 
   void OnAdmitted(base::Status status) {
+    if (ended_) return;
     if (!status) {
       kLog.Warn("proxy refused", {{"proxy", node_.id}, {"reason", status.error().message()}});
       return Finish(StatusOf(status.error()));
