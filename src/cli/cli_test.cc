@@ -255,9 +255,13 @@ TEST_F(Kumactl, ReportsAnUnreachableServer) {
 }
 
 TEST_F(Kumactl, NamesWhatTheServerDoesNotServe) {
-  server_.AnswerNext(404, "404: Page Not Found");
-  EXPECT_THAT(CallServer({"inspect", "meshes"}).err,
-              HasSubstr("does not serve GET /mesh-insights"));
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"inspect", "meshes"},
+                                                {"get", "meshtraces"},
+                                                {"get", "meshtrace", "x"}}) {
+    server_.AnswerNext(404, "404: Page Not Found");
+    EXPECT_THAT(CallServer(words).err,
+                HasSubstr("the control plane does not serve this; it is of another version"));
+  }
 }
 
 TEST_F(Kumactl, ANamedConfigurationMustBeThere) {
@@ -331,6 +335,13 @@ TEST(Documents, FillsPlaceholders) {
                              {{"a", "1"}, {"b", "<&>"}, {"a", "2"}}, missing),
             "2 <&> .{{");
   EXPECT_EQ(missing, std::vector<std::string>{"d"});
+}
+
+TEST_F(Kumactl, SaysHowLongATokenIsValid) {
+  server_.AnswerNext(200, "t", {{"kuma-token-valid-for", "720h0m0s"}});
+  const Outcome outcome = CallServer({"generate", "dataplane-token", "--name", "web"});
+  EXPECT_EQ(outcome.out, "t");
+  EXPECT_EQ(outcome.err, "The token is valid for 720h0m0s; --valid-for sets another time\n");
 }
 
 TEST_F(Kumactl, SignsTokensWithoutAServer) {

@@ -80,18 +80,17 @@ base::Result<Reply> ControlPlane::Call(std::string_view method, std::string_view
   });
   auto response = answer.get_future().get();
   if (!response.has_value()) return WithHint(std::move(response).error(), url_);
-  return Reply{.status = response->status, .body = std::move(response->body)};
+  return Reply{.status = response->status,
+               .body = std::move(response->body),
+               .headers = std::move(response->headers)};
 }
 
 base::Result<model::Value> ControlPlane::GetJson(std::string_view target) {
   TRY_ASSIGN(const Reply reply, Call("GET", target));
-  if (reply.status == 404 && !model::ParseJson(reply.body).has_value()) {
-    return base::Invalid(base::Format(
-        "the control plane at {} does not serve GET {}: it is of another version than this kumactl",
-        url_, target));
-  }
   if (!reply.ok()) {
-    return base::Error(reply.status == 404 ? base::Code::kNotFound : base::Code::kInvalid,
+    // A 404 without a problem is about the path, not about what it names.
+    const bool absent = reply.status == 404 && model::ParseJson(reply.body).has_value();
+    return base::Error(absent ? base::Code::kNotFound : base::Code::kInvalid,
                        DescribeFailure(reply));
   }
   auto value = model::ParseJson(reply.body);
@@ -128,6 +127,10 @@ std::string NextOffset(const model::Value& list) {
 std::string DescribeFailure(const Reply& reply) {
   const auto parsed = model::ParseJson(reply.body);
   if (!parsed.has_value() || parsed->if_object() == nullptr || Text(*parsed, "title").empty()) {
+    if (reply.status == 404) {
+      return base::Format("the control plane does not serve this; it is of another version ({})",
+                          base::Trim(reply.body));
+    }
     return base::Format("({}): {}", reply.status, base::Trim(reply.body));
   }
   std::string hints;

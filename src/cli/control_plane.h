@@ -16,6 +16,7 @@ namespace kuma::cli {
 struct Reply {
   int status = 0;
   std::string body;
+  net::Headers headers;
   bool ok() const { return status >= 200 && status < 300; }
 };
 

@@ -70,6 +70,11 @@ base::Status Issue(Invocation& invocation, const Options& options, std::string_v
   if (!reply.has_value()) return std::move(reply).error().Context(failed);
   if (!reply->ok()) return base::Invalid(base::Format("{}: {}", failed, DescribeFailure(*reply)));
   invocation.out() << reply->body;
+  if (const std::string* valid_for = reply->headers.Find("kuma-token-valid-for");
+      options.valid_for.empty() && valid_for != nullptr) {
+    invocation.err() << base::Format("The token is valid for {}; --valid-for sets another time\n",
+                                     *valid_for);
+  }
   return base::Ok{};
 }
 

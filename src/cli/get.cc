@@ -50,13 +50,12 @@ base::Status GetOne(Invocation& invocation, const Kind& kind, const Options& opt
                     const std::string& name, const std::string& output) {
   TRY_ASSIGN(const OutputFormat format, ParseOutputFormat(output));
   TRY_ASSIGN(ControlPlane * server, invocation.Server());
-  auto reply = server->Call("GET", PathOf(kind, options.mesh, name));
-  if (!reply.has_value()) {
-    return std::move(reply).error().Context(base::Format("failed to get a {}", kind.singular));
+  auto answer = server->GetJson(PathOf(kind, options.mesh, name));
+  if (!answer.has_value()) {
+    if (answer.error().code() == base::Code::kNotFound) return base::NotFound("No resources found");
+    return std::move(answer).error().Context(base::Format("failed to get a {}", kind.singular));
   }
-  if (reply->status == 404) return base::NotFound("No resources found");
-  if (!reply->ok()) return base::Invalid(DescribeFailure(*reply));
-  TRY_ASSIGN(const model::Value item, model::ParseJson(reply->body));
+  const model::Value& item = *answer;
   if (!IsTable(format)) {
     PrintResource(item, format, invocation.out());
     return base::Ok{};
@@ -77,12 +76,10 @@ base::Status GetList(Invocation& invocation, const Kind& kind, const Options& op
   if (options.size != 0) query.push_back(base::Format("size={}", options.size));
   std::string target = PathOf(kind, options.mesh);
   if (!query.empty()) target += "?" + base::Join(query, "&");
-  auto reply = server->Call("GET", target);
-  if (!reply.has_value()) {
-    return std::move(reply).error().Context(base::Format("failed to list {}", kind.kind));
-  }
-  if (!reply->ok()) return base::Invalid(DescribeFailure(*reply));
-  TRY_ASSIGN(const model::Value list, model::ParseJson(reply->body));
+  auto answer = server->GetJson(target);
+  if (!answer.has_value())
+    return std::move(answer).error().Context(base::Format("failed to list {}", kind.kind));
+  const model::Value& list = *answer;
   if (!IsTable(format)) {
     PrintValue(list, format, invocation.out());
     return base::Ok{};

@@ -49,9 +49,10 @@ class BareControlPlane {
   std::string authority() const { return base::Format("127.0.0.1:{}", server_->port()); }
 
   // What the next request but "GET /" gets.
-  void AnswerNext(int status, std::string body) {
+  void AnswerNext(int status, std::string body, net::Headers headers = {}) {
     std::lock_guard lock(mutex_);
-    next_ = Reply(status, std::move(body));
+    next_ =
+        net::HttpResponse{.status = status, .headers = std::move(headers), .body = std::move(body)};
   }
   // What every GET of this path gets.
   void AnswerAlways(const std::string& path, std::string body) {
