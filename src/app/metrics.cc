@@ -159,7 +159,7 @@ std::vector<rest::Metric> FreshnessMetrics(const std::vector<insight::Freshness>
                                            bool each) {
   using Labels = std::vector<std::pair<std::string, std::string>>;
   // Cumulative, as Prometheus's histograms are.
-  constexpr std::array<uint64_t, 6> kBounds = {0, 1, 10, 100, 1000, 10000};
+  static constexpr std::array<uint64_t, 6> kBounds = {0, 1, 10, 100, 1000, 10000};
   struct Mesh {
     uint64_t proxies = 0, stale = 0, stalled = 0, lag = 0;
     double behind = 0;

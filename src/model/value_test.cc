@@ -131,6 +131,12 @@ TEST(Yaml, RefusesWhatIsNoYaml) {
   EXPECT_EQ(error("---\n---\n# nothing\n---\n"), "parsed");
 }
 
+TEST(Yaml, EscapesAreWholeCharacters) {
+  const auto documents = ParseYaml(R"("\N\_\x85\u00a0\L")");
+  ASSERT_TRUE(documents.has_value());
+  EXPECT_EQ(*documents->front().if_string(), "\u0085\u00a0\u0085\u00a0\u2028");
+}
+
 TEST(Yaml, OutputIsReadBack) {
   const Value value =
       *ParseJson(R"({"plain":"text","number like":"12","bool like":"yes","empty":"","null":null,

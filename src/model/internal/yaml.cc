@@ -112,6 +112,18 @@ Value ResolvePlain(std::string_view text) {
   return text;
 }
 
+// yaml-cpp makes one byte of the escapes \N and \_ (U+0085, U+00A0).
+std::string WithWholeCharacters(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t length = Utf8Length(text);
+    if (length == 0) out += '\xc2';
+    out += text.substr(0, std::max<size_t>(length, 1));
+    text.remove_prefix(std::max<size_t>(length, 1));
+  }
+  return out;
+}
+
 struct Fault {
   std::string message;
   YAML::Mark mark;
@@ -152,7 +164,7 @@ class Builder : public YAML::EventHandler {
       Put(mark, anchor, ResolvePlain(text), true);
       return;
     }
-    Put(mark, anchor, Tagged(mark, tag, text), false);
+    Put(mark, anchor, Tagged(mark, tag, WithWholeCharacters(text)), false);
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,

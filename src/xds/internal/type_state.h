@@ -151,8 +151,8 @@ void TypeState::Walk(const SealedListPtr& desired, Visit visit) {
     }
     std::string_view name;
     if (d != d_end) name = (*d)->name;
-    if (b != b_end && (d == d_end || (*b)->name < name)) name = (*b)->name;
-    if (o != o_end && ((d == d_end && b == b_end) || o->first < name)) name = o->first;
+    if (b != b_end && (d == d_end || (*b)->name.compare(name) < 0)) name = (*b)->name;
+    if (o != o_end && ((d == d_end && b == b_end) || o->first.compare(name) < 0)) name = o->first;
     const SealedPtr* want = d != d_end && (*d)->name == name ? &*d++ : nullptr;
     const SealedPtr* have = b != b_end && (*b)->name == name ? &*b++ : nullptr;
     Held* entry = nullptr;
