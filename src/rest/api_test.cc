@@ -625,6 +625,18 @@ TEST(Mistakes, AreAnsweredAndHarmNothing) {
   EXPECT_EQ(head.headers, get.headers);
 }
 
+TEST(Mistakes, AnswersStayReadable) {
+  kit::RestServer server(Types());
+  std::string body = R"({"type":"Mesh","name":"m")";
+  for (int i = 0; i < 100000; ++i) body += ",\"k" + std::to_string(i) + "\":1";
+  const net::HttpResponse response = server.Send("PUT", "/meshes/m", body + "}");
+  EXPECT_EQ(response.status, 201);
+  const Value answer = Json(response);
+  const model::Array& warnings = *answer.Find("warnings")->if_array();
+  ASSERT_EQ(warnings.size(), 101u);
+  EXPECT_EQ(warnings.back(), Value("and 99900 more"));
+}
+
 TEST(Mistakes, StrictValidationRefusesWhatItDoesNotKnow) {
   constexpr std::string_view kBody = R"({"type":"Mesh","name":"m","mtls":{"enabledBackend":"x"}})";
   kit::RestServer lenient(Types());

@@ -90,6 +90,19 @@ std::string TextOf(const Value& object, std::string_view member) {
   return text != nullptr ? *text : std::string();
 }
 
+// An answer to people: beyond some, only how many.
+Array WarningsOf(const std::vector<std::string>& unknown) {
+  constexpr size_t kMost = 100;
+  Array warnings;
+  for (size_t i = 0; i < std::min(unknown.size(), kMost); ++i) {
+    warnings.emplace_back(base::Format("{}: unknown field, ignored", unknown[i]));
+  }
+  if (unknown.size() > kMost) {
+    warnings.emplace_back(base::Format("and {} more", unknown.size() - kMost));
+  }
+  return warnings;
+}
+
 // `ns`: the namespace of the Kubernetes form.
 net::HttpResponse InFormat(const net::HttpRequest& request, const Resource& resource,
                            std::string_view ns, std::string_view title) {
@@ -332,13 +345,7 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
         store_.Commit({.writes = {write}, .cause = {}, .origin = OriginOf(request, principal)});
     if (committed) {
       Object body;
-      if (!decoded.unknown.empty()) {
-        Array warnings;
-        for (const std::string& field : decoded.unknown) {
-          warnings.emplace_back(base::Format("{}: unknown field, ignored", field));
-        }
-        body.Set("warnings", std::move(warnings));
-      }
+      if (!decoded.unknown.empty()) body.Set("warnings", WarningsOf(decoded.unknown));
       net::HttpResponse response = Json(is_new ? 201 : 200, Value(std::move(body)));
       response.headers.Set("kuma-revision", std::to_string(committed->revision.value));
       return response;

@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -603,12 +603,12 @@ TEST_P(StoreSuite, KeepsLargeAndOddValues) {
 TEST_P(StoreSuite, CostsInProportionToTheLabels) {
   const model::ResourcePtr widget = Widget("many");
   model::Metadata meta = widget->meta();
-  for (int i = 0; i < 200000; ++i) meta.labels["k" + std::to_string(i)] = "v";
-  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 100000; ++i) meta.labels["k" + std::to_string(i)] = "v";
+  const std::clock_t begin = std::clock();
   Commit({Put(std::make_shared<const model::Resource>(widget->type(), meta, widget->spec()))});
   if (GetParam().persistent) Open();
-  EXPECT_EQ(Get(WidgetKey("many"))->meta().labels.size(), 200000u);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
+  EXPECT_EQ(Get(WidgetKey("many"))->meta().labels.size(), 100000u);
+  EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 6) << "seconds of CPU";
 }
 
 TEST_P(StoreSuite, WatchGivesSnapshotThenEventsInOrder) {

@@ -1,16 +1,42 @@
 // What the control planes say about labels of a write: <mode>.<kind>.<case>.input.yaml and the
 // answer, as text with JSON in it.
 
+#include "base/format.h"
 #include "model/labels.h"
 #include "model/names.h"
+#include "tests/conformance/rest_case.h"
 #include "tests/conformance/suite.h"
 #include "tests/conformance/validate_input.h"
+#include "tests/kit/rest_server.h"
 
 namespace kuma::conformance::multizone_label_validation {
 namespace {
 
 using model::ControlPlane;
 using model::Value;
+
+// The answer to the write, status line and all.
+std::string CheckAnswer(const model::ResourceType& type, const Value& input,
+                        const ControlPlane& here, const std::string& golden) {
+  rest::ApiSettings settings = kit::RestServer::Settings();
+  settings.resources.here = here;
+  kit::RestServer server(AllKinds(), std::move(settings));
+  const std::string mesh = TextOf(input, "mesh");
+  auto stored = ReadAsIs(model::Object{{"type", "Mesh"}, {"name", mesh}});
+  if (!stored) return stored.error().message();
+  server.Load(*std::move(stored));
+  const net::HttpResponse response =
+      server.Send("PUT", base::Format("/meshes/{}/{}/{}", mesh, type.plural, TextOf(input, "name")),
+                  model::ToJson(input));
+  const std::string line =
+      base::Format("HTTP/1.1 {} {}", response.status, net::ReasonPhrase(response.status));
+  const std::string want = golden.substr(0, golden.find('\n'));
+  if (line != want) return base::Format("want {}, got {}\n{}", want, line, response.body);
+  const size_t body = golden.find('{');
+  if (body == std::string::npos) return golden + ": no answer in it";
+  return JsonDifference(WithoutAdditions(response.body, kit::RestServer::kAddress),
+                        golden.substr(body));
+}
 
 std::string Check(const fs::path& file, const fs::path& golden) {
   const bool is_zone = file.filename().string().starts_with("zone-uni.");
@@ -20,7 +46,12 @@ std::string Check(const fs::path& file, const fs::path& golden) {
   if (!documents.has_value()) return documents.error().message();
   if (documents->empty()) return "empty input";
   const Value& input = documents->front();
-  // Kinds by what matters here.
+  const ControlPlane here = is_zone ? ControlPlane{.zone = "kuma-4", .federated = true}
+                                    : ControlPlane{.mode = ControlPlane::Mode::kGlobal};
+  if (const model::ResourceType* known = AllKinds().Find(TextOf(input, "type"))) {
+    return CheckAnswer(*known, input, here, ReadText(golden));
+  }
+  // A kind that is not there yet: by what matters to labels.
   const model::ResourceType type{.kind = TextOf(input, "type") == "MeshTimeout"
                                              ? std::string_view("MeshTimeout")
                                              : std::string_view("MeshExternalService"),
@@ -31,8 +62,6 @@ std::string Check(const fs::path& file, const fs::path& golden) {
   if (const Value* labels = input.Find("labels"); labels != nullptr && labels->if_object()) {
     for (const auto& [key, value] : *labels->if_object()) meta.labels[key] = TextOf(&value);
   }
-  const ControlPlane here = is_zone ? ControlPlane{.zone = "kuma-4", .federated = true}
-                                    : ControlPlane{.mode = ControlPlane::Mode::kGlobal};
   model::Violations found;
   model::CheckLabels(type, meta, here, found);
   model::ValidateMetadata(type, meta, found);
