@@ -74,6 +74,12 @@ constexpr Plain kPlain[] = {
     {"/degraded", "get", "getDegraded", "Progress", "What could not be made or was refused", ""},
     {"/meshes/{mesh}/dataplanes/{name}/_timeline", "get", "getTimeline", "Progress",
      "What a proxy was sent and answered lately", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/xds", "get", "getDataplaneConfigDump", "EnvoyAdmin",
+     "Envoy's own configuration", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/stats", "get", "getDataplaneStats", "EnvoyAdmin",
+     "Envoy's statistics", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/clusters", "get", "getDataplaneClusters", "EnvoyAdmin",
+     "Envoy's clusters", ""},
     {"/mass-removals/{mesh}/release", "post", "releaseMassRemoval", "System",
      "Removes the Dataplanes whose removal is held", ""},
 };
