@@ -200,6 +200,7 @@ TEST(OpenApi, IsTrueOfWhatIsServed) {
     for (const char* name : {"name", "service"})
       target = std::regex_replace(target, std::regex(std::string("\\{") + name + "\\}"), "web");
     target = std::regex_replace(target, std::regex("\\{kri\\}"), "kri_m____default_");
+    target = std::regex_replace(target, std::regex("\\{revision\\}"), "1");
     const net::HttpResponse response = server.Send("GET", target);
     ++asked;
     const Value* described = operation.Find("responses")->Find(std::to_string(response.status));
