@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <future>
+#include <map>
 #include <thread>
 
 #include "app/first_start.h"
@@ -346,9 +347,11 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   // ---- ports; diagnostics first, so that readiness can be asked for from the beginning
   const auto listen = [&p](net::ServerOptions options, net::HttpHandler http,
                            net::GrpcRouter grpc = nullptr) -> base::Status {
+    const std::string name = options.name;
     TRY_ASSIGN(auto server,
                net::Server::Start(*p.loops, std::move(options), std::move(http), std::move(grpc)));
     kLog.Info("listening", {{"for", server->url()}});
+    p.ports[name] = server->port();
     p.servers.push_back(std::move(server));
     return base::Ok{};
   };
@@ -446,6 +449,11 @@ void ControlPlane::Stop() {
   auto stored = std::make_shared<std::promise<void>>();
   p.insight_thread->Post([&p, stored] { p.insights->Stop([stored] { stored->set_value(); }); });
   stored->get_future().wait_for(kGoodbye);
+}
+
+uint16_t ControlPlane::Port(std::string_view name) const {
+  const auto found = parts_->ports.find(name);
+  return found == parts_->ports.end() ? 0 : found->second;
 }
 
 void ControlPlane::ReloadCertificates() {

@@ -3,7 +3,9 @@
 // The composition root: builds every part from the configuration, in one file, top to bottom;
 // destruction is the reverse.
 
+#include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "app/config.h"
 #include "base/result.h"
@@ -22,6 +24,8 @@ class ControlPlane {
   // nobody.
   void Stop();
   void ReloadCertificates();
+  // Where it listens: "api", "api-tls", "dp", "diagnostics"; 0 if it does not.
+  uint16_t Port(std::string_view name) const;
 
  private:
   struct Parts;

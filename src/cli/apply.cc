@@ -5,6 +5,8 @@
 #include "cli/commands.h"
 #include "cli/documents.h"
 #include "cli/output.h"
+#include "cli/wait.h"
+#include "model/duration.h"
 #include "model/value.h"
 
 namespace kuma::cli {
@@ -14,6 +16,7 @@ struct Options {
   std::string file;
   StringMap variables;
   bool dry_run = false;
+  std::string wait;  // empty: not at all
 };
 
 base::Result<std::vector<Document>> ReadResources(Invocation& invocation, const Options& options) {
@@ -54,7 +57,7 @@ void PrintWarnings(const Reply& reply, std::ostream& err) {
   }
 }
 
-base::Status Write(Invocation& invocation, const Document& document) {
+base::Result<Written> Write(Invocation& invocation, const Document& document) {
   TRY_ASSIGN(ControlPlane * server, invocation.Server());
   const std::string who = base::Format("resource type=\"{}\" mesh=\"{}\" name=\"{}\"",
                                        document.kind->kind, document.mesh, document.name);
@@ -66,7 +69,9 @@ base::Status Write(Invocation& invocation, const Document& document) {
   }
   PrintWarnings(*reply, invocation.err());
   invocation.out() << who << (reply->status == 201 ? " Created\n" : " Updated\n");
-  return base::Ok{};
+  return Written{.what = base::Format("{} {}{}{}", document.kind->kind, document.mesh,
+                                      document.mesh.empty() ? "" : "/", document.name),
+                 .revision = base::ParseUint(reply->headers.Get("kuma-revision")).value_or(0)};
 }
 
 // Prints what the schemas find; false if something is wrong.
@@ -95,10 +100,22 @@ base::Status DryRun(Invocation& invocation, const std::vector<Document>& documen
 }
 
 base::Status Apply(Invocation& invocation, const Options& options) {
+  std::optional<model::Duration> wait;
+  if (!options.wait.empty()) {
+    wait = model::ParseDuration(options.wait);
+    if (!wait || wait->value <= runtime::Duration::zero()) {
+      return base::Invalid(base::Format(
+          "invalid argument \"{}\" for \"--wait\" flag: not a duration such as 30s", options.wait));
+    }
+  }
   TRY_ASSIGN(const std::vector<Document> documents, ReadResources(invocation, options));
   if (options.dry_run) return DryRun(invocation, documents);
-  for (const Document& document : documents) TRY(Write(invocation, document));
-  return base::Ok{};
+  std::vector<Written> writes;
+  for (const Document& document : documents) {
+    TRY_ASSIGN(Written written, Write(invocation, document));
+    writes.push_back(std::move(written));
+  }
+  return wait ? WaitForRollouts(invocation, writes, wait->value) : base::Ok{};
 }
 
 }  // namespace
@@ -121,7 +138,12 @@ void AddApply(Invocation& invocation, Command& root) {
                  {.name = "var",
                   .letter = 'v',
                   .help = "Variable to replace in configuration",
-                  .target = &options->variables}},
+                  .target = &options->variables},
+                 {.name = "wait",
+                  .help = "Wait until every proxy that is affected has what was applied; exit code "
+                          "3: some rejected it, 4: not all answered in this time",
+                  .target = &options->wait,
+                  .bare = "30s"}},
        .children = {},
        .run = [&invocation, options](const Strings&) { return Apply(invocation, *options); }});
 }

@@ -37,7 +37,7 @@ bool TakesNext(const Path& path, const std::string& word) {
     for (const Flag& flag : command->flags) {
       const bool is_it = word == "--" + flag.name ||
                          (flag.letter != 0 && word.size() == 2 && word[1] == flag.letter);
-      if (is_it) return !std::holds_alternative<bool*>(flag.target);
+      if (is_it) return !std::holds_alternative<bool*>(flag.target) && flag.bare.empty();
     }
   }
   return false;
@@ -94,6 +94,7 @@ void PrintFlags(const std::vector<Flag>& flags, std::ostream& out) {
     std::string left = flag.letter != 0 ? base::Format("  -{}, --{}", flag.letter, flag.name)
                                         : base::Format("      --{}", flag.name);
     if (const auto type = TypeName(flag.target); !type.empty()) left += base::Format(" {}", type);
+    if (!flag.bare.empty()) left += base::Format("[=\"{}\"]", flag.bare);
     width = std::max(width, left.size());
     std::string right = flag.help;
     if (!flag.values.empty()) right += ": one of " + base::Join(flag.values, "|");
@@ -272,6 +273,10 @@ Parsed ParseFlags(const Path& path, Strings words) {
   std::vector<Seen> seen;
   for (const Command* command : path) {
     for (const Flag& flag : command->flags) {
+      if (!flag.bare.empty()) {
+        const auto end = std::ranges::find(words, "--");
+        std::replace(words.begin(), end, "--" + flag.name, "--" + flag.name + "=" + flag.bare);
+      }
       std::string names = "--" + flag.name;
       if (flag.letter != 0) names += std::string(",-") + flag.letter;
       if (auto* const* boolean = std::get_if<bool*>(&flag.target)) {

@@ -21,6 +21,7 @@ using Strings = std::vector<std::string>;
 
 // One flag. The target holds the default before the command line is read, and outlives it. Several
 // values of a map ("a=b,c=d") or list ("a,b") may stand in one flag, and the flag may be repeated.
+// With `bare`, the flag may stand without a value ("--wait"), and takes one after "=" only.
 struct Flag {
   using Target = std::variant<std::string*, bool*, int64_t*, StringMap*, Strings*>;
 
@@ -29,7 +30,8 @@ struct Flag {
   std::string help;
   Target target;
   bool required = false;
-  Strings values = {};  // what may be given, for help and completion; empty: anything
+  std::string bare = {};  // what the flag means without a value; empty: it needs one
+  Strings values = {};    // what may be given, for help and completion; empty: anything
 };
 
 // A command, or a group if it has no `run`.

@@ -26,6 +26,8 @@ class Invocation {
   std::string log_level = "off";
   bool no_config = false;
 
+  int exit_code = 0;  // not 0: what the call ends with instead of 1
+
   Environment& environment() { return environment_; }
   std::ostream& out() { return environment_.out; }
   std::ostream& err() { return environment_.err; }
@@ -60,6 +62,10 @@ void AddGet(Invocation& invocation, Command& root);
 void AddInspect(Invocation& invocation, Command& root);
 void AddHistory(Invocation& invocation, Command& root);  // history, diff, rollback
 void AddVersion(Invocation& invocation, Command& root);
+
+// inspect dataplane NAME --timeline
+base::Status PrintTimeline(Invocation& invocation, const std::string& mesh, const std::string& name,
+                           const std::string& output);
 
 // What the scripts of `kumactl completion` call with the words of an unfinished command line:
 // prints one candidate a line, a tab and its description behind.

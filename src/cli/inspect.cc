@@ -187,6 +187,7 @@ struct DataplaneOptions {
   std::string type = "policies";
   bool include_eds = false;
   bool shadow = false;
+  bool timeline = false;
   Strings include;
 };
 
@@ -208,6 +209,7 @@ const Strings& InspectionTypes() {
 base::Status InspectDataplane(Invocation& invocation, const DataplaneOptions& options,
                               const std::string& name, const std::string& output) {
   TRY(CheckCombination(options));
+  if (options.timeline) return PrintTimeline(invocation, options.mesh, name, output);
   if (std::ranges::find(InspectionTypes(), options.type) == InspectionTypes().end()) {
     return base::Invalid(base::Format("invalid inspection type \"{}\": one of {}", options.type,
                                       base::Join(InspectionTypes(), ", ")));
@@ -396,6 +398,9 @@ void AddInspect(Invocation& invocation, Command& root) {
         .help = "count policies with label 'kuma.io/effect: shadow' as if they were in effect "
                 "(--type=config)",
         .target = &one->shadow},
+       {.name = "timeline",
+        .help = "what happened to the proxy, newest 64 events, instead of --type",
+        .target = &one->timeline},
        {.name = "include",
         .help = "extra fields of the answer; diff: what differs from the present configuration, "
                 "as JSON patch (--type=config)",

@@ -148,7 +148,7 @@ int Run(const std::vector<std::string>& args, Environment& environment) {
   const int code = RunCommandLine(root, args, environment.out, environment.err);
   environment.out.flush();
   environment.err.flush();
-  return code;
+  return invocation.exit_code != 0 ? invocation.exit_code : code;
 }
 
 }  // namespace kuma::cli

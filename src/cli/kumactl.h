@@ -23,8 +23,8 @@ struct Environment {
   size_t width = 0;             // of the terminal that `out` is, in characters; 0: it is none
 };
 
-// Runs one command line (without the program's name) and returns the exit code: 0, or 1 after
-// "Error: ..." on `err`. Blocks; confined to one thread.
+// Runs one command line (without the program's name) and returns the exit code: 0, or 1 (apply
+// --wait: also 3 rejected, 4 timed out) after "Error: ..." on `err`. Blocks; confined to one thread.
 int Run(const std::vector<std::string>& args, Environment& environment);
 
 }  // namespace kuma::cli

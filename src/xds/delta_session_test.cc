@@ -375,6 +375,63 @@ TEST(DeltaSessionTest, LargeResponsesAreSplit) {
   EXPECT_EQ(h.Ack(kCds), "");
 }
 
+// --- pacing
+// -------------------------------------------------------------------------------------------------------
+
+// It never has the newest, and each bundle is acknowledged in its turn.
+TEST(DeltaSessionTest, UnderAStreamOfChangesOneBundleAfterTheOtherIsInStep) {
+  Running h;
+  const auto change = [&h](const std::string& content) {
+    return h.Bundle({Make(kCds, "a"), Make(kEds, "a", content), Make(kLds, "l", "1", {"a"})});
+  };
+  EXPECT_EQ(change("2"), "EDS +a");
+  for (uint64_t newest = 3; newest < 30; ++newest) {
+    EXPECT_EQ(change(base::Format("{}", newest)), "");
+    EXPECT_EQ(h.Ack(kEds), "EDS +a");
+    EXPECT_EQ(h.in_step, newest - 1);
+  }
+  EXPECT_EQ(h.Ack(kEds), "");
+  EXPECT_EQ(h.in_step, 29u);
+}
+
+TEST(DeltaSessionTest, WhatWaitsForOthersIsNotInStep) {
+  Running h;
+  h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "2", {"a"})});
+  h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kSds, "s"), Make(kLds, "l", "2", {"a"})});
+  EXPECT_EQ(h.Ack(kEds), "");
+  EXPECT_EQ(h.in_step, 1u);
+  EXPECT_EQ(h.Ack(kCds), "LDS +l");
+  EXPECT_EQ(h.in_step, 1u);  // the listener of bundle 2 is not acknowledged
+  EXPECT_EQ(h.Ack(kLds), "");
+  EXPECT_EQ(h.in_step, 3u);
+}
+
+TEST(DeltaSessionTest, APartOfABundleIsNotInStep) {
+  Harness h({.response_bytes = 300});
+  h.Bundle({Make(kCds, "a", std::string(200, 'a')), Make(kCds, "b", std::string(200, 'b'))});
+  EXPECT_EQ(h.Subscribe(kCds), "CDS +a");
+  h.Bundle({Make(kCds, "a", std::string(200, 'c')), Make(kCds, "b", std::string(200, 'd'))});
+  h.Ack(kCds);
+  EXPECT_EQ(h.in_step, 0u);
+  h.Settle();
+  EXPECT_EQ(h.in_step, 2u);
+}
+
+// A client that is slow with its clusters gets its endpoints and secrets all the same.
+TEST(DeltaSessionTest, EndpointsAndSecretsPassAResponseThatIsNotAnswered) {
+  Running h;
+  h.Subscribe(kSds, {"s"});
+  h.Settle();
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kCds, "b"), Make(kEds, "a"), Make(kSds, "s"),
+                      Make(kLds, "l", "1", {"a"})}),
+            "CDS +b SDS +s");
+  h.Ack(kSds);
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kCds, "b"), Make(kEds, "a", "2"), Make(kSds, "s", "2"),
+                      Make(kLds, "l", "1", {"a"})}),
+            "EDS +a SDS +s");
+  EXPECT_EQ(h.last.acks.size(), 0u);
+}
+
 // --- reconnects
 // ------------------------------------------------------------------------------------------------
 

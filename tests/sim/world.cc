@@ -179,7 +179,8 @@ struct World::Peer {
   bool slow = false;
   bool refuses = false;
   kit::DataplaneOptions dataplane;
-  model::ResourcePtr brought;  // what it registered at its start
+  model::ResourcePtr brought;            // what it registered at its start
+  std::vector<bundle::BundlePtr> given;  // to its newest stream, oldest first
   std::unique_ptr<kit::ModelEnvoy> envoy;
   std::shared_ptr<Stream> stream;  // the newest
   runtime::Timer client_timer, connect_timer;
@@ -195,6 +196,9 @@ struct World::ControlPlane : std::enable_shared_from_this<World::ControlPlane> {
   std::map<uint64_t, std::shared_ptr<Stream>> streams;
 
   void OnEvent(const xds::ProxyEvent& event);
+  std::vector<bundle::BundlePtr>& Given(const ProxyKey& proxy) {
+    return world->peers_.at(proxy.name)->given;
+  }
 };
 
 bool World::Wire::Send(std::string head, std::vector<net::Slice> slices) {
@@ -314,7 +318,12 @@ void World::StartControlPlane() {
           .on_round =
               [this, weak](const control::RoundReport& report) {
                 insight_.Post([weak, report] {
-                  if (const auto self = weak.lock()) app::TakeRound(report, *self->progress);
+                  const auto self = weak.lock();
+                  if (self == nullptr) return;
+                  app::TakeRound(report, *self->progress);
+                  for (const ProxyKey& proxy : report.left) self->Given(proxy).clear();
+                  for (const control::Published& published : report.published)
+                    self->Given(published.proxy).push_back(published.bundle);
                 });
               }});
   control_plane_ = std::move(started);
@@ -339,6 +348,7 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
   };
   progress->OnEvent(event);
   if (std::holds_alternative<xds::ConnectedEvent>(event.what)) {
+    Given(proxy).clear();
     control::Arrival arrival{
         .proxy = proxy, .stream = {event.stream}, .node = {}, .dataplane = nullptr};
     const auto peer = world->peers_.find(proxy.name);
@@ -347,6 +357,7 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
                           model::Value(), {});
     loop->Connected(std::move(arrival));
   } else if (const auto* gone = std::get_if<xds::DisconnectedEvent>(&event.what)) {
+    Given(proxy).clear();
     if (gone->stopping) return;
     insights->OnDisconnected(proxy, event.stream);
     loop->Disconnected(proxy, {event.stream}, gone->reason == "closed by the proxy");
@@ -820,11 +831,45 @@ void World::CheckRollouts() {
     const auto* now = std::get_if<insight::Rollout>(&answer);
     if (now == nullptr) continue;
     insight::Rollout& before = rollouts_[revision];
+    if (now->complete() && !before.complete()) CheckIsThere({revision});
     if (now->acknowledged < before.acknowledged || now->affected() < before.affected())
       Fail(Format("rollout {} went back", revision));
     if (before.complete() && !now->complete())
       Fail(Format("rollout {} is not complete any more", revision));
     before = *now;
+  }
+}
+
+// Of a complete rollout: what its first bundle changed, each connected model Envoy runs in this
+// content or that of a later bundle.
+void World::CheckIsThere(Revision revision) {
+  for (const auto& [name, peer] : peers_) {
+    const auto& given = peer->given;
+    const auto first =
+        std::find_if(given.begin(), given.end(),
+                     [&](const bundle::BundlePtr& bundle) { return bundle->revision >= revision; });
+    // What a stream is given first is nobody's change.
+    if (first == given.end() || first == given.begin() || peer->refuses) continue;
+    if (!peer->alive || peer->stream == nullptr || !peer->stream->open) continue;
+    ++counts_["complete rollouts compared"];
+    for (const XdsType type : bundle::kAllXdsTypes) {
+      for (const SealedPtr& resource : (*first)->Of(type)) {
+        const SealedPtr* before = bundle::FindPtr((*std::prev(first))->Of(type), resource->name);
+        if (before != nullptr && SameContent(**before, *resource)) continue;
+        const SealedPtr running = peer->envoy->Running(type, resource->name);
+        // Envoy asks for these when it needs them.
+        if (running == nullptr && type != XdsType::kCluster && type != XdsType::kListener) continue;
+        const bool is_there = std::any_of(first, given.end(), [&](const bundle::BundlePtr& later) {
+          const SealedPtr* wanted = bundle::FindPtr(later->Of(type), resource->name);
+          if (wanted == nullptr || running == nullptr)
+            return wanted == nullptr && running == nullptr;
+          return SameContent(**wanted, *running);
+        });
+        if (!is_there)
+          Fail(Format("rollout {} is complete, and {} does not run its {}", revision.value, name,
+                      resource->name));
+      }
+    }
   }
 }
 

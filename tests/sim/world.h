@@ -6,7 +6,7 @@
 // plane restarts. Everything follows from the seed.
 //
 // Checked all the time: no model Envoy routes to a cluster that it does not hold, no rollout goes
-// back. Checked at quiet points: each model Envoy runs what a generation from scratch gives, every
+// back, and what a complete rollout changed is what the model Envoys run, or newer. Checked at quiet points: each model Envoy runs what a generation from scratch gives, every
 // rollout is complete, nothing is queued, what is stored about proxies is true; a write that
 // configuration does not read costs nothing; after a restart the control plane is as it was, and
 // nobody is sent anything.
@@ -92,6 +92,7 @@ class World {
   void CheckAlways();
   void CheckClosed(const base::ProxyKey& proxy, const bundle::XdsBundle& bundle);
   void CheckRollouts();
+  void CheckIsThere(base::Revision revision);
   void CheckQuiet();
   void CheckPeer(Peer& peer);
   void CheckStore();

@@ -71,6 +71,7 @@ class XdsWorld {
  private:
   using XdsType = bundle::XdsType;
   using SealedPtr = bundle::SealedPtr;
+  using BundlePtr = bundle::BundlePtr;
 
   struct Cluster {
     uint64_t content = 0;
@@ -187,6 +188,7 @@ class XdsWorld {
 
   void Publish() {
     bundle_ = MakeBundle();
+    history_.push_back(bundle_);
     Note(*bundle_);
     server_.Post(
         [this, bundle = bundle_] { Take(session_->OnBundle(simulation_.clock().Now(), bundle)); });
@@ -271,7 +273,12 @@ class XdsWorld {
       if (ack.revision < last) Fail("an acknowledged revision went back");
       last = ack.revision;
     }
-    if (out.in_step) in_step_ = *out.in_step;
+    if (out.in_step) {
+      if (*out.in_step < in_step_ && epoch_ == in_step_epoch_) Fail("in step went back");
+      in_step_ = *out.in_step;
+      in_step_epoch_ = epoch_;
+      CheckInStep();
+    }
     for (xds::DeltaResponse& response : out.send) {
       ++responses_;
       sent_ += response.resources.size() + response.removed.size();
@@ -372,6 +379,32 @@ class XdsWorld {
     }
     if (session_->deviations() > 120)
       Fail(base::Format("the session remembers {} names", session_->deviations()));
+  }
+
+  // Of the bundle that the client is said to be in step with, it runs everything, in this content or
+  // that of a later bundle.
+  void CheckInStep() {
+    if (refusals_ || forgot_) return;
+    auto first = history_.end();
+    while (first != history_.begin() && (first == history_.end() || (*first)->revision > in_step_))
+      --first;
+    if (first == history_.end() || (*first)->revision > in_step_) return;
+    for (const XdsType type : bundle::kAllXdsTypes) {
+      for (const SealedPtr& resource : (*first)->Of(type)) {
+        const SealedPtr running = envoy_.Running(type, resource->name);
+        // It asks for these when it needs them.
+        if (running == nullptr && type != XdsType::kCluster && type != XdsType::kListener) continue;
+        const bool is_there = std::any_of(first, history_.end(), [&](const BundlePtr& later) {
+          const SealedPtr* wanted = bundle::FindPtr(later->Of(type), resource->name);
+          if (wanted == nullptr || running == nullptr)
+            return wanted == nullptr && running == nullptr;
+          return SameContent(**wanted, *running);
+        });
+        if (!is_there)
+          Fail(base::Format("said to be in step with {}, and {} is not", in_step_.value,
+                            resource->name));
+      }
+    }
   }
 
   // Waits until nothing can happen any more, then compares the client with the newest bundle.
@@ -536,6 +569,8 @@ class XdsWorld {
   std::map<std::string, int> outstanding_;
   std::map<XdsType, Revision> acknowledged_;
   Revision in_step_;
+  uint64_t in_step_epoch_ = 0;
+  std::vector<BundlePtr> history_;  // oldest first
   uint64_t responses_ = 0;
   uint64_t sent_ = 0;
   std::vector<std::string> failures_;
