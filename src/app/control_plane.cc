@@ -116,6 +116,7 @@ struct ControlPlane::Parts {
   std::unique_ptr<rest::DpEndpoint> dp;
   std::unique_ptr<rest::Diagnostics> diagnostics;
   std::vector<std::unique_ptr<net::Server>> servers;
+  std::map<std::string, uint16_t, std::less<>> ports;  // of the servers, by their names
   std::atomic<bool> serving = false;  // all of them; the list does not change any more
 
   ~Parts() {

@@ -424,11 +424,11 @@ TEST(DeltaSessionTest, EndpointsAndSecretsPassAResponseThatIsNotAnswered) {
   h.Settle();
   EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kCds, "b"), Make(kEds, "a"), Make(kSds, "s"),
                       Make(kLds, "l", "1", {"a"})}),
-            "CDS +b SDS +s");
+            "CDS +b; SDS +s");
   h.Ack(kSds);
   EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kCds, "b"), Make(kEds, "a", "2"), Make(kSds, "s", "2"),
                       Make(kLds, "l", "1", {"a"})}),
-            "EDS +a SDS +s");
+            "EDS +a; SDS +s");
   EXPECT_EQ(h.last.acks.size(), 0u);
 }
 

@@ -111,7 +111,9 @@ class LiveEnvoy {
       if (!parsed.ParseFromArray(message.data(), static_cast<int>(message.size())))
         return stream_->Finish({net::GrpcCode::kInvalidArgument, "garbage"});
       const auto response = kit::DecodeResponse(
-          message, [&](XdsType type, std::string_view name, std::string_view version) {
+          message,
+          [&](XdsType type, std::string_view name, std::string_view version,
+              std::string_view) -> bundle::SealedPtr {
             auto made = std::make_shared<bundle::SealedResource>();
             made->type = type;
             made->name = name;
@@ -298,24 +300,23 @@ TEST_F(RolloutsFeature, AWriteIsFollowedToEveryProxyThatItChanges) {
   Start("backend");
   WaitInStep("web");
   WaitInStep("backend");
-  const Reply written = PutTimeout("slow", 7);
+  const Reply written = PutTimeout("a-slow", 77);
   const Reply rollout = Rollout(written.revision);
   EXPECT_EQ(rollout.status, 200);
   EXPECT_TRUE(rollout.complete()) << rollout.text;
   EXPECT_EQ(rollout.Number("affected"), 2);
   EXPECT_EQ(rollout.Number("acknowledged"), 2);
-  EXPECT_EQ(rollout.At({"changes", "0"}), "");  // arrays are not walked by At
-  EXPECT_THAT(rollout.text, HasSubstr("MeshTimeout default/slow created"));
-  EXPECT_TRUE(web.Runs("\x08\x07"));  // google.protobuf.Duration of 7 s
+  EXPECT_EQ(rollout.At({"changes", "0"}), "MeshTimeout default/a-slow created");
+  EXPECT_TRUE(web.Runs("\x08\x4d"));  // google.protobuf.Duration of 77 s
 
   // The same again is no write, and is live.
-  EXPECT_TRUE(Rollout(PutTimeout("slow", 7).revision).complete());
+  EXPECT_TRUE(Rollout(PutTimeout("a-slow", 77).revision).complete());
   // What no proxy reads affects nobody.
   const Reply other = Put("/meshes/other", R"({"type": "Mesh", "name": "other"})");
   EXPECT_TRUE(Rollout(other.revision).complete());
   EXPECT_EQ(Rollout(other.revision).Number("affected"), 0);
   // A deletion is a write too.
-  const Reply deleted = Call("DELETE", Api("/meshes/default/meshtimeouts/slow"));
+  const Reply deleted = Call("DELETE", Api("/meshes/default/meshtimeouts/a-slow"));
   EXPECT_GT(deleted.revision, other.revision);
   EXPECT_EQ(Rollout(deleted.revision).Number("acknowledged"), 2);
 
@@ -343,11 +344,11 @@ TEST_F(RolloutsFeature, ANackNamesThePolicyAndEverythingElseIsDelivered) {
   EXPECT_TRUE(backend.Runs("bad("));
 
   // The next write is delivered to both: the listener that was rejected does not come with it.
-  const Reply next = PutTimeout("slow", 9);
+  const Reply next = PutTimeout("a-slow", 79);
   const Reply live = Rollout(next.revision);
   EXPECT_TRUE(live.complete());
-  EXPECT_TRUE(web.Runs("\x08\x09"));
-  EXPECT_TRUE(backend.Runs("\x08\x09"));
+  EXPECT_TRUE(web.Runs("\x08\x4f"));
+  EXPECT_TRUE(backend.Runs("\x08\x4f"));
 
   const Reply degraded = Get("/degraded");
   EXPECT_THAT(degraded.text, HasSubstr("missing ): bad("));
@@ -369,7 +370,7 @@ TEST_F(RolloutsFeature, WhoWaitsHoldsUpNobody) {
   LiveEnvoy& web = Start("web");
   WaitInStep("web");
   web.SetSilent(true);
-  const uint64_t revision = PutTimeout("slow", 7).revision;
+  const uint64_t revision = PutTimeout("a-slow", 77).revision;
   std::vector<std::future<Reply>> waiting;
   for (int i = 0; i < 32; ++i)
     waiting.push_back(std::async(std::launch::async, [&] { return Rollout(revision, "60s"); }));
@@ -396,14 +397,14 @@ TEST_F(RolloutsFeature, WhoWaitsHoldsUpNobody) {
 TEST_F(RolloutsFeature, AReconnectInStepIsSentNothingAndTheNewestOfTwoStreamsWins) {
   LiveEnvoy& web = Start("web");
   WaitInStep("web");
-  EXPECT_TRUE(Rollout(PutTimeout("slow", 7).revision).complete());
+  EXPECT_TRUE(Rollout(PutTimeout("a-slow", 77).revision).complete());
   const uint64_t resources = web.resources();
   web.Connect();  // beside the first one, which ends
   EXPECT_TRUE(web.WaitClosed(1));
-  const Reply rollout = Rollout(PutTimeout("slow", 8).revision);
+  const Reply rollout = Rollout(PutTimeout("a-slow", 78).revision);
   EXPECT_TRUE(rollout.complete());
   EXPECT_EQ(rollout.Number("gone"), 0);
-  EXPECT_TRUE(web.Runs("\x08\x08"));
+  EXPECT_TRUE(web.Runs("\x08\x4e"));
   const std::string timeline = Get("/meshes/default/dataplanes/web/_timeline").text;
   EXPECT_THAT(timeline, Not(HasSubstr("disconnected")));
   // Only what the second write changed.

@@ -179,8 +179,12 @@ struct World::Peer {
   bool slow = false;
   bool refuses = false;
   kit::DataplaneOptions dataplane;
-  model::ResourcePtr brought;            // what it registered at its start
-  std::vector<bundle::BundlePtr> given;  // to its newest stream, oldest first
+  model::ResourcePtr brought;  // what it registered at its start
+  struct Given {
+    bundle::BundlePtr bundle;
+    std::set<Revision> effects;
+  };
+  std::vector<Given> given;  // to its newest stream, oldest first
   std::unique_ptr<kit::ModelEnvoy> envoy;
   std::shared_ptr<Stream> stream;  // the newest
   runtime::Timer client_timer, connect_timer;
@@ -196,7 +200,7 @@ struct World::ControlPlane : std::enable_shared_from_this<World::ControlPlane> {
   std::map<uint64_t, std::shared_ptr<Stream>> streams;
 
   void OnEvent(const xds::ProxyEvent& event);
-  std::vector<bundle::BundlePtr>& Given(const ProxyKey& proxy) {
+  std::vector<Peer::Given>& Given(const ProxyKey& proxy) {
     return world->peers_.at(proxy.name)->given;
   }
 };
@@ -322,8 +326,12 @@ void World::StartControlPlane() {
                   if (self == nullptr) return;
                   app::TakeRound(report, *self->progress);
                   for (const ProxyKey& proxy : report.left) self->Given(proxy).clear();
-                  for (const control::Published& published : report.published)
-                    self->Given(published.proxy).push_back(published.bundle);
+                  for (const control::Published& published : report.published) {
+                    Peer::Given given{published.bundle, {}};
+                    for (const auto& effect : published.effects)
+                      given.effects.insert(effect.revisions->begin(), effect.revisions->end());
+                    self->Given(published.proxy).push_back(std::move(given));
+                  }
                 });
               }});
   control_plane_ = std::move(started);
@@ -845,25 +853,25 @@ void World::CheckRollouts() {
 void World::CheckIsThere(Revision revision) {
   for (const auto& [name, peer] : peers_) {
     const auto& given = peer->given;
-    const auto first =
-        std::find_if(given.begin(), given.end(),
-                     [&](const bundle::BundlePtr& bundle) { return bundle->revision >= revision; });
+    const auto first = std::find_if(given.begin(), given.end(), [&](const Peer::Given& one) {
+      return one.effects.contains(revision);
+    });
     // What a stream is given first is nobody's change.
     if (first == given.end() || first == given.begin() || peer->refuses) continue;
     if (!peer->alive || peer->stream == nullptr || !peer->stream->open) continue;
     ++counts_["complete rollouts compared"];
     for (const XdsType type : bundle::kAllXdsTypes) {
-      for (const SealedPtr& resource : (*first)->Of(type)) {
-        const SealedPtr* before = bundle::FindPtr((*std::prev(first))->Of(type), resource->name);
+      for (const SealedPtr& resource : first->bundle->Of(type)) {
+        const SealedPtr* before =
+            bundle::FindPtr(std::prev(first)->bundle->Of(type), resource->name);
         if (before != nullptr && SameContent(**before, *resource)) continue;
         const SealedPtr running = peer->envoy->Running(type, resource->name);
         // Envoy asks for these when it needs them.
         if (running == nullptr && type != XdsType::kCluster && type != XdsType::kListener) continue;
-        const bool is_there = std::any_of(first, given.end(), [&](const bundle::BundlePtr& later) {
-          const SealedPtr* wanted = bundle::FindPtr(later->Of(type), resource->name);
-          if (wanted == nullptr || running == nullptr)
-            return wanted == nullptr && running == nullptr;
-          return SameContent(**wanted, *running);
+        const bool is_there = std::any_of(first, given.end(), [&](const Peer::Given& later) {
+          const SealedPtr* wanted = bundle::FindPtr(later.bundle->Of(type), resource->name);
+          // Removals take their time.
+          return wanted == nullptr || (running != nullptr && SameContent(**wanted, *running));
         });
         if (!is_there)
           Fail(Format("rollout {} is complete, and {} does not run its {}", revision.value, name,

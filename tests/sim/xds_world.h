@@ -389,16 +389,16 @@ class XdsWorld {
     while (first != history_.begin() && (first == history_.end() || (*first)->revision > in_step_))
       --first;
     if (first == history_.end() || (*first)->revision > in_step_) return;
-    for (const XdsType type : bundle::kAllXdsTypes) {
+    // Of routes and secrets it may keep what it does not ask for any more.
+    for (const XdsType type : {XdsType::kCluster, XdsType::kEndpoints, XdsType::kListener}) {
       for (const SealedPtr& resource : (*first)->Of(type)) {
         const SealedPtr running = envoy_.Running(type, resource->name);
-        // It asks for these when it needs them.
-        if (running == nullptr && type != XdsType::kCluster && type != XdsType::kListener) continue;
+        // It asks for endpoints when it needs them.
+        if (running == nullptr && type == XdsType::kEndpoints) continue;
         const bool is_there = std::any_of(first, history_.end(), [&](const BundlePtr& later) {
           const SealedPtr* wanted = bundle::FindPtr(later->Of(type), resource->name);
-          if (wanted == nullptr || running == nullptr)
-            return wanted == nullptr && running == nullptr;
-          return SameContent(**wanted, *running);
+          // Removals take their time.
+          return wanted == nullptr || (running != nullptr && SameContent(**wanted, *running));
         });
         if (!is_there)
           Fail(base::Format("said to be in step with {}, and {} is not", in_step_.value,
