@@ -18,6 +18,7 @@
 #include "base/strings.h"
 #include "base/version.h"
 #include "control/control_loop.h"
+#include "generate/admin.h"
 #include "identity/certificates.h"
 #include "identity/tokens.h"
 #include "insight/progress.h"
@@ -167,16 +168,9 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   // ---- generation
   generate::Settings generate_settings;
   generate_settings.zone = p.here.zone;
-  generate_settings.admin = {
-      .epoch =
-          [&p](std::string_view address) { return identity::EpochOf(address, p.clock.WallNow()); },
-      .certificate = [authority = start.admin_ca](std::string_view address, int64_t epoch)
-          -> base::Result<generate::AdminPair> {
-        TRY_ASSIGN(identity::KeyPair pair,
-                   identity::AdminServerCertificate(authority, address, epoch));
-        return generate::AdminPair{std::move(pair.certificate), std::move(pair.key),
-                                   authority.certificate()};
-      }};
+  generate_settings.admin = generate::AdminAuthorityOf(
+      std::make_shared<const identity::CertificateAuthority>(start.admin_ca),
+      [&p] { return p.clock.WallNow(); });
   p.generator =
       std::make_unique<generate::Generator>(policies::AllPolicies(), std::move(generate_settings));
 

@@ -5,6 +5,7 @@ namespace kuma::generate {
 AdminAuthority AdminAuthorityOf(std::shared_ptr<const identity::CertificateAuthority> authority,
                                 std::function<model::WallTime()> now) {
   AdminAuthority result;
+  result.ca_pem = authority->certificate();
   result.epoch = [now = std::move(now)](std::string_view address) {
     return identity::EpochOf(address, now());
   };
@@ -12,8 +13,7 @@ AdminAuthority AdminAuthorityOf(std::shared_ptr<const identity::CertificateAutho
                            std::string_view address, int64_t epoch) -> base::Result<AdminPair> {
     TRY_ASSIGN(identity::KeyPair pair,
                identity::AdminServerCertificate(*authority, address, epoch));
-    return AdminPair{std::move(pair.certificate), base::Redacted<std::string>(pair.key.Reveal()),
-                     authority->certificate()};
+    return AdminPair{std::move(pair.certificate), std::move(pair.key)};
   };
   return result;
 }

@@ -79,11 +79,10 @@ struct ProxyPlan {
   bool operator==(const ProxyPlan&) const;
 };
 
-// What the admin listener of a proxy shows and expects.
+// What the admin listener of a proxy shows.
 struct AdminPair {
   std::string certificate_pem;
   base::Redacted<std::string> key_pem;
-  std::string ca_pem;  // signed the control plane's client certificate
 };
 // Makes them. Both functions are thread-safe.
 struct AdminAuthority {
@@ -92,6 +91,7 @@ struct AdminAuthority {
   std::function<int64_t(std::string_view address)> epoch;
   // Pure; dear: the generator keeps the last results.
   std::function<base::Result<AdminPair>(std::string_view address, int64_t epoch)> certificate;
+  std::string ca_pem;  // signed the control plane's client certificate
   explicit operator bool() const { return epoch != nullptr && certificate != nullptr; }
 };
 

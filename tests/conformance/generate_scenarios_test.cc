@@ -226,11 +226,12 @@ Generator& TheGenerator() {
   static Generator generator = [] {
     generate::Settings settings;
     settings.admin.epoch = [](std::string_view) { return int64_t{1}; };
+    settings.admin.ca_pem = "-----BEGIN CERTIFICATE-----\n" + std::string(70, 'x');
     settings.admin.certificate = [](std::string_view address,
                                     int64_t) -> base::Result<generate::AdminPair> {
       const std::string pem =
           "-----BEGIN CERTIFICATE-----\n" + std::string(address) + std::string(60, 'x');
-      return generate::AdminPair{pem, base::Redacted<std::string>(pem), pem};
+      return generate::AdminPair{pem, base::Redacted<std::string>(pem)};
     };
     return Generator(policies::AllPolicies(), std::move(settings));
   }();

@@ -55,7 +55,8 @@ envoy::FilterChainDraft StaticPaths(std::span<const StaticPath> paths, bool ipv6
 
 void SetPem(const std::string& pem, api::DataSource* source) { source->set_inline_bytes(pem); }
 
-void RequireControlPlane(const AdminPair& pair, envoy::FilterChainDraft& chain) {
+void RequireControlPlane(const AdminPair& pair, const std::string& ca_pem,
+                         envoy::FilterChainDraft& chain) {
   chain.chain.mutable_filter_chain_match()->set_transport_protocol("tls");
   api::DownstreamTlsContext& tls = chain.tls.emplace();
   tls.mutable_require_client_certificate()->set_value(true);
@@ -64,7 +65,7 @@ void RequireControlPlane(const AdminPair& pair, envoy::FilterChainDraft& chain) 
   SetPem(pair.certificate_pem, certificate->mutable_certificate_chain());
   SetPem(pair.key_pem.Reveal(), certificate->mutable_private_key());
   auto* validation = common->mutable_validation_context();
-  SetPem(pair.ca_pem, validation->mutable_trusted_ca());
+  SetPem(ca_pem, validation->mutable_trusted_ca());
   auto* name = validation->add_match_typed_subject_alt_names();
   name->set_san_type(::envoy::extensions::transport_sockets::tls::v3::SubjectAltNameMatcher::DNS);
   name->mutable_matcher()->set_exact("kuma-cp");
@@ -241,7 +242,7 @@ base::Status AddAdmin(const OwnCell& own, const AdminAuthority& authority, Admin
       constexpr std::array<StaticPath, 2> kProtected = {{{"/ready", kReadiness}, {"/", kAdmin}}};
       TRY_ASSIGN(const AdminPair pair, memo.Get(authority, own.proxy.address, own.admin_epoch));
       listener.chains.push_back(StaticPaths(kProtected, own.proxy.traits.ipv6));
-      RequireControlPlane(pair, listener.chains.back());
+      RequireControlPlane(pair, authority.ca_pem, listener.chains.back());
     }
   }
   draft.clusters.push_back(SystemCluster(kAdmin,
