@@ -383,7 +383,7 @@ class Fleet::Player final {
     call.metadata.Add("x-stream", std::to_string(number));
     channel_->Open(std::move(call), std::make_unique<Handler>(*this));
   }
-  ~Player() { channel_.reset(); }
+  void Stop() { channel_.reset(); }
   const std::optional<SteadyTime>& marked_at() const { return marked_at_; }
   void Unmark() { marked_at_.reset(); }
 
@@ -455,9 +455,13 @@ Fleet::Fleet(FleetOptions options) : state_(std::make_shared<State>(std::move(op
 Fleet::~Fleet() {
   state_->loop.RunAndWait([this] {
     for (const auto& proxy : state_->proxies) proxy->Stop();
-    state_->players.clear();
+    for (const auto& player : state_->players) player->Stop();
     state_->to_bootstrap.clear();
     state_->http.reset();
+  });
+  // A call that was about to be opened is told in between that its channel is gone.
+  state_->loop.RunAndWait([this] {
+    state_->players.clear();
     state_->proxies.clear();
   });
 }
