@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <thread>
 #include <vector>
@@ -29,6 +30,7 @@ void Measure(const std::string& path, int clients, bool for_user) {
   store::Store& store = **opened;
   std::atomic<int64_t> commits = 0;
   std::vector<std::thread> threads;
+  const std::clock_t cpu = std::clock();
   const auto start = std::chrono::steady_clock::now();
   const auto end = start + std::chrono::seconds(2);
   for (int client = 0; client < clients; ++client) {
@@ -44,8 +46,10 @@ void Measure(const std::string& path, int clients, bool for_user) {
   for (auto& thread : threads) thread.join();
   const double seconds = Seconds(std::chrono::steady_clock::now() - start).count();
   const double rate = static_cast<double>(commits) / seconds;
-  std::printf("%3d clients%s: %8.0f commits/s, %.2f ms each\n", clients,
-              for_user ? ", with history" : "              ", rate, clients * 1000.0 / rate);
+  const double cpu_seconds = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
+  std::printf("%3d clients%s: %8.0f commits/s, %.2f ms and %.0f us of CPU each\n", clients,
+              for_user ? ", with history" : "              ", rate, clients * 1000.0 / rate,
+              cpu_seconds * 1e6 / static_cast<double>(commits));
 }
 
 void MeasureOpen(const std::string& path, int count) {
