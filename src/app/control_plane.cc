@@ -18,6 +18,7 @@
 #include "base/strings.h"
 #include "base/version.h"
 #include "control/control_loop.h"
+#include "derive/service_hostnames.h"
 #include "generate/admin.h"
 #include "identity/certificates.h"
 #include "identity/tokens.h"
@@ -103,6 +104,7 @@ struct ControlPlane::Parts {
   std::unique_ptr<net::EventLoops> loops;
 
   std::unique_ptr<generate::Generator> generator;
+  std::unique_ptr<generate::Generator> inspector;  // knows no certificate of admin listeners
   std::unique_ptr<insight::ProxyInsights> insights;
   std::unique_ptr<insight::Progress> progress;
   std::unique_ptr<Observation> observation;
@@ -171,6 +173,15 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   generate_settings.admin = generate::AdminAuthorityOf(
       std::make_shared<const identity::CertificateAuthority>(start.admin_ca),
       [&p] { return p.clock.WallNow(); });
+  generate::Settings inspect_settings = generate_settings;
+  inspect_settings.admin = {
+      .epoch = [](std::string_view) { return int64_t{0}; },
+      .certificate = [](std::string_view, int64_t) -> base::Result<generate::AdminPair> {
+        return generate::AdminPair{};
+      },
+      .ca_pem = {}};
+  p.inspector =
+      std::make_unique<generate::Generator>(policies::AllPolicies(), std::move(inspect_settings));
   p.generator =
       std::make_unique<generate::Generator>(policies::AllPolicies(), std::move(generate_settings));
 
@@ -275,7 +286,13 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
           .cors_domains = config.List("apiServer.corsAllowedDomains"),
           .release_removals = [&p](const std::string& mesh) { p.control->ReleaseHeld(mesh); },
           .progress = p.progress_endpoint.get(),
-          .envoy_admin = p.envoy_admin.get()});
+          .envoy_admin = p.envoy_admin.get(),
+          .inspection = {.snapshot = [&p] { return p.control->snapshots().Load(); },
+                         .generator = p.inspector.get(),
+                         .hostnames =
+                             [&p](const mesh::Snapshot& snapshot, const model::Resource& service) {
+                               return derive::HostnamesOf(snapshot, service, p.here.zone);
+                             }}});
 
   // dpServer.authn.dpProxy.type: "dpToken" is the default of Universal, "none" accepts everybody.
   const std::string dp_authn = config.String("dpServer.authn.dpProxy.type");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -103,14 +104,6 @@ Traits TraitsOf(const ProxyNode& node) {
 // "127.0.0.1:10001"; an IPv6 address keeps its colons: the port comes after the last one.
 std::string BindOf(std::string_view address, uint32_t port) {
   return base::Format("{}:{}", address, port);
-}
-
-model::Labels LabelsOf(const dataplane::OutboundBackendRef& ref, const model::Metadata& proxy) {
-  if (!ref.labels.empty() || ref.name.empty()) return ref.labels;
-  model::Labels labels{{std::string(model::kDisplayNameLabel), ref.name}};
-  const std::string_view ns = proxy.Label(model::kNamespaceLabel);
-  if (!ns.empty()) labels.emplace(model::kNamespaceLabel, ns);
-  return labels;
 }
 
 }  // namespace
@@ -465,8 +458,14 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
 
 base::Result<bundle::XdsBundle> Generator::BuildAll(const mesh::Snapshot& snapshot,
                                                     const base::ProxyKey& proxy,
-                                                    const ProxyNode& node) const {
-  TRY_ASSIGN(const ProxyPlan plan, PlanOf(snapshot, proxy, node));
+                                                    const ProxyNode& node,
+                                                    policy::Shadow shadow) const {
+  std::optional<policy::ViewIndex> with_shadow;
+  if (const mesh::MeshSnapshot* mesh = snapshot.Mesh(proxy.mesh);
+      mesh != nullptr && shadow == policy::Shadow::kInclude)
+    with_shadow.emplace(*mesh, state_->policies, shadow);
+  TRY_ASSIGN(const ProxyPlan plan,
+             PlanOf(snapshot, proxy, node, with_shadow ? &*with_shadow : nullptr));
   std::vector<bundle::SealedPtr> resources;
   std::vector<CellId> open = plan.listeners;
   open.push_back(plan.own);

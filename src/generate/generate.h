@@ -125,10 +125,11 @@ class Generator {
   // bytes.
   base::Result<SealedCell> Build(const CellContext& context) const;
 
-  // Everything at once, from scratch and without any cache: the oracle, inspection.
+  // Everything at once, from scratch and without any cache: the oracle, inspection. `shadow`: what
+  // it would be if policies with kuma.io/effect=shadow had an effect.
   base::Result<bundle::XdsBundle> BuildAll(const mesh::Snapshot& snapshot,
-                                           const base::ProxyKey& proxy,
-                                           const ProxyNode& node) const;
+                                           const base::ProxyKey& proxy, const ProxyNode& node,
+                                           policy::Shadow shadow = policy::Shadow::kIgnore) const;
 
   const policy::PolicyTable& policies() const;
 

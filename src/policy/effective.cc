@@ -1,9 +1,13 @@
 #include "policy/effective.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
 
 #include "model/names.h"
 #include "policy/internal/precedence.h"
+#include "policy/service_ports.h"
 #include "policy/target_ref.h"
 
 namespace kuma::policy {
@@ -92,11 +96,31 @@ bool FitsLabels(const TargetRef& target, const model::Resource& resource) {
   return !target.labels.empty() && HasLabels(resource.meta(), target.labels);
 }
 
+bool HasSection(const TargetRef& target) {
+  return target.section_name && !target.section_name->empty();
+}
+
 // A port is meant by its name, or by its number.
+bool FitsSection(const TargetRef& target, std::string_view port_name, uint32_t port) {
+  return !HasSection(target) || *target.section_name == port_name ||
+         *target.section_name == std::to_string(port);
+}
 bool FitsSection(const TargetRef& target, const Destination& destination) {
-  if (!target.section_name || target.section_name->empty()) return true;
-  return *target.section_name == destination.port_name ||
-         *target.section_name == std::to_string(destination.port);
+  return FitsSection(target, destination.port_name, destination.port);
+}
+
+// For one port of a service, or (null) for what is said of it as a whole.
+Effective ForService(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
+                     const model::Resource& service, const Destination* port) {
+  return Merge(
+      type, CollectTo(type, mesh, view, [&](const TargetRef& target) {
+        if (target.kind == TargetKind::kMesh) return true;
+        if (model::NameOf(target.kind) != service.type().kind || !FitsLabels(target, service))
+          return false;
+        // An external service has one port only.
+        if (target.kind == TargetKind::kMeshExternalService) return true;
+        return port == nullptr ? !HasSection(target) : FitsSection(target, *port);
+      }));
 }
 
 int CompareText(const std::optional<TextMatch>& a, const std::optional<TextMatch>& b) {
@@ -109,14 +133,7 @@ int CompareText(const std::optional<TextMatch>& a, const std::optional<TextMatch
 
 Effective EffectiveFor(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
                        const Destination& destination, const model::Resource& service) {
-  return Merge(
-      type, CollectTo(type, mesh, view, [&](const TargetRef& target) {
-        if (target.kind == TargetKind::kMesh) return true;
-        if (model::NameOf(target.kind) != service.type().kind || !FitsLabels(target, service))
-          return false;
-        // An external service has one port only.
-        return target.kind == TargetKind::kMeshExternalService || FitsSection(target, destination);
-      }));
+  return ForService(type, mesh, view, service, &destination);
 }
 
 Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& mesh,
@@ -129,6 +146,64 @@ Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& me
     return true;
   });
   return named ? Merge(type, entries) : Effective();
+}
+
+std::vector<ResourceRule> ResourceRules(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                                        const View& view) {
+  // What the entries name: by KRI with the port's name; null: no port.
+  struct Named {
+    model::ResourcePtr resource;
+    std::optional<Destination> port;
+  };
+  std::map<std::string, Named> named;
+  const auto add_ports = [&](const model::ResourcePtr& service, const TargetRef& target) {
+    for (const ServicePort& port : PortsOf(*service)) {
+      if (!FitsSection(target, port.name, port.port)) continue;
+      Destination destination;
+      destination.port = port.port;
+      destination.port_name = port.name;
+      named.emplace(model::KriOf(*service, port.name).ToString(), Named{service, destination});
+    }
+  };
+  const auto add = [&](const TargetRef& target) {
+    if (target.kind == TargetKind::kMesh) {
+      if (mesh.mesh() != nullptr)
+        named.emplace(model::KriOf(*mesh.mesh()).ToString(), Named{mesh.mesh(), std::nullopt});
+      return;
+    }
+    mesh.Of(model::NameOf(target.kind))
+        .ForEach([&](const std::string&, const model::ResourcePtr& resource) {
+          if (!FitsLabels(target, *resource)) return;
+          if (HasSection(target) && target.kind != TargetKind::kMeshHttpRoute) {
+            add_ports(resource, target);
+          } else {
+            named.emplace(model::KriOf(*resource).ToString(), Named{resource, std::nullopt});
+          }
+        });
+  };
+  if (type.has_to()) {
+    ForEachPolicy(type, mesh, view, [&](const model::Resource& policy) {
+      for (const ToItem& item : type.spec.to(policy)) add(*item.target);
+    });
+  }
+
+  std::vector<ResourceRule> rules;
+  for (auto& [kri, what] : named) {
+    ResourceRule& rule = rules.emplace_back();
+    rule.resource = what.resource;
+    const std::string_view kind = what.resource->type().kind;
+    if (kind == "Mesh") {
+      rule.conf = Merge(type, CollectTo(type, mesh, view, [](const TargetRef& target) {
+                          return target.kind == TargetKind::kMesh;
+                        }));
+    } else if (kind == "MeshHTTPRoute") {
+      rule.conf = EffectiveForRoute(type, mesh, view, *what.resource);
+    } else {
+      if (what.port) rule.section = what.port->port_name;
+      rule.conf = ForService(type, mesh, view, *what.resource, what.port ? &*what.port : nullptr);
+    }
+  }
+  return rules;
 }
 
 InboundConf EffectiveForInbound(const PolicyType& type, const mesh::MeshSnapshot& mesh,

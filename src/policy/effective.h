@@ -3,6 +3,7 @@
 // Effective configurations: what the policies of a view say about one destination, route, inbound
 // or proxy. Pure.
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,17 @@ Effective EffectiveFor(const PolicyType& type, const mesh::MeshSnapshot& mesh, c
 // whatever is said for the mesh: then what holds for the destination counts.
 Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& mesh,
                             const View& view, const model::Resource& route);
+
+// What is said about one thing that an entry of a `to` list names.
+struct ResourceRule {
+  model::ResourcePtr resource;  // the Mesh, a service, or a MeshHTTPRoute
+  std::string section;          // name of a port; empty: the whole of it
+  Effective conf;               // never empty
+};
+// One for each thing that entries of the view's policies name, sorted by KRI. Their confs are those
+// of the functions above; what no entry names is not there, whatever is said for the mesh.
+std::vector<ResourceRule> ResourceRules(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                                        const View& view);
 
 struct InboundConf {
   Effective catch_all;             // rules without match, merged

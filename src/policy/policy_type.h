@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,13 @@ struct BackendUse {
   std::string ns;
 };
 
+// One rule of a merged conf that routes, for inspection.
+struct RouteRule {
+  model::Value matches;  // JSON with members in Kuma's order: a hash over its text names the rule
+  model::Value conf;
+  std::optional<Origin> origin;  // of the rule; nothing when the kind does not keep it
+};
+
 // How the confs of a kind are handled. All functions are pure and thread-safe.
 struct ConfOps {
   const void* tag = nullptr;  // ConfTag<C>() of what `merge` returns
@@ -55,6 +63,8 @@ struct ConfOps {
   void (*hash)(const void* merged, base::Hasher& hasher) = nullptr;
   // References to backends in a merged conf. Null: the kind has none.
   void (*backend_refs)(const void* merged, std::vector<BackendUse>& out) = nullptr;
+  // Rules of a merged conf in their order. Null: the kind does not route.
+  std::vector<RouteRule> (*routes)(const void* merged) = nullptr;
 };
 
 // Reads a resource of the kind. Pointers live as long as its spec. Functions are null when the kind

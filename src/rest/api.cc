@@ -63,7 +63,8 @@ Api::Api(store::Store& store, const model::TypeTable& types, TokenEndpoint& toke
       resources_(store, types, WithInsights(settings_.resources, settings_, mesh_insights_)),
       insights_(store, types, WithInsights(settings_.insights, settings_, mesh_insights_)),
       history_(store, types, settings_.resources.access, settings_.base_path,
-               settings_.resources.read_only) {}
+               settings_.resources.read_only),
+      inspect_(store, types, settings_.inspection) {}
 
 void Api::Handle(net::HttpRequest request, net::HttpResponder responder) {
   queue_.Put(
@@ -175,6 +176,7 @@ net::HttpResponse Api::Route(const net::HttpRequest& request, const Principal& p
   if (at.size() == 2 && at[0] == "_kri") {
     return is_get ? resources_.ByKri(request, principal, at[1]) : MethodNotAllowed("GET");
   }
+  if (auto answer = inspect_.Answer(request, at)) return *std::move(answer);
   return Resources(request, principal, at);
 }
 

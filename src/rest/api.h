@@ -16,6 +16,7 @@
 #include "rest/envoy_admin.h"
 #include "rest/history_endpoint.h"
 #include "rest/insight_endpoint.h"
+#include "rest/inspect_endpoint.h"
 #include "rest/progress_endpoint.h"
 #include "rest/request_queue.h"
 #include "rest/resource_endpoint.h"
@@ -41,6 +42,7 @@ struct ApiSettings {
   std::function<void(const std::string& mesh)> release_removals;
   const ProgressEndpoint* progress = nullptr;  // rollouts, timelines; null: not served
   EnvoyAdmin* envoy_admin = nullptr;           // what Envoys say; null: not served
+  InspectEndpoint::Sources inspection;
 };
 
 // Thread-safe. Requests are answered on the pool.
@@ -79,6 +81,7 @@ class Api {
   ResourceEndpoint resources_;
   InsightEndpoint insights_;
   HistoryEndpoint history_;
+  InspectEndpoint inspect_;
 };
 
 }  // namespace kuma::rest

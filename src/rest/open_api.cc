@@ -85,6 +85,26 @@ constexpr Plain kPlain[] = {
      "Envoy's statistics", ""},
     {"/meshes/{mesh}/dataplanes/{name}/clusters", "get", "getDataplaneClusters", "EnvoyAdmin",
      "Envoy's clusters", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/_config", "get", "getProxyConfig", "Inspection",
+     "The Envoy configuration of a proxy", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/_layout", "get", "getProxyLayout", "Inspection",
+     "What a proxy listens on and can call", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/_rules", "get", "getProxyRules", "Inspection",
+     "What policies say about a proxy", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/_policies", "get", "getProxyPolicies", "Inspection",
+     "Policies of a proxy as a whole", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/_inbounds/{inbound_kri}/_policies", "get",
+     "getInboundPolicies", "Inspection", "Policies of an inbound", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/_outbounds/{outbound_kri}/_policies", "get",
+     "getOutboundPolicies", "Inspection", "Policies of an outbound", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/_outbounds/{outbound_kri}/_routes", "get",
+     "getOutboundRoutes", "Inspection", "Routes of an outbound", ""},
+    {"/meshes/{mesh}/dataplanes/{name}/_outbounds/{outbound_kri}/_routes/{route_kri}/_policies",
+     "get", "getRoutePolicies", "Inspection", "Policies of a route", ""},
+    {"/meshes/{mesh}/meshservices/{name}/_dataplanes", "get", "getDataplanesOfService",
+     "Inspection", "Dataplanes that a MeshService selects", ""},
+    {"/meshes/{mesh}/meshservices/{name}/_hostnames", "get", "getHostnamesOfService", "Inspection",
+     "Host names of a MeshService", ""},
     {"/mass-removals/{mesh}/release", "post", "releaseMassRemoval", "System",
      "Removes the Dataplanes whose removal is held", ""},
 };
@@ -387,9 +407,13 @@ class Document {
       parameters.push_back(FormatParameter());
       responses.Set("404", Ref("responses", "NotFound"));
     }
-    for (const auto& [name, description] : {std::pair("mesh", "The name of the mesh."),
-                                            std::pair("name", "The name of the Dataplane."),
-                                            std::pair("revision", "A revision of the store.")}) {
+    for (const auto& [name, description] :
+         {std::pair("mesh", "The name of the mesh."),
+          std::pair("name", "The name of the resource."),
+          std::pair("inbound_kri", "The KRI of an inbound, with its section."),
+          std::pair("outbound_kri", "The KRI of a service, with its port as section."),
+          std::pair("route_kri", "The KRI of a MeshHTTPRoute."),
+          std::pair("revision", "A revision of the store.")}) {
       if (plain.path.find(base::Format("{{{}}}", name)) == std::string_view::npos) continue;
       parameters.push_back(PathParameter(name, description));
       responses.Set("404", Ref("responses", "NotFound"));

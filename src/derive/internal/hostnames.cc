@@ -5,9 +5,14 @@
 #include "base/format.h"
 #include "base/strings.h"
 #include "derive/internal/go_template.h"
+#include "derive/service_hostnames.h"
 #include "model/names.h"
+#include "resources/hostname_generator/hostname_generator.h"
 
 namespace kuma::derive {
+
+namespace hostname_generator = resources::hostname_generator;
+
 namespace {
 
 // As Go's %q writes plain text.
@@ -24,6 +29,23 @@ std::string Quoted(std::string_view text) {
   return out + "\"";
 }
 
+}  // namespace
+
+HostnameRule RuleOf(const model::Resource& generator, std::string_view kind) {
+  const auto& spec = generator.Spec<hostname_generator::Spec>();
+  HostnameRule rule{.generator = generator.name(),
+                    .local = generator.meta().Label(model::kOriginLabel) == "zone",
+                    .creation_time = generator.meta().creation_time,
+                    .text = spec.template_text,
+                    .match_labels = std::nullopt};
+  const std::optional<hostname_generator::LabelSelector>* selector = nullptr;
+  if (kind == "MeshService") selector = &spec.selector.mesh_service;
+  if (kind == "MeshExternalService") selector = &spec.selector.mesh_external_service;
+  if (kind == "MeshMultiZoneService") selector = &spec.selector.mesh_multi_zone_service;
+  if (selector != nullptr && selector->has_value()) rule.match_labels = (*selector)->match_labels;
+  return rule;
+}
+
 bool Selects(const HostnameRule& rule, const model::Labels& labels) {
   if (!rule.match_labels.has_value()) return false;
   return std::all_of(rule.match_labels->begin(), rule.match_labels->end(), [&](const auto& wanted) {
@@ -31,8 +53,6 @@ bool Selects(const HostnameRule& rule, const model::Labels& labels) {
     return found != labels.end() && found->second == wanted.second;
   });
 }
-
-}  // namespace
 
 base::Result<std::string> HostnameFrom(std::string_view text, const model::Metadata& meta,
                                        std::string_view local_zone) {
@@ -165,6 +185,19 @@ std::vector<HostnameOutcome> Hostnames::OutcomesOf(const std::string& mesh,
     }
   }
   return outcomes;
+}
+
+std::vector<std::string> HostnamesOf(const mesh::Snapshot& snapshot, const model::Resource& service,
+                                     std::string_view local_zone) {
+  std::set<std::string> hostnames;
+  snapshot.GlobalsOf("HostnameGenerator")
+      .ForEach([&](const std::string&, const model::ResourcePtr& generator) {
+        const HostnameRule rule = RuleOf(*generator, service.type().kind);
+        if (!Selects(rule, service.meta().labels)) return;
+        if (auto hostname = HostnameFrom(rule.text, service.meta(), local_zone))
+          hostnames.insert(*std::move(hostname));
+      });
+  return {hostnames.begin(), hostnames.end()};
 }
 
 }  // namespace kuma::derive

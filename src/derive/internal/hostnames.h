@@ -27,6 +27,10 @@ struct HostnameRule {
   bool operator==(const HostnameRule&) const = default;
 };
 
+// Of a HostnameGenerator resource, for services of this kind.
+HostnameRule RuleOf(const model::Resource& generator, std::string_view kind);
+bool Selects(const HostnameRule& rule, const model::Labels& labels);
+
 // What a generator that selects a service made of it.
 struct HostnameOutcome {
   std::string generator;

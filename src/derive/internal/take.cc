@@ -154,15 +154,7 @@ void Derivation::State::TakeGracePeriod(const ResourceKey& key, const ResourcePt
 void Derivation::State::TakeGenerators(Step& step) {
   std::vector<HostnameRule> rules;
   const auto add = [&](const model::Resource& resource) {
-    const auto& spec = resource.Spec<hostname_generator::Spec>();
-    HostnameRule rule{.generator = resource.name(),
-                      .local = resource.meta().Label(model::kOriginLabel) == "zone",
-                      .creation_time = resource.meta().creation_time,
-                      .text = spec.template_text,
-                      .match_labels = std::nullopt};
-    if (spec.selector.mesh_service.has_value())
-      rule.match_labels = spec.selector.mesh_service->match_labels;
-    rules.push_back(std::move(rule));
+    rules.push_back(RuleOf(resource, kMeshService));
   };
   step.state.current()
       .GlobalsOf(kHostnameGenerator)

@@ -1,6 +1,7 @@
 #include "generate/internal/services.h"
 
 #include "model/names.h"
+#include "policy/service_ports.h"
 #include "policy/target_ref.h"
 #include "resources/dataplane/dataplane.h"
 #include "resources/mesh_service/mesh_service.h"
@@ -42,42 +43,48 @@ bool IsOfThisZone(const model::Metadata& meta) {
 
 }  // namespace
 
-std::vector<ServicePort> PortsOf(const model::Resource& service) {
-  std::vector<ServicePort> ports;
-  if (service.type().kind == "MeshService") {
-    for (const mesh_service::Port& port : service.Spec<mesh_service::Spec>().ports) {
-      ports.push_back({static_cast<uint32_t>(port.port), port.SectionName(),
-                       envoy::ParseProtocol(port.app_protocol)});
-    }
-  }
-  return ports;
-}
-
-model::ResourcePtr FindService(const mesh::MeshSnapshot& mesh, std::string_view kind,
-                               const model::Labels& labels) {
-  model::ResourcePtr oldest;
-  if (labels.empty()) return oldest;
+std::vector<model::ResourcePtr> FindServices(const mesh::MeshSnapshot& mesh, std::string_view kind,
+                                             const model::Labels& labels) {
+  std::vector<model::ResourcePtr> services;
+  if (labels.empty()) return services;
   // Names begin with the display name: "<display name>", "<display name>.<namespace>", "<display
   // name>-<hash>".
   const auto wanted = labels.find(std::string(model::kDisplayNameLabel));
   const std::string_view beginning =
       wanted == labels.end() ? std::string_view() : std::string_view(wanted->second);
   mesh.Of(kind).ForEach([&](const std::string& name, const model::ResourcePtr& service) {
-    if (!name.starts_with(beginning) || !HasLabels(service->meta(), labels)) return;
+    if (name.starts_with(beginning) && HasLabels(service->meta(), labels))
+      services.push_back(service);
+  });
+  return services;
+}
+
+model::ResourcePtr FindService(const mesh::MeshSnapshot& mesh, std::string_view kind,
+                               const model::Labels& labels) {
+  model::ResourcePtr oldest;
+  for (const model::ResourcePtr& service : FindServices(mesh, kind, labels)) {
     if (oldest == nullptr || service->meta().creation_time < oldest->meta().creation_time)
       oldest = service;
-  });
+  }
   return oldest;
+}
+
+model::Labels LabelsOf(const dataplane::OutboundBackendRef& ref, const model::Metadata& proxy) {
+  if (!ref.labels.empty() || ref.name.empty()) return ref.labels;
+  model::Labels labels{{std::string(model::kDisplayNameLabel), ref.name}};
+  const std::string_view ns = proxy.Label(model::kNamespaceLabel);
+  if (!ns.empty()) labels.emplace(model::kNamespaceLabel, ns);
+  return labels;
 }
 
 std::optional<policy::Destination> DestinationOf(const model::Resource& service,
                                                  std::string_view section) {
-  const std::vector<ServicePort> ports = PortsOf(service);
-  const ServicePort* found = nullptr;
+  const std::vector<policy::ServicePort> ports = policy::PortsOf(service);
+  const policy::ServicePort* found = nullptr;
   if (section.empty()) {
     if (ports.size() == 1) found = &ports[0];
   } else {
-    for (const ServicePort& port : ports) {
+    for (const policy::ServicePort& port : ports) {
       if (port.name != section && std::to_string(port.port) != section) continue;
       found = &port;
       break;

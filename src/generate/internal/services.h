@@ -9,22 +9,22 @@
 
 #include "mesh/mesh_state.h"
 #include "policy/contexts.h"
+#include "resources/dataplane/dataplane.h"
 
 namespace kuma::generate {
 
-struct ServicePort {
-  uint32_t port = 0;
-  std::string name;  // or the number when it has none
-  policy::Protocol protocol = policy::Protocol::kTcp;
-};
-
-// Ports of a MeshService, MeshExternalService or MeshMultiZoneService; empty for every other kind.
-std::vector<ServicePort> PortsOf(const model::Resource& service);
+// The services that have all labels, sorted by name; none for no labels.
+std::vector<model::ResourcePtr> FindServices(const mesh::MeshSnapshot& mesh, std::string_view kind,
+                                             const model::Labels& labels);
 
 // The service that has all labels; of several the oldest (that breaks the least when another one
 // appears). Null: none.
 model::ResourcePtr FindService(const mesh::MeshSnapshot& mesh, std::string_view kind,
                                const model::Labels& labels);
+
+// What an outbound of a proxy (`proxy`: its Dataplane) means, as labels for FindService.
+model::Labels LabelsOf(const resources::dataplane::OutboundBackendRef& ref,
+                       const model::Metadata& proxy);
 
 // `section`: name or number of a port; empty: the only port. Nothing when there is no such port.
 std::optional<policy::Destination> DestinationOf(const model::Resource& service,

@@ -70,6 +70,24 @@ model::Value EncodeRoutes(const void* routes) {
   return model::Object{{"rules", std::move(rules)}};
 }
 
+std::vector<policy::RouteRule> RoutesOf(const void* routes) {
+  std::vector<policy::RouteRule> result;
+  for (const MergedRule& rule : static_cast<const MergedRoutes*>(routes)->rules) {
+    model::Array matches;
+    for (const Match& match : rule.matches) {
+      model::Value encoded = model::Encode(match);
+      // Kuma writes the value of a path before its type.
+      if (match.path) {
+        encoded.if_object()->Set("path", model::Object{{"value", match.path->value},
+                                                       {"type", model::NameOf(match.path->type)}});
+      }
+      matches.push_back(std::move(encoded));
+    }
+    result.push_back({std::move(matches), model::Encode(rule.conf), rule.origin});
+  }
+  return result;
+}
+
 void HashRoutes(const void* routes, base::Hasher& hasher) {
   for (const MergedRule& rule : static_cast<const MergedRoutes*>(routes)->rules) {
     hasher.Add(model::Hash(Rule{rule.matches, rule.conf}));
@@ -440,6 +458,7 @@ policy::PolicyType Policy() {
   conf.encode = EncodeRoutes;
   conf.hash = HashRoutes;
   conf.backend_refs = BackendsOf;
+  conf.routes = RoutesOf;
   return policy::DescribeMerged<Spec>(Schema(), conf,
                                       {.listener = ApplyListener,
                                        .cluster = nullptr,

@@ -3,9 +3,13 @@
 
 #include "base/format.h"
 #include "base/strings.h"
+#include "derive/service_hostnames.h"
+#include "generate/generate.h"
+#include "policies/all.h"
 #include "tests/conformance/rest_case.h"
 #include "tests/conformance/suite.h"
 #include "tests/kit/rest_server.h"
+#include "tests/kit/snapshot_of.h"
 
 namespace kuma::conformance::rest_api {
 namespace {
@@ -51,7 +55,16 @@ std::string Run(const fs::path& file) {
     settings.resources.here.mode = model::ControlPlane::Mode::kGlobal;
   }
   settings.compute_mesh_insights = false;
+  static const generate::Generator inspector(policies::AllPolicies(), {});
+  store::Store* store = nullptr;
+  settings.inspection.snapshot = [&store] { return kit::SnapshotOf(*store, AllKinds()); };
+  settings.inspection.generator = &inspector;
+  settings.inspection.hostnames = [](const mesh::Snapshot& snapshot,
+                                     const model::Resource& service) {
+    return derive::HostnamesOf(snapshot, service, "");
+  };
   kit::RestServer server(AllKinds(), std::move(settings));
+  store = &server.store();
   const auto documents = model::ParseYaml(input);
   if (!documents) return documents.error().message();
   for (const model::Value& document : *documents) {
