@@ -32,8 +32,8 @@ class Object {
   Value& operator[](std::string_view key);  // inserts null if absent
   void Set(std::string_view key, Value value);
   bool Erase(std::string_view key);
-  bool empty() const { return entries_.empty(); }
-  size_t size() const { return entries_.size(); }
+  bool empty() const;
+  size_t size() const;
   auto begin() const { return entries_.begin(); }
   auto end() const { return entries_.end(); }
   auto begin() { return entries_.begin(); }
@@ -90,6 +90,10 @@ class Value {
  private:
   std::variant<std::nullptr_t, bool, int64_t, double, std::string, Array, Object> data_;
 };
+
+// Here because clang wants Value complete.
+inline bool Object::empty() const { return entries_.empty(); }
+inline size_t Object::size() const { return entries_.size(); }
 
 // Strict JSON, UTF-8; the depth is limited to 100; duplicate keys: the last one wins (as Go does).
 // Errors (kInvalid) are worded as Go's encoding/json, with line and column behind:

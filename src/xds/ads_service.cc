@@ -167,7 +167,7 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
       events.push_back({node_.proxy, number_, std::move(event)});
     };
     HubCounters& counters = hub_->counters();
-    for (AckEvent& ack : output.acks) report(std::move(ack));
+    for (AckEvent& ack : output.acks) report(ack);
     for (NackEvent& nack : output.nacks) report(std::move(nack));
     counters.rejected += output.nacks.size();
     if (output.in_step) {
