@@ -18,9 +18,10 @@ class AdmissionGateTest : public ::testing::Test {
   }
   std::atomic<uint64_t> waiting_{0};
   AdmissionGate gate_{{.inside = 2, .waiting = 10}, waiting_};
-  std::vector<std::unique_ptr<std::unique_ptr<AdmissionGate::Place>>> places_;
   std::string entered_;
   bool asked_ = false;
+  // Goes first: who leaves lets the next one in.
+  std::vector<std::unique_ptr<std::unique_ptr<AdmissionGate::Place>>> places_;
 };
 
 TEST_F(AdmissionGateTest, AFreePlaceIsTakenAtOnce) {
