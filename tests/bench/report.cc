@@ -48,9 +48,7 @@ void Report::Add(const std::string& piece, const std::string& name, double sampl
   measured.rows.push_back({name, {sample}});
 }
 
-void Report::AddText(const std::string& piece, std::string text) {
-  Of(piece).text += std::move(text);
-}
+void Report::AddText(const std::string& piece, const std::string& text) { Of(piece).text += text; }
 
 double Report::Median(const std::string& piece, const std::string& name) const {
   for (const auto& [known, measured] : pieces_) {

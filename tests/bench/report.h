@@ -18,7 +18,7 @@ class Report {
   // underscore.
   void Add(const std::string& piece, const std::string& name, double sample);
   // The text that another program printed.
-  void AddText(const std::string& piece, std::string text);
+  void AddText(const std::string& piece, const std::string& text);
   double Median(const std::string& piece, const std::string& name) const;  // 0: no sample
 
   void PrintTable() const;

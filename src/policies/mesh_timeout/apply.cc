@@ -126,7 +126,7 @@ std::vector<MatchedRule> MatchedRules(const std::vector<policy::InboundRule>& ru
         [&](const MatchedRule& a, const MatchedRule& b) { return more_specific(b, a); });
     MatchedRule merged{rule.match, applicable[0].conf};
     for (size_t i = 1; i < applicable.size(); ++i)
-      merged.conf = model::Merge(std::move(merged.conf), applicable[i].conf);
+      merged.conf = model::Merge(merged.conf, applicable[i].conf);
     effective.push_back(std::move(merged));
   }
   return effective;

@@ -188,7 +188,7 @@ void ComputeListenerLabels(const Spec& spec, model::Labels& labels) {
     const bool has =
         spec.networking &&
         std::any_of(spec.networking->listeners.begin(), spec.networking->listeners.end(),
-                    [type](const Listener& listener) { return listener.type == type; });
+                    [wanted = type](const Listener& listener) { return listener.type == wanted; });
     if (has) {
       labels[std::string(label)] = "enabled";
     } else {
