@@ -48,10 +48,12 @@ SessionOutput DeltaSession::OnRequest(Time now, const DeltaRequest& request) {
   s.Answer(now, *type, request, out);
   const bool first = !ts.requested;
   ts.requested = true;
+  const bool root = *type == XdsType::kCluster || *type == XdsType::kListener;
+  if (first && root && !request.initial_resource_versions.empty() && !s.came_back)
+    s.came_back = now;
   for (const std::string& name : request.unsubscribe) s.Unsubscribe(ts, name);
   // The older spelling of "everything".
-  if (first && request.subscribe.empty() &&
-      (*type == XdsType::kCluster || *type == XdsType::kListener)) {
+  if (first && root && request.subscribe.empty()) {
     s.Subscribe(ts, std::string(kWildcard), request, first);
   }
   for (const std::string& name : request.subscribe) s.Subscribe(ts, name, request, first);

@@ -351,6 +351,65 @@ TEST(DeltaSessionTest, ABundleWithListenersIsNotInStepBeforeTheyAreAskedFor) {
   EXPECT_EQ(h.in_step, 1u);
 }
 
+// Clusters and listeners first, and nothing of them has changed.
+struct ComingBack : Harness {
+  explicit ComingBack(std::vector<SealedPtr> resources, const SessionMemory& memory = {}) {
+    session.Recall(memory);
+    Bundle(std::move(resources));
+    EXPECT_EQ(Subscribe(kCds, {}, {{"a", VersionOf("1")}}), "");
+    EXPECT_EQ(Subscribe(kLds, {}, {{"l", VersionOf("1")}}), "");
+  }
+};
+
+TEST(DeltaSessionTest, AClientThatComesBackIsNotInStepBeforeItAsksForItsEndpoints) {
+  ComingBack h({Make(kCds, "a"), Make(kEds, "a", "2"), Make(kLds, "l", "1", {"a"})});
+  EXPECT_EQ(h.in_step, 0u) << "its endpoints are old";
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a", "3"), Make(kLds, "l", "1", {"a"})}), "");
+  EXPECT_EQ(h.in_step, 0u);
+  EXPECT_EQ(h.Subscribe(kEds, {"a"}, {{"a", VersionOf("1")}}), "EDS +a");
+  EXPECT_EQ(h.in_step, 0u);
+  h.Ack(kEds);
+  EXPECT_EQ(h.in_step, 2u);
+}
+
+TEST(DeltaSessionTest, AClientThatComesBackIsNotInStepBeforeItAsksForItsSecrets) {
+  ComingBack h({Make(kCds, "a"), Make(kSds, "s", "2"), Make(kLds, "l", "1", {"a"})});
+  EXPECT_EQ(h.in_step, 0u);
+  EXPECT_EQ(h.Subscribe(kSds, {"s"}, {{"s", VersionOf("1")}}), "SDS +s");
+  h.Ack(kSds);
+  EXPECT_EQ(h.in_step, 1u);
+}
+
+TEST(DeltaSessionTest, WhatAClientDoesNotAskForWhenItComesBackKeepsNothingPending) {
+  ComingBack h({Make(kCds, "a"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})});
+  EXPECT_EQ(h.Wait(4s), "");
+  EXPECT_EQ(h.in_step, 0u);
+  EXPECT_EQ(h.last.wake_at, h.now + 1s);
+  EXPECT_EQ(h.Wait(1s), "");
+  EXPECT_EQ(h.in_step, 1u);
+}
+
+TEST(DeltaSessionTest, AClientWithoutEndpointsIsInStepAsSoonAsItComesBack) {
+  ComingBack h({Make(kCds, "a"), Make(kLds, "l", "1", {"a"})});
+  EXPECT_EQ(h.in_step, 1u);
+}
+
+// The client runs another content of the cluster, perhaps one without endpoints.
+TEST(DeltaSessionTest, ARefusedClusterWhoseEndpointsNobodyAsksForKeepsNothingPending) {
+  SessionMemory memory;
+  memory.rejections.push_back({kCds, "a", Make(kCds, "a", "2")->version, Time{}});
+  ComingBack h({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})}, memory);
+  EXPECT_EQ(h.Wait(5s), "");
+  EXPECT_EQ(h.in_step, 1u);
+}
+
+TEST(DeltaSessionTest, ADoubtAboutEndpointsOutlivesTheTimeUntilTheyAreAskedFor) {
+  SessionMemory memory;
+  memory.doubts.push_back({kEds, "a", {Make(kEds, "a")}, false});
+  ComingBack h({Make(kCds, "a"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})}, memory);
+  EXPECT_EQ(h.Subscribe(kEds, {"a"}, {{"a", VersionOf("1")}}), "EDS +a");
+}
+
 TEST(DeltaSessionTest, AResponseWithoutAnswerIsStalled) {
   Harness h({.stall_after = 30s});
   h.Bundle({Make(kCds, "a")});

@@ -299,6 +299,14 @@ void SessionState::OweEndpoints(Time now, const std::vector<SealedPtr>& clusters
   }
 }
 
+// Clusters and listeners are asked for by every client. One that comes back with some asks for what
+// they use in the same breath; for what it does not, it has no use.
+bool SessionState::IsExpected(XdsType type, Time now) const {
+  if (Of(type).requested || Desired(type)->empty()) return false;
+  return type == XdsType::kCluster || type == XdsType::kListener ||
+         (came_back && now < *came_back + options.patience);
+}
+
 bool SessionState::InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time now) const {
   bool any = false;
   for (const XdsType type : kAllXdsTypes) {
@@ -306,22 +314,20 @@ bool SessionState::InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time
     const Survey& survey = surveys[static_cast<size_t>(type)];
     any = any || ts.requested;
     if (ts.in_flight != nullptr || survey.waiting || !survey.sends.empty()) return false;
-    const bool first = type == XdsType::kCluster || type == XdsType::kListener;
-    if (first && !ts.requested && !Desired(type)->empty()) return false;
+    if (IsExpected(type, now)) return false;
   }
   const TypeState& endpoints = Of(XdsType::kEndpoints);
   return any && std::none_of(endpoints.awaited.begin(), endpoints.awaited.end(),
                              [&](const auto& awaited) { return IsAwaited(awaited.first, now); });
 }
 
-void SessionState::Cover(const std::array<Survey, kXdsTypeCount>& surveys) {
+void SessionState::Cover(const std::array<Survey, kXdsTypeCount>& surveys, Time now) {
   if (std::none_of(types.begin(), types.end(), [](const TypeState& ts) { return ts.requested; }))
     return;
   for (const XdsType type : kAllXdsTypes) {
     TypeState& ts = Of(type);
     const Survey& survey = surveys[static_cast<size_t>(type)];
-    const bool first = type == XdsType::kCluster || type == XdsType::kListener;
-    if (first && !ts.requested && !Desired(type)->empty()) continue;
+    if (IsExpected(type, now)) continue;
     if (ts.in_flight == nullptr && survey.sends.empty() && !survey.waiting)
       ts.covered = bundle->revision;
   }
@@ -347,6 +353,7 @@ std::optional<Time> SessionState::NextWake(Time now) const {
   const auto consider = [&](Time at) {
     if (at > now && (!wake || at < *wake)) wake = at;
   };
+  if (came_back && !in_step_reported) consider(*came_back + options.patience);
   for (const TypeState& ts : types) {
     if (ts.in_flight != nullptr) consider(ts.in_flight->sent_at + options.stall_after);
     for (const auto& [name, awaited] : ts.awaited) consider(awaited.since + options.patience);
@@ -402,7 +409,7 @@ void SessionState::Plan(Time now, SessionOutput& out) {
       }
       out.in_step = covered_reported = bundle->revision;
     }
-    Cover(surveys);
+    Cover(surveys, now);
     if (const Revision covered = Covered(now); covered > covered_reported)
       out.in_step = covered_reported = covered;
     for (const XdsType type : kAllXdsTypes) {

@@ -53,6 +53,7 @@ struct SessionState {
   uint64_t next_nonce = 1;
   bool in_step_reported = false;  // with this bundle
   Revision covered_reported;
+  std::optional<Time> came_back;  // when the client named clusters or listeners that it has
 
   TypeState& Of(XdsType type) { return types[static_cast<size_t>(type)]; }
   const TypeState& Of(XdsType type) const { return types[static_cast<size_t>(type)]; }
@@ -84,8 +85,11 @@ struct SessionState {
   bool IsAwaited(std::string_view endpoints, Time now) const;
   void Compose(XdsType type, Time now, Survey& survey, SessionOutput& out);
   void OweEndpoints(Time now, const std::vector<SealedPtr>& clusters);
+  // The client has not asked for the type on this stream yet, and probably will.
+  bool IsExpected(XdsType type, Time now) const;
   bool InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time now) const;
-  void Cover(const std::array<Survey, kXdsTypeCount>& surveys);  // advances TypeState::covered
+  // Advances TypeState::covered.
+  void Cover(const std::array<Survey, kXdsTypeCount>& surveys, Time now);
   Revision Covered(Time now) const;
   std::optional<Time> NextWake(Time now) const;
   DeltaResponse NewResponse(XdsType type) {
