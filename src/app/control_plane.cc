@@ -221,7 +221,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
                                resources::secret::WithData(key->PrivatePem().Reveal()));
   };
   p.control = std::make_unique<control::ControlLoop>(
-      control::Settings{.health = HealthOf(config)}, std::move(derive_settings),
+      control::Settings{.oracle_interval = std::chrono::seconds(5), .health = HealthOf(config)},
+      std::move(derive_settings),
       control::ControlLoop::Surroundings{
           .store = *p.store,
           .generator = *p.generator,

@@ -94,6 +94,8 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
   add("kuma_publishes_total", "Bundles given to streams.", Kind::kCounter, number(c.publishes));
   add("kuma_publishes_equal_total", "Bundles that changed nothing and were not given.",
       Kind::kCounter, number(c.publishes_equal));
+  add("kuma_oracle_checks_total", "Bundles compared with the computation from scratch.",
+      Kind::kCounter, number(c.oracle_checks));
   add("kuma_oracle_differences_total",
       "Bundles that differ from the computation from scratch; must be 0.", Kind::kCounter,
       number(c.oracle_differences));

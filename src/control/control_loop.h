@@ -51,8 +51,10 @@ struct Settings {
   size_t round_limit = 256;
   // The hub forgets the bundle of a proxy that has been away for so long.
   runtime::Duration forget_after = std::chrono::minutes(5);
-  // Every n-th published bundle is compared with the oracle on the pool; 0: none.
-  uint64_t oracle_every = 0;
+  // After a round that changed something, one proxy is compared with the oracle on the pool, by turns
+  // one that was given a bundle and one of all; not sooner than this after the last one, and so
+  // that it takes less than a five-hundredth of the time. Absent: none.
+  std::optional<runtime::Duration> oracle_interval = std::nullopt;
   // What Envoys are told about probing workloads.
   generate::HealthSettings health = {};
 };

@@ -249,7 +249,7 @@ World::World(WorldOptions options)
       store_(std::make_unique<FaultyStore>(*memory_, *this)),
       generator_(
           std::make_unique<generate::Generator>(Policies(broken_policy_), generate::Settings{})) {
-  settings_.oracle_every = random_.OneIn(4) ? 1 : 0;
+  if (random_.OneIn(4)) settings_.oracle_interval = runtime::Duration::zero();
   settings_.round_limit = 1 + random_.Below(8);
   settings_.guard_minimum = random_.OneIn(3) ? 1 : 100;
 }

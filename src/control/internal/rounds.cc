@@ -19,6 +19,7 @@ constexpr size_t kMaxNamedProxies = 32;
 // nothing.
 constexpr size_t kTasksPerRound = 8;
 constexpr size_t kMaxJobsPerTask = 32;
+constexpr int kOracleRest = 500;  // times what a comparison took
 
 bool SameContent(const bundle::SealedList& a, const bundle::SealedList& b) {
   return &a == &b ||
@@ -552,6 +553,7 @@ void Rounds::Finish() {
   if (settled) settled_ = snapshot_->revision;
   report.settled = settled_;
   report.left = std::exchange(left_, {});
+  SampleOracle(report.published);
   running_ = false;
   snapshot_ = nullptr;
   UpdateCounters();
@@ -603,22 +605,48 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   proxy.bundle = std::make_shared<const bundle::XdsBundle>(std::move(assembled));
   published.bundle = proxy.bundle;
   ++counters_.publishes;
-  if (settings_.oracle_every > 0 && ++published_ % settings_.oracle_every == 0)
-    CompareWithOracle(proxy);
   return published;
 }
 
-void Rounds::CompareWithOracle(const Proxy& proxy) {
-  const auto fails = [](const Cell* cell) { return !cell->failure.empty(); };
-  if (fails(proxy.own) || std::any_of(proxy.group->cells.begin(), proxy.group->cells.end(), fails))
+// One that was given something may have got the wrong thing; one that was not, perhaps should have.
+void Rounds::SampleOracle(const std::vector<Published>& published) {
+  if (!settings_.oracle_interval || oracle_running_ || published.empty() ||
+      around_.clock.Now() < oracle_at_)
     return;
-  around_.pool.Post([weak = weak_from_this(), writer = &around_.writer,
+  const uint64_t turn = oracle_turns_++;
+  auto at = proxies_.find(published[turn / 2 % published.size()].proxy);
+  if (turn % 2 == 1) {
+    at = proxies_.upper_bound(oracle_last_);
+    if (at == proxies_.end()) at = proxies_.begin();
+    oracle_last_ = at->first;
+  }
+  if (IsAsOf(*at->second)) CompareWithOracle(*at->second);
+}
+
+// Its bundle is all of the snapshot of this round.
+bool Rounds::IsAsOf(const Proxy& proxy) const {
+  const auto fails = [](const Cell* cell) { return !cell->failure.empty(); };
+  return proxy.plan && proxy.bundle != nullptr && !proxy.behind && proxy.group != nullptr &&
+         std::none_of(touched_.begin(), touched_.end(),
+                      [&](const Proxy* other) { return other == &proxy; }) &&
+         !fails(proxy.own) &&
+         std::none_of(proxy.group->cells.begin(), proxy.group->cells.end(), fails);
+}
+
+void Rounds::CompareWithOracle(const Proxy& proxy) {
+  oracle_running_ = true;
+  around_.pool.Post([weak = weak_from_this(), writer = &around_.writer, clock = &around_.clock,
                      generator = &around_.generator, snapshot = snapshot_, key = proxy.key,
                      node = proxy.node, published = proxy.bundle] {
+    const runtime::Time begin = clock->Now();
     std::string difference = OracleDifference(*generator, *snapshot, key, *node, *published);
-    writer->Post([weak, difference = std::move(difference)] {
+    const runtime::Duration took = clock->Now() - begin;
+    writer->Post([weak, took, difference = std::move(difference)] {
       const auto self = weak.lock();
       if (self == nullptr) return;
+      self->oracle_running_ = false;
+      self->oracle_at_ = self->around_.clock.Now() +
+                         std::max(*self->settings_.oracle_interval, kOracleRest * took);
       ++self->counters_.oracle_checks;
       if (difference.empty()) return;
       ++self->counters_.oracle_differences;

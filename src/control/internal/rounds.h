@@ -97,7 +97,9 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void Finish();
   void Touch(Proxy& proxy);
   std::optional<Published> Assemble(Proxy& proxy);
+  void SampleOracle(const std::vector<Published>& published);
   void CompareWithOracle(const Proxy& proxy);
+  bool IsAsOf(const Proxy& proxy) const;
   void Detach(Proxy& proxy);
   DegradedCell DegradedOf(const Cell& cell) const;
 
@@ -130,7 +132,12 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   std::vector<base::ProxyKey> round_proxies_;  // looked at; they may have left
   bool all_looked_at_ = true;                  // no proxy is behind
   std::set<Proxy*, ProxyLess> touched_;        // also of earlier rounds, when behind
-  uint64_t published_ = 0;                     // for the sample of the oracle
+
+  // The sample of the oracle.
+  bool oracle_running_ = false;
+  runtime::Time oracle_at_;       // not before
+  uint64_t oracle_turns_ = 0;
+  base::ProxyKey oracle_last_;    // of all proxies
 };
 
 }  // namespace kuma::control::internal
