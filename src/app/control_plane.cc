@@ -230,12 +230,18 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
           .writer = *p.writer,
           .pool = *p.pool,
           .publish =
-              [&p](std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>> bundles) {
-                p.hub->PublishAll(std::move(bundles));
+              [&p](std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>> bundles,
+                   std::shared_ptr<void> taken) {
+                p.hub->PublishAll(std::move(bundles), std::move(taken));
+              },
+          .newcomers =
+              [&p] {
+                const xds::HubCounters& streams = p.hub->counters();
+                return streams.streams_waiting + streams.streams_entering;
               },
           .forget = [&p](const base::ProxyKey& proxy) { p.hub->Forget(proxy); },
           .on_round =
-              [&p](const control::RoundReport& report) { p.observation->OnRound(report); }});
+              [&p](control::RoundReport report) { p.observation->OnRound(std::move(report)); }});
   p.observation->Attach(*p.control);
 
   // ---- what answers requests

@@ -124,6 +124,8 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
       Kind::kGauge, number(h.streams_stalled));
   add("kuma_xds_streams_waiting", "New streams that wait for their turn to be admitted.",
       Kind::kGauge, number(h.streams_waiting));
+  add("kuma_xds_streams_entering", "New streams that are being brought into step.", Kind::kGauge,
+      number(h.streams_entering));
   add("kuma_xds_streams_refused_total", "Streams refused because too many waited.", Kind::kCounter,
       number(h.streams_refused));
   add("kuma_xds_responses_sent_total", "Responses sent.", Kind::kCounter, number(h.responses_sent));

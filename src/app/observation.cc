@@ -88,28 +88,30 @@ void Observation::OnEvent(const xds::ProxyEvent& event) {
       insights_.OnDisconnected(proxy, stream);
     }
   } else if (const auto* ack = std::get_if<xds::AckEvent>(&event.what)) {
-    insights_.OnSent(proxy, stream, ServiceOf(ack->type));
     insights_.OnAcknowledged(proxy, stream, ServiceOf(ack->type));
   } else if (const auto* nack = std::get_if<xds::NackEvent>(&event.what)) {
-    insights_.OnSent(proxy, stream, ServiceOf(nack->type));
     insights_.OnRejected(proxy, stream, ServiceOf(nack->type));
   }
 }
 
-void Observation::OnRound(const control::RoundReport& report) {
-  executor_.Post([this, report] { TakeRound(report, progress_); });
+void Observation::OnRound(control::RoundReport report) {
+  executor_.Post([this, report = std::move(report)]() mutable {
+    TakeRound(std::move(report), progress_);
+  });
 }
 
-void TakeRound(const control::RoundReport& report, insight::Progress& progress) {
+void TakeRound(control::RoundReport report, insight::Progress& progress) {
   if (report.began) progress.OnStart(report.settled);
   std::vector<insight::GivenBundle> given;
   given.reserve(report.published.size());
-  for (const control::Published& published : report.published) {
+  for (control::Published& published : report.published) {
     insight::GivenBundle& one = given.emplace_back();
-    one.proxy = published.proxy;
-    one.bundle = published.bundle;
-    for (const control::Published::Effect& effect : published.effects)
-      one.changes.push_back({effect.revisions, effect.what, effect.reason});
+    one.proxy = std::move(published.proxy);
+    one.bundle = std::move(published.bundle);
+    one.changes.reserve(published.effects.size());
+    for (control::Published::Effect& effect : published.effects)
+      one.changes.push_back(
+          {std::move(effect.revisions), std::move(effect.what), std::move(effect.reason)});
   }
   progress.OnRound(report.left, given, report.settled);
 }

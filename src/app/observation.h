@@ -28,7 +28,7 @@ class Observation {
   void Attach(control::ControlLoop& control) { control_ = &control; }
 
   void OnEvent(const xds::ProxyEvent& event);
-  void OnRound(const control::RoundReport& report);  // any thread
+  void OnRound(control::RoundReport report);  // any thread
 
  private:
   void OnConnected(const base::ProxyKey& proxy, uint64_t stream, const xds::NodeDescription& node);
@@ -46,7 +46,7 @@ class Observation {
 xds::HealthSubscriber SubscribeToHealth(control::ControlLoop& control);
 
 // What a round means for the progress of proxies. On the insight executor.
-void TakeRound(const control::RoundReport& report, insight::Progress& progress);
+void TakeRound(control::RoundReport report, insight::Progress& progress);
 
 // For AdsService: the stream's Dataplane exists or is brought along, and its token is right. Null
 // `verify`: no token is asked for.

@@ -91,9 +91,16 @@ class ControlLoop::Writer final : public store::WatchSink,
     });
   }
   void OnEvents(std::span<const store::StoreEvent> events) override {
-    Post([events =
-              std::vector<store::StoreEvent>(events.begin(), events.end())](Writer& self) mutable {
-      self.counters_.events += events.size();
+    if (events.empty()) return;
+    counters_.events += events.size();
+    // Nothing here reads insights; that they were written counts as a revision.
+    std::vector<store::StoreEvent> read;
+    std::copy_if(
+        events.begin(), events.end(), std::back_inserter(read), [](const store::StoreEvent& event) {
+          return !(event.after != nullptr ? event.after : event.before)->type().is_insight;
+        });
+    Post([revision = events.back().revision, events = std::move(read)](Writer& self) mutable {
+      self.heard_ = std::max(self.heard_, revision);
       std::move(events.begin(), events.end(), std::back_inserter(self.events_));
       self.counters_.waiting_events = self.events_.size();
       self.WantStep();
@@ -235,13 +242,16 @@ class ControlLoop::Writer final : public store::WatchSink,
   void Load(Revision revision, const std::vector<model::ResourcePtr>& resources) {
     std::vector<mesh::Change> changes;
     changes.reserve(resources.size());
-    for (const model::ResourcePtr& resource : resources)
+    for (const model::ResourcePtr& resource : resources) {
+      if (resource->type().is_insight) continue;
       changes.push_back({.key = resource->key(),
                          .before = nullptr,
                          .after = resource,
                          .revision = revision,
                          .inputs_changed = false});
-    newest_ = revision;
+    }
+    newest_ = heard_ = revision;
+    state_.Advance(revision);
     loaded_ = true;
     rounds_->Begin(revision);
     const mesh::ChangeSet applied = state_.Apply(changes);
@@ -291,6 +301,8 @@ class ControlLoop::Writer final : public store::WatchSink,
       TakeChanges(applied, [&](const mesh::Change& change) { return causes.Of(change.key); });
       Derive(applied, all);
     }
+    newest_ = std::max(newest_, heard_);
+    state_.Advance(newest_);
     for (const auto& [proxy, connected] : std::exchange(connections_, {}))
       ApplyDerived(derivation_.OnConnection(state_, proxy, connected), {});
     RunTimers();
@@ -733,6 +745,7 @@ class ControlLoop::Writer final : public store::WatchSink,
   bool loaded_ = false;
   bool step_wanted_ = false;
   Revision newest_;
+  Revision heard_;  // of all events, insights too
   std::vector<store::StoreEvent> events_;
   std::map<ProxyKey, bool> connections_;  // that came or went since the last step
   std::map<ProxyKey, model::ResourcePtr>

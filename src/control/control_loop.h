@@ -49,6 +49,11 @@ struct Settings {
   // Plans and own parts of at most so many proxies are looked at in one round, so that a small
   // change does not wait for the whole of a large one.
   size_t round_limit = 256;
+  // When so many new streams are being brought into step at once, they come first: the others'
+  // bundles rest, twice as long each time, at most `longest_rest`. Endpoints that join one by one
+  // reach them together.
+  uint64_t wave_of = 16;
+  runtime::Duration longest_rest = std::chrono::seconds(5);
   // The hub forgets the bundle of a proxy that has been away for so long.
   runtime::Duration forget_after = std::chrono::minutes(5);
   // After a round that changed something, one proxy is compared with the oracle on the pool, by turns
@@ -71,14 +76,20 @@ class ControlLoop {
     runtime::SerialExecutor& writer;
     runtime::Pool& pool;
     // Gives new bundles to the hub. Called on the writer, for a proxy only when a list of its
-    // bundle changed, or once for each new stream.
-    std::function<void(std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>>)> publish;
+    // bundle changed, or once for each new stream. `taken` (may be null) goes when the streams have
+    // taken them; until then only new streams are given more. It may be destroyed on any thread.
+    std::function<void(std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>>,
+                       std::shared_ptr<void> taken)>
+        publish;
+    // Streams that wait or are being brought into step for the first time. Any thread. May be null:
+    // none.
+    std::function<uint64_t()> newcomers = nullptr;
     // The hub need not keep the bundle of this proxy: it has been away for long, or its Dataplane
     // is gone. May be null.
     std::function<void(const base::ProxyKey&)> forget = nullptr;
     // Called on the writer before the bundles of the round are published; must be quick. May be
     // null.
-    std::function<void(const RoundReport&)> on_round = nullptr;
+    std::function<void(RoundReport)> on_round = nullptr;
   };
 
   ControlLoop(Settings settings, derive::Settings derive, Surroundings surroundings);

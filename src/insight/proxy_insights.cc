@@ -1,6 +1,7 @@
 #include "insight/proxy_insights.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/log.h"
@@ -31,6 +32,8 @@ model::ResourceKey OwnerOf(const ProxyKey& proxy) { return {"Dataplane", proxy.m
 struct ProxyInsights::Proxy {
   uint64_t stream = 0;
   bool connected = false;
+  bool dirty = false;
+  bool orphan = false;
   std::vector<Subscription> own;         // of this process, oldest first; the last one may be open
   std::optional<model::Value> metadata;  // absent: as in `stored`
   std::optional<insights::Mtls> mtls;    // of this process
@@ -74,7 +77,7 @@ void ProxyInsights::OnDeleted(const ProxyKey& proxy) {
   if (found == proxies_.end() || !found->second->connected) return;
   found->second->loaded = false;
   found->second->missing = 0;
-  Touch(proxy);
+  Touch(proxy, *found->second);
 }
 
 void ProxyInsights::Stop(std::function<void()> done) {
@@ -97,11 +100,6 @@ ProxyInsights::Proxy* ProxyInsights::Find(const ProxyKey& proxy, uint64_t stream
   if (found == proxies_.end() || !found->second->connected || found->second->stream != stream)
     return nullptr;
   return found->second.get();
-}
-
-Subscription* ProxyInsights::Open(const ProxyKey& proxy, uint64_t stream) {
-  Proxy* state = Find(proxy, stream);
-  return state == nullptr ? nullptr : &state->own.back();
 }
 
 void ProxyInsights::OnConnected(const ProxyKey& proxy, uint64_t stream, std::string id,
@@ -130,43 +128,43 @@ void ProxyInsights::OnConnected(const ProxyKey& proxy, uint64_t stream, std::str
   subscription.version = std::move(version);
   state->own.push_back(std::move(subscription));
   if (state->own.size() > settings_.subscriptions) state->own.erase(state->own.begin());
-  Touch(proxy);
+  Touch(proxy, *state);
 }
 
 void ProxyInsights::OnDisconnected(const ProxyKey& proxy, uint64_t stream) {
-  Subscription* open = Open(proxy, stream);
-  if (open == nullptr) return;
-  open->disconnect_time = clock_.WallNow();
-  proxies_.at(proxy)->connected = false;
-  Touch(proxy);
+  Proxy* state = Find(proxy, stream);
+  if (state == nullptr) return;
+  state->own.back().disconnect_time = clock_.WallNow();
+  state->connected = false;
+  Touch(proxy, *state);
 }
 
 void ProxyInsights::Count(const ProxyKey& proxy, uint64_t stream, Service service,
-                          uint64_t ServiceStats::*number, uint64_t by) {
-  Subscription* open = Open(proxy, stream);
-  if (open == nullptr) return;
-  insights::SubscriptionStatus& status = *open->status;
+                          uint64_t ServiceStats::*answer) {
+  Proxy* state = Find(proxy, stream);
+  if (state == nullptr) return;
+  insights::SubscriptionStatus& status = *state->own.back().status;
   status.last_update_time = clock_.WallNow();
-  *status.total.*number += by;
+  const auto count = [answer](ServiceStats& stats) {
+    ++stats.responses_sent;
+    ++(stats.*answer);
+  };
+  count(*status.total);
   switch (service) {
-    case Service::kCds: *status.cds.*number += by; break;
-    case Service::kEds: *status.eds.*number += by; break;
-    case Service::kLds: *status.lds.*number += by; break;
-    case Service::kRds: *status.rds.*number += by; break;
+    case Service::kCds: count(*status.cds); break;
+    case Service::kEds: count(*status.eds); break;
+    case Service::kLds: count(*status.lds); break;
+    case Service::kRds: count(*status.rds); break;
     case Service::kOther: break;
   }
-  Touch(proxy);
+  Touch(proxy, *state);
 }
 
-void ProxyInsights::OnSent(const ProxyKey& proxy, uint64_t stream, Service service,
-                           uint64_t responses) {
-  Count(proxy, stream, service, &ServiceStats::responses_sent, responses);
-}
 void ProxyInsights::OnAcknowledged(const ProxyKey& proxy, uint64_t stream, Service service) {
-  Count(proxy, stream, service, &ServiceStats::responses_acknowledged, 1);
+  Count(proxy, stream, service, &ServiceStats::responses_acknowledged);
 }
 void ProxyInsights::OnRejected(const ProxyKey& proxy, uint64_t stream, Service service) {
-  Count(proxy, stream, service, &ServiceStats::responses_rejected, 1);
+  Count(proxy, stream, service, &ServiceStats::responses_rejected);
 }
 
 void ProxyInsights::OnCertificate(const ProxyKey& proxy, runtime::WallTime issued,
@@ -182,11 +180,24 @@ void ProxyInsights::OnCertificate(const ProxyKey& proxy, runtime::WallTime issue
   ++state.certificates;
   state.mtls->issued_backend = std::move(backend);
   state.mtls->supported_backends = std::move(supported);
-  Touch(proxy);
+  Touch(proxy, state);
 }
 
-void ProxyInsights::Touch(const ProxyKey& proxy) {
-  dirty_.insert(proxy);
+void ProxyInsights::MarkDirty(const ProxyKey& proxy, Proxy& state) {
+  if (!std::exchange(state.dirty, true)) dirty_.push_back(proxy);
+}
+
+void ProxyInsights::MarkDirty(const std::vector<ProxyKey>& proxies) {
+  for (const ProxyKey& proxy : proxies) {
+    const auto found = proxies_.find(proxy);
+    if (found == proxies_.end()) continue;
+    found->second->orphan = false;
+    MarkDirty(proxy, *found->second);
+  }
+}
+
+void ProxyInsights::Touch(const ProxyKey& proxy, Proxy& state) {
+  MarkDirty(proxy, state);
   Schedule();
 }
 
@@ -221,11 +232,18 @@ bool ProxyInsights::Load(const ProxyKey& proxy, Proxy& state) {
 }
 
 insights::Spec ProxyInsights::SpecOf(const Proxy& state) const {
-  insights::Spec spec = state.stored != nullptr ? *state.stored : insights::Spec();
-  std::erase_if(spec.subscriptions, [&](const Subscription& subscription) {
-    return std::any_of(state.own.begin(), state.own.end(),
-                       [&](const Subscription& own) { return own.id == subscription.id; });
-  });
+  static const insights::Spec kNone;
+  const insights::Spec& stored = state.stored != nullptr ? *state.stored : kNone;
+  insights::Spec spec;
+  spec.mtls = stored.mtls;
+  spec.open_telemetry = stored.open_telemetry;
+  spec.metadata = state.metadata ? *state.metadata : stored.metadata;
+  std::copy_if(stored.subscriptions.begin(), stored.subscriptions.end(),
+               std::back_inserter(spec.subscriptions), [&](const Subscription& subscription) {
+                 return std::none_of(
+                     state.own.begin(), state.own.end(),
+                     [&](const Subscription& own) { return own.id == subscription.id; });
+               });
   for (Subscription& subscription : spec.subscriptions) {
     if (settings_.only_instance && !subscription.disconnect_time)
       subscription.disconnect_time = clock_.WallNow();
@@ -236,7 +254,6 @@ insights::Spec ProxyInsights::SpecOf(const Proxy& state) const {
         spec.subscriptions.begin(),
         spec.subscriptions.end() - static_cast<std::ptrdiff_t>(settings_.subscriptions));
   }
-  if (state.metadata) spec.metadata = *state.metadata;
   if (state.mtls) {
     const uint32_t before = spec.mtls ? spec.mtls->certificate_regenerations : 0;
     spec.mtls = state.mtls;
@@ -248,28 +265,27 @@ insights::Spec ProxyInsights::SpecOf(const Proxy& state) const {
 void ProxyInsights::Flush() {
   store::Transaction transaction;
   std::vector<Sent> sent;
-  std::set<ProxyKey> later;
+  std::vector<ProxyKey> later;
   while (!dirty_.empty() && sent.size() < kMaxWrites) {
-    const ProxyKey proxy = *dirty_.begin();
-    dirty_.erase(dirty_.begin());
+    const ProxyKey proxy = std::move(dirty_.front());
+    dirty_.pop_front();
     const auto found = proxies_.find(proxy);
-    if (found == proxies_.end()) continue;
+    if (found == proxies_.end() || !std::exchange(found->second->dirty, false)) continue;
     Proxy& state = *found->second;
     if (!Load(proxy, state)) {
       // Its registration may be on the way; without a Dataplane there is nothing to say.
       if (!state.connected) {
         proxies_.erase(found);
       } else if (!stopping_ && ++state.missing < kMaxAttempts) {
-        later.insert(proxy);
-      } else if (!stopping_) {
+        later.push_back(proxy);
+      } else if (!stopping_ && !std::exchange(state.orphan, true)) {
         if (orphans_.empty()) {
           orphan_timer_ = executor_.PostAfter(kOrphanInterval, [this] {
-            dirty_.merge(orphans_);
-            orphans_.clear();
+            MarkDirty(std::exchange(orphans_, {}));
             Schedule();
           });
         }
-        orphans_.insert(proxy);
+        orphans_.push_back(proxy);
       }
       continue;
     }
@@ -286,7 +302,7 @@ void ProxyInsights::Flush() {
                                   .key = KeyOf(proxy),
                                   .expected = state.revision});
   }
-  dirty_.merge(later);
+  MarkDirty(later);
   last_flush_ = clock_.Now();
   if (sent.empty()) {
     if (stopping_) {
@@ -300,8 +316,8 @@ void ProxyInsights::Flush() {
   ++transactions_;
   store_.CommitAsync(std::move(transaction),
                      [this, alive = std::weak_ptr<char>(alive_), &executor = executor_,
-                      sent = std::move(sent)](base::Result<store::Committed> done) {
-                       executor.Post([this, alive, sent, done = std::move(done)] {
+                      sent = std::move(sent)](base::Result<store::Committed> done) mutable {
+                       executor.Post([this, alive, sent = std::move(sent), done = std::move(done)] {
                          if (!alive.expired()) OnStored(sent, done);
                        });
                      });
@@ -320,11 +336,11 @@ void ProxyInsights::OnStored(const std::vector<Sent>& sent,
       state.certificates -= certificates;
       state.revision = done->revision;
       state.loaded = done->changed;  // what was no change has kept an older revision
-      if (!state.connected && !dirty_.contains(proxy)) proxies_.erase(found);
+      if (!state.connected && !state.dirty) proxies_.erase(found);
     } else {
       // Somebody else wrote, the Dataplane went, or the store is not well: read again, try again.
       state.loaded = false;
-      dirty_.insert(proxy);
+      MarkDirty(proxy, state);
     }
   }
   if (!done.has_value() && done.error().code() != base::Code::kConflict &&
@@ -350,8 +366,8 @@ void ProxyInsights::CloseLeftOver() {
   for (const model::ResourcePtr& insight : page->items) {
     const ProxyKey proxy{insight->mesh(), insight->name()};
     if (proxies_.contains(proxy) || !insights::IsOnline(insight->Spec<insights::Spec>())) continue;
-    proxies_.emplace(proxy, std::make_unique<Proxy>());  // writing it closes what is open
-    Touch(proxy);
+    // Writing it closes what is open.
+    Touch(proxy, *proxies_.emplace(proxy, std::make_unique<Proxy>()).first->second);
   }
 }
 

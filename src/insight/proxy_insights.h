@@ -5,11 +5,11 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -57,8 +57,7 @@ class ProxyInsights final : public store::WatchSink {
   void OnConnected(const base::ProxyKey& proxy, uint64_t stream, std::string id,
                    model::Value metadata, resources::dataplane_insight::Version version);
   void OnDisconnected(const base::ProxyKey& proxy, uint64_t stream);
-  void OnSent(const base::ProxyKey& proxy, uint64_t stream, Service service,
-              uint64_t responses = 1);
+  // A response was sent and is answered.
   void OnAcknowledged(const base::ProxyKey& proxy, uint64_t stream, Service service);
   void OnRejected(const base::ProxyKey& proxy, uint64_t stream, Service service);
   void OnCertificate(const base::ProxyKey& proxy, runtime::WallTime issued,
@@ -75,10 +74,11 @@ class ProxyInsights final : public store::WatchSink {
  private:
   struct Proxy;
   Proxy* Find(const base::ProxyKey& proxy, uint64_t stream);
-  resources::dataplane_insight::Subscription* Open(const base::ProxyKey& proxy, uint64_t stream);
   void Count(const base::ProxyKey& proxy, uint64_t stream, Service service,
-             uint64_t resources::dataplane_insight::ServiceStats::*number, uint64_t by);
-  void Touch(const base::ProxyKey& proxy);
+             uint64_t resources::dataplane_insight::ServiceStats::*answer);
+  void MarkDirty(const base::ProxyKey& proxy, Proxy& state);
+  void MarkDirty(const std::vector<base::ProxyKey>& proxies);
+  void Touch(const base::ProxyKey& proxy, Proxy& state);
   void Schedule();
   bool Load(const base::ProxyKey& proxy, Proxy& state);
   void Flush();
@@ -99,8 +99,8 @@ class ProxyInsights final : public store::WatchSink {
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 
   std::map<base::ProxyKey, std::unique_ptr<Proxy>> proxies_;
-  std::set<base::ProxyKey> dirty_;
-  std::set<base::ProxyKey> orphans_;  // connected, but their Dataplane is not there
+  std::deque<base::ProxyKey> dirty_;  // oldest first; those marked so count
+  std::vector<base::ProxyKey> orphans_;  // connected, but their Dataplane is not there
   bool flushing_ = false;
   bool scheduled_ = false;
   std::optional<runtime::Time> last_flush_;

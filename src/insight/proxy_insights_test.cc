@@ -75,9 +75,7 @@ TEST_F(ProxyInsightsTest, AnswersAreCountedAndStoredOnceASecond) {
   const uint64_t before = insights_->transactions();
   for (int i = 0; i < 100; ++i) {
     Do([this] {
-      insights_->OnSent(kWeb, 1, Service::kCds);
       insights_->OnAcknowledged(kWeb, 1, Service::kCds);
-      insights_->OnSent(kWeb, 1, Service::kOther);
       insights_->OnRejected(kWeb, 1, Service::kOther);
     });
     Pass(milliseconds(10));

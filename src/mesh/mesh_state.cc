@@ -219,6 +219,12 @@ ChangeSet MeshState::Apply(std::span<const Change> changes) {
   return set;
 }
 
+void MeshState::Advance(Revision revision) {
+  if (revision <= state_->current.revision) return;
+  state_->current.revision = revision;
+  state_->last.reset();
+}
+
 SnapshotPtr MeshState::Freeze() {
   if (state_->last != nullptr) return state_->last;
   for (auto& [name, entry] : state_->meshes) {

@@ -100,6 +100,8 @@ class MeshState {
   // counts, so that an event that was applied already (a derived write coming back from the store)
   // changes nothing but times and revision.
   ChangeSet Apply(std::span<const Change> changes);
+  // Nothing that belongs here changed up to this revision.
+  void Advance(Revision revision);
 
   // Of what is held now. Shares structure with earlier snapshots. `revision`: the newest one that
   // was applied.

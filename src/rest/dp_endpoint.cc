@@ -46,7 +46,13 @@ std::string TokenCommand(const base::ProxyKey& proxy, const model::Labels& label
 base::Result<ResourcePtr> DecodeNew(std::string_view text, const base::ProxyKey& proxy,
                                     const model::TypeTable& types,
                                     const model::ControlPlane& here) {
-  auto documents = model::ParseYaml(text);
+  // kuma-dp sends JSON, which is YAML too, but is read in a fraction of the time.
+  base::Result<std::vector<Value>> documents = std::vector<Value>();
+  if (auto json = model::ParseJson(text)) {
+    documents->push_back(*std::move(json));
+  } else {
+    documents = model::ParseYaml(text);
+  }
   if (!documents) return std::move(documents).error().Context("Dataplane");
   if (documents->size() != 1)
     return base::Invalid("Dataplane: exactly one YAML document is expected");

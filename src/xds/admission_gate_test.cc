@@ -16,8 +16,8 @@ class AdmissionGateTest : public ::testing::Test {
         urgency, [this, name] { entered_ += name + " "; }, *place);
     return *place;
   }
-  std::atomic<uint64_t> waiting_{0};
-  AdmissionGate gate_{{.inside = 2, .waiting = 10}, waiting_};
+  std::atomic<uint64_t> waiting_{0}, inside_{0};
+  AdmissionGate gate_{{.inside = 2, .waiting = 10}, waiting_, inside_};
   std::string entered_;
   bool asked_ = false;
   // Goes first: who leaves lets the next one in.
@@ -35,12 +35,13 @@ TEST_F(AdmissionGateTest, AFreePlaceIsTakenAtOnce) {
   EXPECT_EQ(entered_, "a b c ");
   EXPECT_EQ(gate_.inside(), 2u);
   EXPECT_EQ(gate_.waiting(), 0u);
+  EXPECT_EQ(inside_, gate_.inside());
   EXPECT_EQ(waiting_, 0u);
 }
 
 TEST_F(AdmissionGateTest, WhoHasNothingGoesFirstAndNobodyIsForgotten) {
   // One place, handed on from each to the next.
-  AdmissionGate gate({.inside = 1, .waiting = 10}, waiting_);
+  AdmissionGate gate({.inside = 1, .waiting = 10}, waiting_, inside_);
   std::vector<std::unique_ptr<AdmissionGate::Place>> places(8);
   std::string order;
   const std::vector<std::pair<Urgency, std::string>> asking = {

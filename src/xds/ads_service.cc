@@ -177,7 +177,7 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
     }
     if (SetStalled(session_->stalled(Now()))) report(StalledEvent{stalled_});
     if (output.failure) {
-      hub_->Report(std::move(events));
+      hub_->Report(stream_->loop(), std::move(events));
       return Finish(StatusOf(*output.failure));
     }
     std::vector<std::vector<net::Slice>> slices;
@@ -201,7 +201,7 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
                          static_cast<uint32_t>(response.removed.size()), bytes});
       }
     }
-    hub_->Report(std::move(events));
+    hub_->Report(stream_->loop(), std::move(events));
     for (size_t i = 0; i < output.send.size(); ++i) {
       if (ended_) return;
       if (!stream_->Send(internal::EncodeHead(output.send[i]), std::move(slices[i]))) return;

@@ -14,7 +14,7 @@ HubState::HubState(HubOptions options) : options_(std::move(options)) {
   for (runtime::SerialExecutor* loop : options_.loops)
     shards_.push_back(std::make_unique<Shard>(
         *loop, AdmissionGate({options_.admitted_at_once, options_.waiting_streams},
-                             counters_.streams_waiting)));
+                             counters_.streams_waiting, counters_.streams_entering)));
   for (const ProxyEventSubscriber& subscriber : options_.subscribers) {
     subscribers_.push_back(
         {subscriber, std::make_shared<std::unordered_map<base::ProxyKey, uint64_t>>()});
@@ -47,7 +47,7 @@ HubState::Registration HubState::Register(runtime::SerialExecutor& loop, ProxySt
   Shard::Entry& entry = home.entries[node.proxy];
   entry.stream = &stream;
   entry.number = number;
-  Report({node.proxy, number, ConnectedEvent{node}});
+  Report(home, {node.proxy, number, ConnectedEvent{node}});
   return {number, entry.bundle, std::exchange(entry.memory, {})};
 }
 
@@ -79,7 +79,7 @@ void HubState::Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& p
       found->second.stream == nullptr)
     return;
   found->second.stream = nullptr;
-  Report({proxy, number, std::move(event)});
+  Report(shard, {proxy, number, std::move(event)});
   // The next stream may come to any loop.
   for (const std::unique_ptr<Shard>& other : shards_) {
     if (other.get() == &shard || memory.empty()) continue;
@@ -102,9 +102,22 @@ void HubState::Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number,
   if (entry.Idle()) shard.entries.erase(proxy);
 }
 
-void HubState::Report(std::vector<ProxyEvent> events) {
+void HubState::Report(runtime::SerialExecutor& loop, std::vector<ProxyEvent> events) {
   if (events.empty()) return;
-  const auto shared = std::make_shared<const std::vector<ProxyEvent>>(std::move(events));
+  Shard& shard = ShardOf(loop);
+  for (ProxyEvent& event : events) Report(shard, std::move(event));
+}
+
+// What many streams report in one turn of their loop costs one hop together.
+void HubState::Report(Shard& shard, ProxyEvent event) {
+  if (shard.reports.empty())
+    shard.loop.Post([self = shared_from_this(), &shard] { self->SendReports(shard); });
+  shard.reports.push_back(std::move(event));
+}
+
+void HubState::SendReports(Shard& shard) {
+  const auto shared =
+      std::make_shared<const std::vector<ProxyEvent>>(std::exchange(shard.reports, {}));
   for (const Subscriber& subscriber : subscribers_) {
     subscriber.to.executor->Post([sink = subscriber.to.sink, newest = subscriber.newest, shared] {
       for (const ProxyEvent& event : *shared) {
@@ -112,7 +125,7 @@ void HubState::Report(std::vector<ProxyEvent> events) {
         const auto found = newest->find(event.proxy);
         const uint64_t known = found == newest->end() ? 0 : found->second;
         if (connected ? event.stream < known : event.stream != known)
-          return;  // of a stream that was replaced
+          continue;  // of a stream that was replaced
         if (connected) (*newest)[event.proxy] = event.stream;
         if (std::holds_alternative<DisconnectedEvent>(event.what)) newest->erase(found);
         sink(event);
@@ -132,11 +145,15 @@ void Hub::Publish(base::ProxyKey proxy, BundlePtr bundle) {
   PublishAll({{std::move(proxy), std::move(bundle)}});
 }
 
-void Hub::PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles) {
-  const auto shared =
-      std::make_shared<const std::vector<std::pair<base::ProxyKey, BundlePtr>>>(std::move(bundles));
+void Hub::PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles,
+                     std::shared_ptr<void> taken) {
+  struct Batch {
+    std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles;
+    std::shared_ptr<void> taken;
+  };
+  const auto shared = std::make_shared<const Batch>(Batch{std::move(bundles), std::move(taken)});
   state_->ForEachShard([shared](internal::Shard& shard) {
-    for (const auto& [proxy, bundle] : *shared) {
+    for (const auto& [proxy, bundle] : shared->bundles) {
       internal::Shard::Entry& entry = shard.entries[proxy];
       entry.bundle = bundle;
       if (entry.stream != nullptr) entry.stream->OnBundle(bundle);

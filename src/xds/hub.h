@@ -66,9 +66,9 @@ struct ProxyEvent {
       what;
 };
 
-// Gets the events of each proxy's newest stream, in order, on its executor; those that one message
-// or bundle caused cost one hop together. Its queue is bounded by the streams: they send one
-// response per type and wait for the answer.
+// Gets the events of each proxy's newest stream, in order, on its executor; those of one turn of a
+// loop cost one hop together. Its queue is bounded by the streams: they send one response per type
+// and wait for the answer.
 struct ProxyEventSubscriber {
   runtime::SerialExecutor* executor = nullptr;
   std::function<void(const ProxyEvent&)> sink;
@@ -97,7 +97,8 @@ struct HubCounters {
   Number rejected = 0;         // responses
   Number streams_stalled = 0;  // now: they leave a response without an answer
   Number streams_waiting = 0;  // now: for their turn to be admitted
-  Number streams_refused = 0;  // because too many waited
+  Number streams_entering = 0;  // now: admitted, and being brought into step for the first time
+  Number streams_refused = 0;   // because too many waited
 };
 
 // Thread-safe: each loop has its own map, and everything reaches it by Post. What the options point
@@ -111,8 +112,10 @@ class Hub {
 
   // Only the newest bundle of a proxy is kept, whether it is connected or not, until Forget.
   void Publish(base::ProxyKey proxy, BundlePtr bundle);
-  // The same for many at the price of one hop.
-  void PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles);
+  // The same for many at the price of one hop. `taken` is let go, on some loop, when every stream
+  // has its bundle.
+  void PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles,
+                  std::shared_ptr<void> taken = nullptr);
   // Drops the bundle and what was remembered of earlier streams; a connected stream keeps what it
   // has.
   void Forget(base::ProxyKey proxy);

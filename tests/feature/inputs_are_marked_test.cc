@@ -200,7 +200,8 @@ class InputsTest : public testing::Test {
        .clock = simulation_.clock(),
        .writer = writer_,
        .pool = simulation_.pool(),
-       .publish = [this](std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>> bundles) {
+       .publish = [this](std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>> bundles,
+                         const std::shared_ptr<void>&) {
          sent_ += bundles.size();
        }}};
 };

@@ -21,6 +21,7 @@ using base::Format;
 using base::ProxyKey;
 using bundle::XdsType;
 using generate::CellKind;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -88,6 +89,13 @@ class CostsTest : public testing::Test {
     causes_.clear();
   }
 
+  void Move(const std::string& address) {
+    kit::DataplaneOptions changed = dataplanes_.at("s0-2");
+    changed.address = address;
+    Commit({kit::Put(kit::Dataplane("s0-2", changed))});
+    simulation_.RunUntilIdle();
+  }
+
   struct Numbers {
     uint64_t listeners, clusters, endpoints, own, checks, plans, publishes;
   };
@@ -121,6 +129,10 @@ class CostsTest : public testing::Test {
   runtime::SerialExecutor& writer_ = simulation_.AddExecutor("writer");
   std::unique_ptr<store::Store> store_ = store::NewMemoryStore(simulation_.clock(), true);
   generate::Generator generator_{WithOneThatFailsAt13s(), {}};
+  bool busy_ = false;  // the streams take their time
+  std::vector<std::shared_ptr<void>> taken_;
+  size_t batches_ = 0;
+  uint64_t newcomers_ = 0;
   std::map<ProxyKey, bundle::BundlePtr> bundles_;
   std::set<std::string> published_;
   std::set<uint64_t> causes_;
@@ -133,12 +145,16 @@ class CostsTest : public testing::Test {
        .writer = writer_,
        .pool = simulation_.pool(),
        .publish =
-           [this](std::vector<std::pair<ProxyKey, bundle::BundlePtr>> bundles) {
+           [this](std::vector<std::pair<ProxyKey, bundle::BundlePtr>> bundles,
+                  std::shared_ptr<void> taken) {
+             if (busy_) taken_.push_back(std::move(taken));
+             ++batches_;
              for (auto& [proxy, bundle] : bundles) {
                bundles_[proxy] = std::move(bundle);
                published_.insert(proxy.name);
              }
            },
+       .newcomers = [this] { return newcomers_; },
        .forget = nullptr,
        .on_round =
            [this](const control::RoundReport& report) {
@@ -165,6 +181,55 @@ TEST_F(CostsTest, AnEndpointCostsItsEndpointSetAndNothingElse) {
   EXPECT_EQ(cost.plans, 1u);
   EXPECT_THAT(published_, SizeIs(11)) << "the clients of s0 and the proxy itself";
   EXPECT_EQ(causes_, std::set<uint64_t>{revision_.value});
+}
+
+// Who waits gets all of it at once.
+TEST_F(CostsTest, ChangesMergeWhileTheStreamsAreBusy) {
+  busy_ = true;
+  Move("10.9.9.1");
+  EXPECT_THAT(std::exchange(published_, {}), SizeIs(11)) << "nothing holds the first";
+  for (int i = 2; i < 10; ++i) Move(Format("10.9.9.{}", i));
+  EXPECT_THAT(published_, IsEmpty());
+  Add("one-new", {.labels = {{"app", "one"}}, .outbounds = {{"s1", 80, 10001}}});
+  simulation_.RunUntilIdle();
+  EXPECT_EQ(std::exchange(published_, {}), std::set<std::string>{"one-new"})
+      << "who has nothing waits for nobody";
+  EXPECT_FALSE(loop_.IdleForTest());
+  const size_t batches = batches_;
+  taken_.clear();
+  simulation_.RunUntilIdle();
+  EXPECT_THAT(published_, SizeIs(11));
+  EXPECT_EQ(batches_ - batches, 1u);
+  taken_.clear();
+  busy_ = false;
+  Settle();
+}
+
+TEST_F(CostsTest, InAWaveOfNewProxiesTheOthersRestTwiceAsLongEachTime) {
+  newcomers_ = 100;
+  std::vector<int> at;
+  for (int i = 0; i < 1000; ++i) {
+    Move(Format("10.9.{}.{}", i / 250, i % 250 + 1));
+    if (!std::exchange(published_, {}).empty()) at.push_back(10 * i);
+    simulation_.Advance(milliseconds(10));
+  }
+  EXPECT_THAT(at, testing::ElementsAre(0, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120));
+  const auto added = [this](int i) {
+    const std::string name = Format("one-new-{}", i);
+    Add(name, {.labels = {{"app", "one"}}, .outbounds = {{"s1", 80, 10001}}});
+    simulation_.RunUntilIdle();
+    return std::exchange(published_, {}) == std::set<std::string>{name};
+  };
+  EXPECT_TRUE(added(1)) << "a new one does not wait, and nobody gets more because it came";
+
+  // The wave is over, and so is the rest.
+  newcomers_ = 0;
+  simulation_.Advance(milliseconds(110));
+  EXPECT_THAT(std::exchange(published_, {}), SizeIs(11));
+  for (int i = 0; i < 10; ++i) {
+    Move(Format("10.9.100.{}", i + 1));
+    EXPECT_THAT(std::exchange(published_, {}), SizeIs(11)) << i;
+  }
 }
 
 TEST_F(CostsTest, AReadinessFlapCostsItsEndpointSet) {

@@ -251,6 +251,8 @@ World::World(WorldOptions options)
           std::make_unique<generate::Generator>(Policies(broken_policy_), generate::Settings{})) {
   if (random_.OneIn(4)) settings_.oracle_interval = runtime::Duration::zero();
   settings_.round_limit = 1 + random_.Below(8);
+  settings_.wave_of = 1 + random_.Below(6);
+  settings_.longest_rest = milliseconds(100 + random_.Below(900));
   settings_.guard_minimum = random_.OneIn(3) ? 1 : 100;
 }
 
@@ -300,7 +302,8 @@ void World::StartControlPlane() {
           .writer = writer_,
           .pool = simulation_.pool(),
           .publish =
-              [this, weak](std::vector<std::pair<ProxyKey, bundle::BundlePtr>> bundles) {
+              [this, weak](std::vector<std::pair<ProxyKey, bundle::BundlePtr>> bundles,
+                           std::shared_ptr<void> taken) {
                 const auto self = weak.lock();
                 if (self == nullptr) return;
                 for (const auto& [proxy, bundle] : bundles) {
@@ -312,8 +315,19 @@ void World::StartControlPlane() {
                                                resource);
                   }
                 }
-                self->hub->PublishAll(std::move(bundles));
+                // Busy streams take them later.
+                std::shared_ptr<void> later = random_.OneIn(4) ? taken : nullptr;
+                self->hub->PublishAll(std::move(bundles), std::move(taken));
+                if (later == nullptr) return;
+                timers_.push_back(
+                    writer_.PostAfter(milliseconds(random_.Below(40)), [later = std::move(later)] {}));
               },
+          .newcomers = [weak]() -> uint64_t {
+            const auto self = weak.lock();
+            if (self == nullptr) return 0;
+            const xds::HubCounters& streams = self->hub->counters();
+            return streams.streams_waiting + streams.streams_entering;
+          },
           .forget =
               [this, weak](const ProxyKey& proxy) {
                 ++counts_["forgotten"];
@@ -370,7 +384,6 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
     insights->OnDisconnected(proxy, event.stream);
     loop->Disconnected(proxy, {event.stream}, gone->reason == "closed by the proxy");
   } else if (const auto* ack = std::get_if<xds::AckEvent>(&event.what)) {
-    insights->OnSent(proxy, event.stream, service(ack->type));
     insights->OnAcknowledged(proxy, event.stream, service(ack->type));
   } else if (const auto* nack = std::get_if<xds::NackEvent>(&event.what)) {
     ++world->counts_["nacks"];

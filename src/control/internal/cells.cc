@@ -279,7 +279,6 @@ bool Cells::Refresh(Group& group, Interner& interner) {
     group.lists[type] = std::move(list);
   }
   group.fresh = false;
-  group.stale = false;
   return changed;
 }
 

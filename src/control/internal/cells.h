@@ -95,9 +95,9 @@ struct Group {
   std::vector<Cell*> cells;             // closure, roots first; also of content that is not sent
   std::array<bundle::SealedListPtr, bundle::kXdsTypeCount> lists;
   std::set<Proxy*, ProxyLess> proxies;
-  bool fresh = true;   // no closure yet
-  bool stale = false;  // to be worked out at the end of this round
-  Effects effects;     // of its cells in this round
+  bool fresh = true;    // no closure yet
+  bool urgent = false;  // to be worked out at the end of this round in any case
+  Effects effects;      // of its cells, not given to its proxies yet
 };
 
 // A connected proxy.

@@ -1,6 +1,9 @@
 #include "control/internal/rounds.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
+#include <tuple>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -20,11 +23,29 @@ constexpr size_t kMaxNamedProxies = 32;
 constexpr size_t kTasksPerRound = 8;
 constexpr size_t kMaxJobsPerTask = 32;
 constexpr int kOracleRest = 500;  // times what a comparison took
+// A wave of new proxies is over when it was not seen for so long.
+constexpr runtime::Duration kWaveGap = std::chrono::milliseconds(50);
 
 bool SameContent(const bundle::SealedList& a, const bundle::SealedList& b) {
   return &a == &b ||
          std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const auto& x, const auto& y) { return bundle::SameContent(*x, *y); });
+}
+
+bool Before(const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
+  return std::tie(a->type, a->name, a->version) < std::tie(b->type, b->name, b->version);
+}
+
+// The two together, in the order of names; of two with one name the first counts. Both are sorted.
+bundle::SealedList Merge(std::span<const bundle::SealedPtr> own, const bundle::SealedList& shared) {
+  bundle::SealedList merged;
+  merged.reserve(own.size() + shared.size());
+  std::merge(own.begin(), own.end(), shared.begin(), shared.end(), std::back_inserter(merged),
+             Before);
+  merged.erase(std::unique(merged.begin(), merged.end(),
+                           [](const auto& a, const auto& b) { return a->name == b->name; }),
+               merged.end());
+  return merged;
 }
 
 Effects EffectsOf(const Causes& causes, const std::string& what) {
@@ -191,7 +212,7 @@ bool Rounds::Disconnected(const ProxyKey& proxy, StreamId stream) {
   Detach(*found->second);
   proxies_.erase(found);
   left_.push_back(proxy);
-  if (!running_) cells_.Collect();
+  if (!running_) Collect();
   return true;
 }
 
@@ -204,15 +225,67 @@ void Rounds::Detach(Proxy& proxy) {
 // Rounds.
 
 bool Rounds::idle() const {
-  return !running_ && marked_cells_.empty() && queue_.empty() && new_queue_.empty();
+  return !running_ && marked_cells_.empty() && queue_.empty() && new_queue_.empty() &&
+         touched_.empty() && stale_.empty();
+}
+
+void Rounds::LookForWave() {
+  const runtime::Time now = around_.clock.Now();
+  if (around_.newcomers && around_.newcomers() >= settings_.wave_of) {
+    if (!wave_began_) wave_began_ = now;
+    wave_seen_ = now;
+  } else if (wave_began_ && now >= wave_seen_ + kWaveGap) {
+    wave_began_.reset();
+  }
+}
+
+bool Rounds::HoldsOthers() const {
+  return taking_ || (wave_began_ && around_.clock.Now() < rest_until_);
+}
+
+bool Rounds::HasWork() const {
+  return !marked_cells_.empty() || !queue_.empty() || !new_queue_.empty() ||
+         ((!touched_.empty() || !stale_.empty()) && !HoldsOthers());
+}
+
+// Goes when the streams have taken what is published now.
+std::shared_ptr<void> Rounds::OnTaken() {
+  taking_ = true;
+  return std::shared_ptr<void>(this, [weak = weak_from_this(), writer = &around_.writer](void*) {
+    writer->Post([weak] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      self->taking_ = false;
+      // The next ones at twice the age that the wave has now.
+      const runtime::Time now = self->around_.clock.Now();
+      if (self->wave_began_)
+        self->rest_until_ = now + std::min(now - *self->wave_began_, self->settings_.longest_rest);
+      self->Wake();
+    });
+  });
+}
+
+// Bundles that are held go out when nothing holds them any more.
+void Rounds::ArmRest() {
+  rest_timer_.Cancel();
+  if ((touched_.empty() && stale_.empty()) || taking_) return;
+  const runtime::Time now = around_.clock.Now();
+  const runtime::Duration rest =
+      std::clamp<runtime::Duration>(rest_until_ - now, runtime::Duration(1), kWaveGap);
+  rest_timer_ = around_.writer.PostAfter(rest, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->Wake();
+  });
 }
 
 void Rounds::Wake() {
   if (running_) return;
-  if (!idle()) {
-    StartRound();
-  } else if (settled_ < next_snapshot_->revision || !left_.empty()) {
-    settled_ = std::max(settled_, next_snapshot_->revision);
+  LookForWave();
+  if (HasWork()) return StartRound();
+  ArmRest();
+  const bool settles =
+      touched_.empty() && stale_.empty() && settled_ < next_snapshot_->revision;
+  if (settles || !left_.empty()) {
+    if (settles) settled_ = next_snapshot_->revision;
     if (around_.on_round)
       around_.on_round(
           {.began = false, .left = std::move(left_), .published = {}, .settled = settled_});
@@ -463,6 +536,7 @@ bool Rounds::TakeBuilt(Cell& cell, generate::SealedCell& sealed) {
     needs.push_back(&Need(id));
   }
   cell.has_good = true;
+  std::sort(sealed.resources.begin(), sealed.resources.end(), Before);
   return cells_.SetContent(cell, {std::move(sealed.resources), std::move(needs)});
 }
 
@@ -485,18 +559,46 @@ void Rounds::MaybeFinish() {
 
 void Rounds::Touch(Proxy& proxy) { touched_.insert(&proxy); }
 
-void Rounds::Regroup(Proxy& proxy, std::set<Group*, ByNumber>& groups) {
+void Rounds::Regroup(Proxy& proxy) {
   proxy.regroup = false;
   std::vector<generate::CellId> roots = proxy.plan->listeners;
   for (const Cell* need : proxy.own->content->needs) roots.push_back(need->id);
   Group& group = cells_.GroupOf(std::move(roots));
   cells_.Join(proxy, &group);
-  if (group.fresh) groups.insert(&group);
+  if (group.fresh) {
+    group.urgent = true;
+    stale_.insert(&group);
+  }
   Touch(proxy);
 }
 
+// While the others are held, a group whose endpoint sets alone changed need not be looked at before
+// somebody is given its lists. Cells that others need must not wait: nothing else keeps them.
+void Rounds::RefreshGroups(bool holds) {
+  for (auto at = stale_.begin(); at != stale_.end();) {
+    Group& group = **at;
+    if (holds && !group.urgent) {
+      ++at;
+      continue;
+    }
+    if (!group.proxies.empty() && cells_.Refresh(group, interner_)) {
+      for (Proxy* proxy : group.proxies) {
+        AddEffects(proxy->effects, group.effects);
+        Touch(*proxy);
+      }
+    }
+    group.effects.clear();
+    group.urgent = false;
+    at = stale_.erase(at);
+  }
+}
+
+void Rounds::Collect() {
+  std::erase_if(stale_, [](const Group* group) { return group->proxies.empty(); });
+  cells_.Collect();
+}
+
 void Rounds::Finish() {
-  std::set<Group*, ByNumber> groups;
   for (const Cell* cell : changed_cells_) {
     if (cell->id.kind == CellKind::kOwn) {
       Proxy* owner = OwnerOf(*cell);
@@ -507,7 +609,8 @@ void Rounds::Finish() {
       const Effects effects = EffectsOf(cell->checking, cell->id.ToString());
       for (Group* group : cell->groups) {
         AddEffects(group->effects, effects);
-        groups.insert(group);
+        group->urgent = group->urgent || cell->id.kind != CellKind::kEndpoints;
+        stale_.insert(group);
       }
     }
   }
@@ -515,25 +618,24 @@ void Rounds::Finish() {
     const auto found = proxies_.find(key);
     if (found == proxies_.end()) continue;
     Proxy& proxy = *found->second;
-    if (proxy.regroup && proxy.plan) Regroup(proxy, groups);
+    if (proxy.regroup && proxy.plan) Regroup(proxy);
+    if (proxy.must_publish && proxy.group != nullptr && stale_.contains(proxy.group))
+      proxy.group->urgent = true;
     proxy.checking.clear();
     proxy.check_own = false;
   }
-  for (Group* group : groups) {
-    if (!group->proxies.empty() && cells_.Refresh(*group, interner_)) {
-      for (Proxy* proxy : group->proxies) {
-        AddEffects(proxy->effects, group->effects);
-        Touch(*proxy);
-      }
-    }
-    group->effects.clear();
-  }
+  LookForWave();
+  const bool holds = HoldsOthers();
+  RefreshGroups(holds);
 
   RoundReport report;
   std::vector<std::pair<ProxyKey, bundle::BundlePtr>> bundles;
+  bool gives_others = false;
   std::erase_if(touched_, [&](Proxy* proxy) {
-    if (proxy->behind) return false;
+    const bool is_new = proxy->must_publish;
+    if (proxy->behind || (holds && !is_new)) return false;
     if (auto published = Assemble(*proxy)) {
+      gives_others = gives_others || !is_new;
       report.published.push_back(*std::move(published));
       bundles.emplace_back(proxy->key, proxy->bundle);
     }
@@ -547,9 +649,10 @@ void Rounds::Finish() {
   round_cells_.clear();
   changed_cells_.clear();
   round_proxies_.clear();
-  cells_.Collect();
+  Collect();
   interner_.Sweep();
-  const bool settled = all_looked_at_ && settled_ < snapshot_->revision;
+  const bool settled = all_looked_at_ && touched_.empty() && stale_.empty() &&
+                       settled_ < snapshot_->revision;
   if (settled) settled_ = snapshot_->revision;
   report.settled = settled_;
   report.left = std::exchange(left_, {});
@@ -559,8 +662,9 @@ void Rounds::Finish() {
   UpdateCounters();
   // Before the bundles: nobody hears of an answer before he knows the question.
   if (around_.on_round && (settled || !report.published.empty() || !report.left.empty()))
-    around_.on_round(report);
-  if (!bundles.empty()) around_.publish(std::move(bundles));
+    around_.on_round(std::move(report));
+  if (!bundles.empty())
+    around_.publish(std::move(bundles), gives_others ? OnTaken() : nullptr);
   // Behind the events that wait: they join the next round.
   if (!idle() || settled_ < next_snapshot_->revision) {
     around_.writer.Post([weak = weak_from_this()] {
@@ -572,20 +676,30 @@ void Rounds::Finish() {
 std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   const Effects effects = std::exchange(proxy.effects, {});
   if (!proxy.plan) return std::nullopt;
-  std::array<bool, bundle::kXdsTypeCount> owned{};
-  std::vector<bundle::SealedPtr> resources = proxy.own->content->resources;
-  for (const bundle::SealedPtr& resource : resources)
-    owned[static_cast<size_t>(resource->type)] = true;
-  for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {
-    const bundle::SealedList& shared = *proxy.group->lists[type];
-    if (owned[type]) resources.insert(resources.end(), shared.begin(), shared.end());
-  }
-  bundle::XdsBundle assembled = generate::Assemble(snapshot_->revision, std::move(resources));
+  bundle::XdsBundle assembled;
+  assembled.revision = snapshot_->revision;
   bool changed = proxy.bundle == nullptr;
+  const std::vector<bundle::SealedPtr>& own = proxy.own->content->resources;
+  auto begin = own.begin();
   for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {
-    assembled.resources[type] = owned[type] ? interner_.List(std::move(assembled.resources[type]))
-                                            : proxy.group->lists[type];
-    changed = changed || !SameContent(*assembled.resources[type], *proxy.bundle->resources[type]);
+    const auto end = std::find_if(begin, own.end(), [type](const bundle::SealedPtr& resource) {
+      return static_cast<size_t>(resource->type) > type;
+    });
+    const bundle::SealedListPtr& shared = proxy.group->lists[type];
+    const bundle::SealedListPtr* before =
+        proxy.bundle == nullptr ? nullptr : &proxy.bundle->resources[type];
+    bundle::SealedListPtr& list = assembled.resources[type];
+    if (begin == end) {
+      list = shared;
+    } else {
+      // What only this proxy has is in no other list; an equal one stays the list that it was.
+      bundle::SealedList merged = Merge({begin, end}, *shared);
+      list = before != nullptr && **before == merged
+                 ? *before
+                 : std::make_shared<const bundle::SealedList>(std::move(merged));
+    }
+    changed = changed || !SameContent(*list, **before);
+    begin = end;
   }
   if (!changed && !proxy.must_publish) {
     ++counters_.publishes_equal;
@@ -627,6 +741,7 @@ void Rounds::SampleOracle(const std::vector<Published>& published) {
 bool Rounds::IsAsOf(const Proxy& proxy) const {
   const auto fails = [](const Cell* cell) { return !cell->failure.empty(); };
   return proxy.plan && proxy.bundle != nullptr && !proxy.behind && proxy.group != nullptr &&
+         !stale_.contains(proxy.group) &&
          std::none_of(touched_.begin(), touched_.end(),
                       [&](const Proxy* other) { return other == &proxy; }) &&
          !fails(proxy.own) &&
@@ -723,7 +838,10 @@ std::vector<DegradedCell> Rounds::degraded() const {
 std::vector<std::string> Rounds::CheckAll() const {
   std::vector<std::string> differences;
   for (const auto& [key, proxy] : proxies_) {
-    if (!proxy->plan || proxy->queued || running_ || !marked_cells_.empty()) continue;
+    if (!proxy->plan || proxy->queued || running_ || !marked_cells_.empty() ||
+        touched_.contains(proxy.get()) ||
+        (proxy->group != nullptr && stale_.contains(proxy->group)))
+      continue;
     const std::optional<ProxyReport> report = Report(key);
     if (!report->degraded.empty()) continue;
     if (proxy->bundle == nullptr) {

@@ -8,6 +8,9 @@
 // A round works on one snapshot, so that each bundle is of one revision. What is marked meanwhile
 // waits for the next round and merges there. At most `round_limit` plans and own parts are looked
 // at in a round; a proxy that waits for its turn keeps the bundle that it has.
+//
+// Bundles of proxies that have one already are not published while the streams are still busy with
+// the last ones; and in a wave of new proxies ever more rarely: what changes meanwhile merges.
 
 #include <deque>
 #include <map>
@@ -21,6 +24,8 @@
 #include "control/internal/affected.h"
 #include "control/internal/cells.h"
 #include "control/internal/interner.h"
+#include "runtime/clock.h"
+#include "runtime/executor.h"
 
 namespace kuma::control::internal {
 
@@ -92,10 +97,17 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   bool TakeBuilt(Cell& cell, generate::SealedCell& sealed);
   bool TakeFailure(Cell& cell, std::string failure);
   Proxy* OwnerOf(const Cell& own);
-  void Regroup(Proxy& proxy, std::set<Group*, ByNumber>& groups);
+  void Regroup(Proxy& proxy);
   void MaybeFinish();
   void Finish();
   void Touch(Proxy& proxy);
+  bool HasWork() const;
+  void LookForWave();
+  bool HoldsOthers() const;
+  void RefreshGroups(bool holds);
+  void Collect();
+  std::shared_ptr<void> OnTaken();
+  void ArmRest();
   std::optional<Published> Assemble(Proxy& proxy);
   void SampleOracle(const std::vector<Published>& published);
   void CompareWithOracle(const Proxy& proxy);
@@ -120,6 +132,13 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   base::Revision settled_;
   std::vector<base::ProxyKey> left_;  // not reported yet
 
+  // Bundles of proxies that have one already.
+  bool taking_ = false;  // the streams have not taken the last ones yet
+  std::optional<runtime::Time> wave_began_;
+  runtime::Time wave_seen_;   // last
+  runtime::Time rest_until_;  // in the wave
+  runtime::Timer rest_timer_;
+
   // Of the round that runs.
   bool running_ = false;
   mesh::SnapshotPtr snapshot_;
@@ -131,13 +150,14 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   std::vector<Cell*> changed_cells_;
   std::vector<base::ProxyKey> round_proxies_;  // looked at; they may have left
   bool all_looked_at_ = true;                  // no proxy is behind
-  std::set<Proxy*, ProxyLess> touched_;        // also of earlier rounds, when behind
+  std::set<Proxy*, ProxyLess> touched_;  // also of earlier rounds, when behind or held
+  std::set<Group*, ByNumber> stale_;     // their lists are to be worked out again
 
   // The sample of the oracle.
   bool oracle_running_ = false;
-  runtime::Time oracle_at_;       // not before
+  runtime::Time oracle_at_;     // not before
   uint64_t oracle_turns_ = 0;
-  base::ProxyKey oracle_last_;    // of all proxies
+  base::ProxyKey oracle_last_;  // of all proxies
 };
 
 }  // namespace kuma::control::internal

@@ -11,7 +11,8 @@ constexpr uint64_t kTurnOfReturning = 4;
 }  // namespace
 
 struct AdmissionGate::State {
-  State(Limits given, std::atomic<uint64_t>& gauge) : limits(given), waiting_everywhere(gauge) {}
+  State(Limits given, std::atomic<uint64_t>& waiting_gauge, std::atomic<uint64_t>& inside_gauge)
+      : limits(given), waiting_everywhere(waiting_gauge), inside_everywhere(inside_gauge) {}
 
   std::list<Place*>& QueueOf(Urgency urgency) { return queues[static_cast<size_t>(urgency)]; }
 
@@ -31,6 +32,7 @@ struct AdmissionGate::State {
       Place& next = *Next();
       Remove(next);
       ++inside;
+      ++inside_everywhere;
       std::exchange(next.enter_, nullptr)();  // the place may be gone afterwards
     }
     letting_in = false;
@@ -39,6 +41,7 @@ struct AdmissionGate::State {
   void Leave(Place& place) {
     if (place.enter_ == nullptr) {
       --inside;
+      --inside_everywhere;
       LetIn();
     } else {
       Remove(place);
@@ -52,6 +55,7 @@ struct AdmissionGate::State {
 
   const Limits limits;
   std::atomic<uint64_t>& waiting_everywhere;
+  std::atomic<uint64_t>& inside_everywhere;
   std::array<std::list<Place*>, 3> queues;
   size_t waiting = 0;
   size_t inside = 0;
@@ -69,8 +73,9 @@ AdmissionGate::Place::Place(std::shared_ptr<State> state, Urgency urgency,
 }
 AdmissionGate::Place::~Place() { state_->Leave(*this); }
 
-AdmissionGate::AdmissionGate(Limits limits, std::atomic<uint64_t>& waiting_everywhere)
-    : state_(std::make_shared<State>(limits, waiting_everywhere)) {}
+AdmissionGate::AdmissionGate(Limits limits, std::atomic<uint64_t>& waiting_everywhere,
+                             std::atomic<uint64_t>& inside_everywhere)
+    : state_(std::make_shared<State>(limits, waiting_everywhere, inside_everywhere)) {}
 size_t AdmissionGate::inside() const { return state_->inside; }
 size_t AdmissionGate::waiting() const { return state_->waiting; }
 

@@ -33,8 +33,9 @@ class AdmissionGate {
   // Right to be inside, or to wait for it. Destroying it lets the next one in.
   class Place;
 
-  // `waiting_everywhere` is kept up to date and outlives the places.
-  AdmissionGate(Limits limits, std::atomic<uint64_t>& waiting_everywhere);
+  // The two are kept up to date and outlive the places.
+  AdmissionGate(Limits limits, std::atomic<uint64_t>& waiting_everywhere,
+                std::atomic<uint64_t>& inside_everywhere);
   // `enter` is called when `place` is set, at once or later, at most once, never after the place
   // died. False: too many wait, there is no place.
   bool Ask(Urgency urgency, std::function<void()> enter, std::unique_ptr<Place>& place);

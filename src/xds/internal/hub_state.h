@@ -44,6 +44,7 @@ struct Shard {
   runtime::SerialExecutor& loop;
   AdmissionGate gate;
   std::unordered_map<base::ProxyKey, Entry> entries;
+  std::vector<ProxyEvent> reports;  // of this turn of the loop
 };
 
 class HubState : public std::enable_shared_from_this<HubState> {
@@ -65,9 +66,8 @@ class HubState : public std::enable_shared_from_this<HubState> {
   // On the stream's loop.
   void Unregister(runtime::SerialExecutor& loop, const base::ProxyKey& proxy, uint64_t number,
                   SessionMemory memory, DisconnectedEvent event);
-  // All of the same proxy and stream.
-  void Report(std::vector<ProxyEvent> events);
-  void Report(ProxyEvent event) { Report(std::vector<ProxyEvent>{std::move(event)}); }
+  // On the stream's loop.
+  void Report(runtime::SerialExecutor& loop, std::vector<ProxyEvent> events);
 
   // On the loop: who of its new streams may go on.
   AdmissionGate& GateOf(runtime::SerialExecutor& loop) { return ShardOf(loop).gate; }
@@ -83,6 +83,8 @@ class HubState : public std::enable_shared_from_this<HubState> {
   };
 
   Shard& ShardOf(runtime::SerialExecutor& loop);
+  void Report(Shard& shard, ProxyEvent event);
+  void SendReports(Shard& shard);
   void Supersede(Shard& shard, const base::ProxyKey& proxy, uint64_t number, Shard& newer);
   static void Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number,
                    const SessionMemory& memory);

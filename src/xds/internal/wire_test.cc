@@ -4,6 +4,9 @@
 #include <envoy/service/health/v3/hds.pb.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <functional>
+
 #include "tests/kit/model_envoy.h"
 
 namespace kuma::xds::internal {
@@ -38,6 +41,57 @@ TEST(WireTest, ReadsARequest) {
   EXPECT_EQ(parsed->node->envoy_version, "1.40.0");
   EXPECT_EQ(parsed->node->zone, "east");
   EXPECT_EQ(parsed->node->metadata_json, R"({"features":"a"})");
+}
+
+TEST(WireTest, ReadsAnAcknowledgement) {
+  ::envoy::service::discovery::v3::DeltaDiscoveryRequest message;
+  message.set_type_url("t");
+  message.set_response_nonce("17");
+  const std::string plain = message.SerializeAsString();
+  auto parsed = ParseDeltaRequest(plain);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->request.type_url, "t");
+  EXPECT_EQ(parsed->request.response_nonce, "17");
+  EXPECT_FALSE(parsed->node);
+  EXPECT_FALSE(parsed->request.error_detail);
+  // Whatever comes besides is read, too; what is cut off is refused.
+  message.mutable_error_detail()->set_message("bad");
+  EXPECT_EQ(ParseDeltaRequest(message.SerializeAsString())->request.error_detail, "bad");
+  message.clear_error_detail();
+  message.add_resource_names_subscribe("s");
+  EXPECT_EQ(ParseDeltaRequest(message.SerializeAsString())->request.subscribe.size(), 1u);
+  EXPECT_FALSE(ParseDeltaRequest(plain.substr(0, plain.size() - 1)));
+  EXPECT_FALSE(ParseDeltaRequest(std::string("\x12\x01\xff\x32\x01x", 6))) << "not UTF-8";
+  const std::string long_type(200, 'x');
+  message.set_type_url(long_type);
+  EXPECT_EQ(ParseDeltaRequest(message.SerializeAsString())->request.type_url, long_type);
+}
+
+TEST(WireTest, MetadataIsJson) {
+  ::envoy::service::discovery::v3::DeltaDiscoveryRequest message;
+  message.set_type_url("t");
+  message.mutable_node()->set_id("default.web");
+  const auto json_of = [&](const std::function<void(google::protobuf::Value&)>& fill) {
+    auto& fields = *message.mutable_node()->mutable_metadata()->mutable_fields();
+    fields.clear();
+    fill(fields["k"]);
+    return ParseDeltaRequest(message.SerializeAsString())->node->metadata_json;
+  };
+  EXPECT_EQ(ParseDeltaRequest(message.SerializeAsString())->node->metadata_json, "{}");
+  EXPECT_EQ(json_of([](auto& value) { value.set_string_value("a\"b\\c\n\x01ü"); }),
+            R"({"k":"a\"b\\c\u000a\u0001ü"})");
+  EXPECT_EQ(json_of([](auto& value) { value.set_number_value(5); }), R"({"k":5})");
+  EXPECT_EQ(json_of([](auto& value) { value.set_number_value(-0.25); }), R"({"k":-0.25})");
+  EXPECT_EQ(json_of([](auto& value) { value.set_number_value(INFINITY); }), R"({"k":null})");
+  EXPECT_EQ(json_of([](auto& value) { value.set_bool_value(true); }), R"({"k":true})");
+  EXPECT_EQ(json_of([](auto& value) { value.set_null_value({}); }), R"({"k":null})");
+  EXPECT_EQ(json_of([](auto&) {}), R"({"k":null})");
+  EXPECT_EQ(json_of([](auto& value) { value.mutable_list_value(); }), R"({"k":[]})");
+  EXPECT_EQ(json_of([](auto& value) {
+              value.mutable_list_value()->add_values()->set_bool_value(false);
+              value.mutable_list_value()->add_values()->mutable_struct_value();
+            }),
+            R"({"k":[false,{}]})");
 }
 
 TEST(WireTest, RefusesGarbage) {
