@@ -175,7 +175,7 @@ base::Status Agent::StartEnvoy(const std::string& bootstrap) {
   const Settings& settings = options_.settings;
   TRY_ASSIGN(admin_, FindAdmin(bootstrap));
   const std::string file = options_.work_folder + "/bootstrap.yaml";
-  TRY(WriteFile(file, bootstrap));
+  TRY(WriteFile(file, WithAnchoredStatsTags(bootstrap)));
   std::vector<std::string> arguments = {
       "--config-path",         file,
       "--drain-time-s",        base::Format("{}", WholeSeconds(settings.drain_time)),

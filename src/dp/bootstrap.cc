@@ -124,6 +124,17 @@ base::Result<std::string> ReadBootstrapReply(const net::HttpResponse& response) 
   return *std::move(bootstrap);
 }
 
+std::string WithAnchoredStatsTags(std::string bootstrap) {
+  // As plain YAML has it, and as quoted YAML and JSON have it.
+  for (const std::string_view tag : {R"(((.+?)\.)rbac\.)", R"(((.+?)\\.)rbac\\.)"}) {
+    for (size_t at = bootstrap.find(tag); at != std::string::npos;
+         at = bootstrap.find(tag, at + tag.size())) {
+      if (at > 0 && bootstrap[at - 1] != '^') bootstrap.insert(at++, 1, '^');
+    }
+  }
+  return bootstrap;
+}
+
 std::string RefusalText(const net::HttpResponse& response) {
   const auto parsed = model::ParseJson(response.body);
   std::string text;

@@ -20,6 +20,7 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <regex>
 #include <thread>
 
 #include "base/format.h"
@@ -201,6 +202,32 @@ TEST(BootstrapTest, FindsTheAdminServer) {
   EXPECT_EQ(tcp->host, "127.0.0.1");
   EXPECT_EQ(tcp->port, 9901);
   EXPECT_FALSE((*FindAdmin("node: {}")).has_value());
+}
+
+TEST(BootstrapTest, AnchorsTheSlowStatsTag) {
+  EXPECT_EQ(WithAnchoredStatsTags("- regex: ((.+?)\\.)rbac\\.\n- regex: (worker_([0-9]+)\\.)\n"),
+            "- regex: ^((.+?)\\.)rbac\\.\n- regex: (worker_([0-9]+)\\.)\n");
+  EXPECT_EQ(WithAnchoredStatsTags(R"({"regex":"((.+?)\\.)rbac\\."})"),
+            R"({"regex":"^((.+?)\\.)rbac\\."})");
+  const std::string anchored = R"({"regex":"^((.+?)\\.)rbac\\."})";
+  EXPECT_EQ(WithAnchoredStatsTags(anchored), anchored);
+  EXPECT_EQ(WithAnchoredStatsTags("admin: {}\n"), "admin: {}\n");
+
+  // What Envoy does with a tag: the first group leaves the name, the second is the value.
+  const std::regex as_sent(R"(((.+?)\.)rbac\.)");
+  const std::regex ours(R"(^((.+?)\.)rbac\.)");
+  for (const std::string name :
+       {"self_inbound_dp_http.rbac.allowed", "a.b.rbac.c.rbac.denied", "rbac.allowed", ".rbac.x",
+        "..rbac.x", "cluster.kri_msvc_default__zone_backend_http.upstream_rq_total", ""}) {
+    std::smatch before;
+    std::smatch after;
+    ASSERT_EQ(std::regex_search(name, before, as_sent), std::regex_search(name, after, ours));
+    ASSERT_EQ(before.size(), after.size()) << name;
+    for (size_t i = 0; i < before.size(); ++i) {
+      EXPECT_EQ(before.position(i), after.position(i)) << name;
+      EXPECT_EQ(before.str(i), after.str(i)) << name;
+    }
+  }
 }
 
 TEST(BootstrapTest, ReadsRefusals) {
