@@ -51,8 +51,8 @@ inline constexpr std::string_view kInterCpCaName =
     "Control Plane Intercommunication CA";  // GlobalSecret inter-cp-ca
 
 // Certificates of an epoch are a pure function of (authority, host, epoch): P-256 key derived from
-// the authority's key, RSA PKCS#1 v1.5 signature. So they need no storage, and a restart changes no
-// byte.
+// the authority's key, RSA PKCS#1 v1.5 or Ed25519 signature. So they need no storage, and a restart
+// changes no byte.
 //
 // An epoch lasts a year and begins at another moment for each host, so that not all hosts change at
 // once. A certificate is valid from a day before its epoch to the end of the next one, within the
@@ -60,7 +60,9 @@ inline constexpr std::string_view kInterCpCaName =
 int64_t EpochOf(std::string_view host, model::WallTime now);
 model::WallTime EpochStart(std::string_view host, int64_t epoch);
 
-// For the admin listener of a proxy; `address` (IP or DNS name) becomes the only SAN.
+// For the admin listener of a proxy; `address` (IP or DNS name) becomes the only SAN. Two
+// certificates: its own, and that of the signer in between, whose Ed25519 key is derived from the
+// authority's.
 base::Result<KeyPair> AdminServerCertificate(const CertificateAuthority& authority,
                                              std::string_view address, int64_t epoch);
 // What the control plane shows to admin listeners: SAN DNS kuma-cp.

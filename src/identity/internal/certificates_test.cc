@@ -41,9 +41,15 @@ std::string Verify(const std::string& pem, const std::string& authority, int pur
   const std::unique_ptr<X509_STORE, FreeBy<X509_STORE_free>> store(X509_STORE_new());
   const std::unique_ptr<X509_STORE_CTX, FreeBy<X509_STORE_CTX_free>> check(X509_STORE_CTX_new());
   const CertificatePtr root = Parse(authority);
-  const CertificatePtr leaf = Parse(pem);
+  const BioPtr reading = Reading(pem);
+  const CertificatePtr leaf(PEM_read_bio_X509(reading.get(), nullptr, nullptr, nullptr));
+  STACK_OF(X509)* between = sk_X509_new_null();
+  while (X509* next = PEM_read_bio_X509(reading.get(), nullptr, nullptr, nullptr))
+    sk_X509_push(between, next);
+  const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> owned(
+      between, [](STACK_OF(X509)* all) { sk_X509_pop_free(all, X509_free); });
   X509_STORE_add_cert(store.get(), root.get());
-  X509_STORE_CTX_init(check.get(), store.get(), leaf.get(), nullptr);
+  X509_STORE_CTX_init(check.get(), store.get(), leaf.get(), between);
   X509_STORE_CTX_set_purpose(check.get(), purpose);
   X509_STORE_CTX_set_time(check.get(), 0, std::chrono::system_clock::to_time_t(now));
   X509_STORE_CTX_set_flags(check.get(), X509_V_FLAG_X509_STRICT);
@@ -106,6 +112,23 @@ TEST(CertificatesTest, AdminCertificateIsAPureFunction) {
     EXPECT_NE(other.certificate, first.certificate);
     EXPECT_TRUE(KeyFits(other));
   }
+}
+
+// The signer is no way around the authority.
+TEST(CertificatesTest, AdminCertificateNeedsItsSignerAndItsAuthority) {
+  const KeyPair pair = *AdminServerCertificate(Authority(), "10.0.0.1", EpochOf("10.0.0.1", kNow));
+  const size_t second = pair.certificate.find("-----BEGIN", 1);
+  ASSERT_NE(second, std::string::npos);
+  const std::string leaf = pair.certificate.substr(0, second);
+  const std::string signer = pair.certificate.substr(second);
+  const std::string& root = Authority().certificate();
+  EXPECT_NE(Verify(leaf, root, X509_PURPOSE_SSL_SERVER, kNow), "ok");
+  EXPECT_NE(Verify(pair.certificate, OtherAuthority().certificate(), X509_PURPOSE_SSL_SERVER, kNow),
+            "ok");
+  EXPECT_TRUE(*IsCa(signer));
+  EXPECT_EQ(Verify(signer, root, X509_PURPOSE_ANY, kNow), "ok");
+  EXPECT_EQ(X509_get_pathlen(Parse(signer).get()), 0) << "it signs no other authority";
+  EXPECT_EQ(ValidityOf(signer)->not_after, ValidityOf(root)->not_after);
 }
 
 TEST(CertificatesTest, AdminCertificateServesItsAddressOnly) {
