@@ -49,6 +49,9 @@ struct Settings {
   // Plans and own parts of at most so many proxies are looked at in one round, so that a small
   // change does not wait for the whole of a large one.
   size_t round_limit = 256;
+  // Bundles for more proxies than this, and more than an eighth of all, wait while the streams are
+  // still busy with earlier ones: what changes meanwhile merges.
+  size_t few = 64;
   // When so many new streams are being brought into step at once, they come first: the others'
   // bundles rest, twice as long each time, at most `longest_rest`. Endpoints that join one by one
   // reach them together.

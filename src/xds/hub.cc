@@ -8,6 +8,14 @@
 
 namespace kuma::xds {
 namespace internal {
+namespace {
+
+// Streams are given their bundles so many at a time; between, the loop sends and reads.
+constexpr size_t kGivenAtOnce = 32;
+// A change that concerns no more proxies than this is small.
+constexpr size_t kFew = 256;
+
+}  // namespace
 
 HubState::HubState(HubOptions options) : options_(std::move(options)) {
   CHECK(!options_.loops.empty() && options_.clock != nullptr, "a hub needs loops and a clock");
@@ -47,6 +55,7 @@ HubState::Registration HubState::Register(runtime::SerialExecutor& loop, ProxySt
   Shard::Entry& entry = home.entries[node.proxy];
   entry.stream = &stream;
   entry.number = number;
+  entry.owed = false;
   Report(home, {node.proxy, number, ConnectedEvent{node}});
   return {number, entry.bundle, std::exchange(entry.memory, {})};
 }
@@ -134,6 +143,40 @@ void HubState::SendReports(Shard& shard) {
   }
 }
 
+void HubState::Publish(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles,
+                       std::shared_ptr<void> taken) {
+  using Bundles = std::vector<std::pair<base::ProxyKey, BundlePtr>>;
+  ForEachShard([this, taken = std::move(taken),
+                bundles = std::make_shared<const Bundles>(std::move(bundles))](Shard& shard) {
+    auto& queue = bundles->size() <= kFew ? shard.few : shard.many;
+    for (const auto& [proxy, bundle] : *bundles) {
+      Shard::Entry& entry = shard.entries[proxy];
+      entry.bundle = bundle;
+      if (entry.stream == nullptr) continue;
+      entry.owed = true;
+      queue.emplace_back(proxy, taken);
+    }
+    if (!shard.giving) Give(shard);
+  });
+}
+
+// Whoever got a newer bundle meanwhile is not owed the older one.
+void HubState::Give(Shard& shard) {
+  for (size_t given = 0; given < kGivenAtOnce && !(shard.few.empty() && shard.many.empty());) {
+    auto& queue = shard.few.empty() ? shard.many : shard.few;
+    const auto [proxy, taken] = std::move(queue.front());
+    queue.pop_front();
+    const auto found = shard.entries.find(proxy);
+    if (found == shard.entries.end() || !std::exchange(found->second.owed, false) ||
+        found->second.stream == nullptr || found->second.bundle == nullptr)
+      continue;
+    found->second.stream->OnBundle(found->second.bundle);
+    ++given;
+  }
+  shard.giving = !(shard.few.empty() && shard.many.empty());
+  if (shard.giving) shard.loop.Post([self = shared_from_this(), &shard] { self->Give(shard); });
+}
+
 }  // namespace internal
 
 Hub::Hub(HubOptions options) : state_(std::make_shared<internal::HubState>(std::move(options))) {}
@@ -147,18 +190,7 @@ void Hub::Publish(base::ProxyKey proxy, BundlePtr bundle) {
 
 void Hub::PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles,
                      std::shared_ptr<void> taken) {
-  struct Batch {
-    std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles;
-    std::shared_ptr<void> taken;
-  };
-  const auto shared = std::make_shared<const Batch>(Batch{std::move(bundles), std::move(taken)});
-  state_->ForEachShard([shared](internal::Shard& shard) {
-    for (const auto& [proxy, bundle] : shared->bundles) {
-      internal::Shard::Entry& entry = shard.entries[proxy];
-      entry.bundle = bundle;
-      if (entry.stream != nullptr) entry.stream->OnBundle(bundle);
-    }
-  });
+  state_->Publish(std::move(bundles), std::move(taken));
 }
 
 void Hub::Forget(base::ProxyKey proxy) {

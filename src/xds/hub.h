@@ -112,8 +112,9 @@ class Hub {
 
   // Only the newest bundle of a proxy is kept, whether it is connected or not, until Forget.
   void Publish(base::ProxyKey proxy, BundlePtr bundle);
-  // The same for many at the price of one hop. `taken` is let go, on some loop, when every stream
-  // has its bundle.
+  // The same for many at the price of one hop. Bundles of a change that concerns few overtake those
+  // of one that concerns many. `taken` is let go, on some loop, when every stream has its bundle or
+  // a newer one.
   void PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles,
                   std::shared_ptr<void> taken = nullptr);
   // Drops the bundle and what was remembered of earlier streams; a connected stream keeps what it

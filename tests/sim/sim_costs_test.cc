@@ -137,7 +137,7 @@ class CostsTest : public testing::Test {
   std::set<std::string> published_;
   std::set<uint64_t> causes_;
   control::ControlLoop loop_{
-      control::Settings{},
+      control::Settings{.few = 10},
       derive::Settings{},
       {.store = *store_,
        .generator = generator_,
@@ -200,6 +200,19 @@ TEST_F(CostsTest, ChangesMergeWhileTheStreamsAreBusy) {
   simulation_.RunUntilIdle();
   EXPECT_THAT(published_, SizeIs(11));
   EXPECT_EQ(batches_ - batches, 1u);
+  taken_.clear();
+  busy_ = false;
+  Settle();
+}
+
+TEST_F(CostsTest, AChangeOfFewDoesNotWaitForOneOfMany) {
+  busy_ = true;
+  Commit({kit::Put(kit::MeshTimeout("t", "", "", "3s"))});
+  simulation_.RunUntilIdle();
+  EXPECT_THAT(std::exchange(published_, {}), SizeIs(20));
+  Commit({kit::Put(kit::MeshTimeout("u", "one", "s1", "4s"))});
+  simulation_.RunUntilIdle();
+  EXPECT_THAT(std::exchange(published_, {}), SizeIs(10));
   taken_.clear();
   busy_ = false;
   Settle();

@@ -239,23 +239,27 @@ void Rounds::LookForWave() {
   }
 }
 
+bool Rounds::Rests() const { return wave_began_ && around_.clock.Now() < rest_until_; }
+
+// What concerns few overtakes what concerns many: no reason to hold it.
 bool Rounds::HoldsOthers() const {
-  return taking_ || (wave_began_ && around_.clock.Now() < rest_until_);
+  const bool few = touched_.size() <= std::max(settings_.few, proxies_.size() / 8);
+  return Rests() || (taking_ > 0 && !few);
 }
 
 bool Rounds::HasWork() const {
   return !marked_cells_.empty() || !queue_.empty() || !new_queue_.empty() ||
-         ((!touched_.empty() || !stale_.empty()) && !HoldsOthers());
+         (!stale_.empty() && !Rests()) || (!touched_.empty() && !HoldsOthers());
 }
 
 // Goes when the streams have taken what is published now.
 std::shared_ptr<void> Rounds::OnTaken() {
-  taking_ = true;
+  ++taking_;
   return std::shared_ptr<void>(this, [weak = weak_from_this(), writer = &around_.writer](void*) {
     writer->Post([weak] {
       const auto self = weak.lock();
       if (self == nullptr) return;
-      self->taking_ = false;
+      --self->taking_;
       // The next ones at twice the age that the wave has now.
       const runtime::Time now = self->around_.clock.Now();
       if (self->wave_began_)
@@ -268,7 +272,7 @@ std::shared_ptr<void> Rounds::OnTaken() {
 // Bundles that are held go out when nothing holds them any more.
 void Rounds::ArmRest() {
   rest_timer_.Cancel();
-  if ((touched_.empty() && stale_.empty()) || taking_) return;
+  if ((touched_.empty() && stale_.empty()) || !Rests()) return;  // or the streams wake us
   const runtime::Time now = around_.clock.Now();
   const runtime::Duration rest =
       std::clamp<runtime::Duration>(rest_until_ - now, runtime::Duration(1), kWaveGap);
@@ -572,12 +576,13 @@ void Rounds::Regroup(Proxy& proxy) {
   Touch(proxy);
 }
 
-// While the others are held, a group whose endpoint sets alone changed need not be looked at before
+// While the others rest, a group whose endpoint sets alone changed need not be looked at before
 // somebody is given its lists. Cells that others need must not wait: nothing else keeps them.
-void Rounds::RefreshGroups(bool holds) {
+void Rounds::RefreshGroups() {
+  const bool rests = Rests();
   for (auto at = stale_.begin(); at != stale_.end();) {
     Group& group = **at;
-    if (holds && !group.urgent) {
+    if (rests && !group.urgent) {
       ++at;
       continue;
     }
@@ -625,8 +630,8 @@ void Rounds::Finish() {
     proxy.check_own = false;
   }
   LookForWave();
+  RefreshGroups();
   const bool holds = HoldsOthers();
-  RefreshGroups(holds);
 
   RoundReport report;
   std::vector<std::pair<ProxyKey, bundle::BundlePtr>> bundles;

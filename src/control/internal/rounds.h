@@ -9,8 +9,8 @@
 // waits for the next round and merges there. At most `round_limit` plans and own parts are looked
 // at in a round; a proxy that waits for its turn keeps the bundle that it has.
 //
-// Bundles of proxies that have one already are not published while the streams are still busy with
-// the last ones; and in a wave of new proxies ever more rarely: what changes meanwhile merges.
+// Bundles of many proxies that have one already are not published while the streams are still busy
+// with the last ones; and in a wave of new proxies ever more rarely: what changes meanwhile merges.
 
 #include <deque>
 #include <map>
@@ -103,8 +103,9 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void Touch(Proxy& proxy);
   bool HasWork() const;
   void LookForWave();
+  bool Rests() const;
   bool HoldsOthers() const;
-  void RefreshGroups(bool holds);
+  void RefreshGroups();
   void Collect();
   std::shared_ptr<void> OnTaken();
   void ArmRest();
@@ -133,7 +134,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   std::vector<base::ProxyKey> left_;  // not reported yet
 
   // Bundles of proxies that have one already.
-  bool taking_ = false;  // the streams have not taken the last ones yet
+  size_t taking_ = 0;  // batches that the streams have not taken yet
   std::optional<runtime::Time> wave_began_;
   runtime::Time wave_seen_;   // last
   runtime::Time rest_until_;  // in the wave

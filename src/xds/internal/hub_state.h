@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -31,6 +32,7 @@ class ProxyStream {
 struct Shard {
   struct Entry {
     BundlePtr bundle;
+    bool owed = false;              // the stream has not been given the bundle yet
     ProxyStream* stream = nullptr;  // unregisters itself before it dies
     uint64_t number = 0;            // of the stream
     SessionMemory memory;           // of an earlier stream, of any loop
@@ -45,6 +47,10 @@ struct Shard {
   AdmissionGate gate;
   std::unordered_map<base::ProxyKey, Entry> entries;
   std::vector<ProxyEvent> reports;  // of this turn of the loop
+  // Streams that are owed a bundle, by how many others were given one with them: a change that
+  // concerns few overtakes one that concerns all. Each holds the token of its batch.
+  std::deque<std::pair<base::ProxyKey, std::shared_ptr<void>>> few, many;
+  bool giving = false;
 };
 
 class HubState : public std::enable_shared_from_this<HubState> {
@@ -73,6 +79,8 @@ class HubState : public std::enable_shared_from_this<HubState> {
   AdmissionGate& GateOf(runtime::SerialExecutor& loop) { return ShardOf(loop).gate; }
 
   // From anywhere.
+  void Publish(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles,
+               std::shared_ptr<void> taken);
   void ForEachShard(const std::function<void(Shard&)>& task);
 
  private:
@@ -85,6 +93,7 @@ class HubState : public std::enable_shared_from_this<HubState> {
   Shard& ShardOf(runtime::SerialExecutor& loop);
   void Report(Shard& shard, ProxyEvent event);
   void SendReports(Shard& shard);
+  void Give(Shard& shard);
   void Supersede(Shard& shard, const base::ProxyKey& proxy, uint64_t number, Shard& newer);
   static void Keep(Shard& shard, const base::ProxyKey& proxy, uint64_t number,
                    const SessionMemory& memory);
