@@ -20,26 +20,13 @@
 
 #include "base/format.h"
 #include "base/strings.h"
+#include "tests/bench/cases.h"
 #include "tests/bench/world.h"
 
 namespace kuma::bench {
-namespace {
 
 using std::chrono::milliseconds;
 using Seconds = std::chrono::duration<double>;
-
-struct Settings {
-  std::vector<std::string> pieces;
-  std::vector<Size> sizes;  // of the pieces that measure a mesh
-  size_t runs = 5;
-  int idle_seconds = 120;
-  std::string store = "memory";
-  bool limit = true;
-  std::string json;
-  std::string bin_folder;
-  std::string work_folder;
-  std::vector<int> control_plane_cores, own_cores;
-};
 
 void Say(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
 
@@ -51,11 +38,13 @@ WorldOptions OptionsOf(const Settings& settings, const Size& size, const std::st
           .control_plane_cores = settings.control_plane_cores};
 }
 
-double Each(double total, size_t count) { return total / static_cast<double>(count); }
-
 std::chrono::seconds LimitOf(const Size& size) {
   return std::chrono::seconds(60 + size.proxies / 20);
 }
+
+namespace {
+
+double Each(double total, size_t count) { return total / static_cast<double>(count); }
 
 void AddMemory(Report& report, const std::string& piece, const std::string& name,
                const Memory& before, const Memory& after, size_t proxies) {
@@ -382,12 +371,22 @@ base::Status Run(Report& report, const Settings& settings, const std::string& pi
                               {.proxies = 5000, .services = 500},
                               {.proxies = 10000, .services = 1000}});
   }
+  if (piece == "views") return each_size(Views, {small});
+  if (piece == "rollout") return each_size(Rollout, {{.proxies = 2000, .services = 100}});
+  if (piece == "stored") return each_size(Stored, {{.proxies = 200, .services = 20}});
+  if (piece == "starve")
+    return each_size(Starve, {{.proxies = 900, .services = 100, .outbounds = 10}});
+  if (piece == "slow") return each_size(Slow, {small});
+  if (piece == "writes") return each_size(Writes, {{.proxies = 1, .services = 1}});
+  if (piece == "overload") return each_size(Overload, {small});
   if (piece == "net") return Program(report, piece, settings, {"net_bench"});
   if (piece == "store") {
     return Program(report, piece, settings, {"store_bench", settings.work_folder + "/store"});
   }
   return base::Invalid(base::Format(
-      "no piece \"{}\"; there are: table restart storm growth flap unread net store", piece));
+      "no piece \"{}\"; there are: table restart storm growth flap unread views rollout stored "
+      "starve slow writes overload net store",
+      piece));
 }
 
 base::Status Parse(int argc, char** argv, Settings& settings) {
@@ -451,6 +450,7 @@ int Main(int argc, char** argv) {
   for (const std::string& piece : settings.pieces) {
     if (settings.sizes.empty() && piece == "storm") largest = std::max<size_t>(largest, 5000);
     if (settings.sizes.empty() && piece == "growth") largest = 10000;
+    if (settings.sizes.empty() && piece == "rollout") largest = std::max<size_t>(largest, 2100);
   }
   if (descriptors < largest + 200) {
     Say(

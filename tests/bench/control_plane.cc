@@ -14,9 +14,9 @@
 namespace kuma::bench {
 namespace {
 
-net::ClientOptions ClientOf() {
+net::ClientOptions ClientOf(size_t connections) {
   net::ClientOptions options;
-  options.connections_per_origin = 32;
+  options.connections_per_origin = connections;
   return options;
 }
 
@@ -30,7 +30,7 @@ base::Status Accepted(const base::Result<net::HttpResponse>& response, std::stri
 }  // namespace
 
 ControlPlane::ControlPlane(ControlPlaneOptions options)
-    : options_(std::move(options)), http_(loop_, ClientOf()) {
+    : options_(std::move(options)), http_(loop_, ClientOf(options_.connections)) {
   std::filesystem::create_directories(options_.folder);
   const uint16_t api = FreePort(), dp = FreePort(), diagnostics = FreePort();
   environment_ = {
@@ -84,22 +84,31 @@ base::Status ControlPlane::Put(std::string_view path, const model::Value& resour
   return Accepted(Send("PUT", path, model::ToJson(resource)), path);
 }
 
-base::Status ControlPlane::PutAll(std::vector<std::pair<std::string, model::Value>> resources) {
+std::map<int, size_t> ControlPlane::TryAll(
+    std::vector<std::pair<std::string, model::Value>> resources) {
   std::atomic<size_t> left = resources.size();
   std::promise<void> done;
-  std::string failure;  // of the loop until `done`
-  if (resources.empty()) return base::Ok{};
+  std::map<int, size_t> statuses;  // of the loop until `done`
+  if (resources.empty()) return statuses;
   for (const auto& [path, resource] : resources) {
     auto request = net::MakeRequest("PUT", api_url_ + path);
     request->headers.Set("content-type", "application/json");
     request->body = model::ToJson(resource);
-    http_.Send(*std::move(request), [&, path = path](base::Result<net::HttpResponse> response) {
-      if (const auto status = Accepted(response, path); !status) failure = status.error().message();
+    http_.Send(*std::move(request), [&](const base::Result<net::HttpResponse>& response) {
+      ++statuses[response ? response->status : 0];
       if (--left == 0) done.set_value();
     });
   }
   done.get_future().wait();
-  if (!failure.empty()) return base::Internal(failure);
+  return statuses;
+}
+
+base::Status ControlPlane::PutAll(std::vector<std::pair<std::string, model::Value>> resources) {
+  const std::string first = resources.empty() ? std::string() : resources[0].first;
+  for (const auto& [status, count] : TryAll(std::move(resources))) {
+    if (status != 200 && status != 201)
+      return base::Internal(base::Format("{} and others: {} times {}", first, count, status));
+  }
   return base::Ok{};
 }
 

@@ -20,6 +20,7 @@ struct ControlPlaneOptions {
   std::string folder;  // for its files and its log
   std::string store = "memory";
   std::vector<int> cores;  // empty: all
+  size_t connections = 32;  // of the client that writes
 };
 
 // Confined to one thread.
@@ -36,8 +37,10 @@ class ControlPlane {
   base::Status Put(std::string_view path, const model::Value& resource);
   base::Result<std::string> Post(std::string_view path, const model::Value& body);
   base::Result<net::HttpResponse> Send(std::string method, std::string_view path, std::string body);
-  // Many at a time, in any order.
+  // Many at a time (`connections` of the options), in any order.
   base::Status PutAll(std::vector<std::pair<std::string, model::Value>> resources);
+  // The same, whatever becomes of them: how often each status was answered, 0 for no answer.
+  std::map<int, size_t> TryAll(std::vector<std::pair<std::string, model::Value>> resources);
 
   // Sums of the samples of each metric.
   std::map<std::string, double> Metrics();

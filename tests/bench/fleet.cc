@@ -68,7 +68,14 @@ base::Result<std::string> NodeOf(const net::HttpResponse& reply) {
   TRY_ASSIGN(const Value answer, model::ParseJson(reply.body));
   const auto yaml = base::DecodeBase64(Text(answer.Find("bootstrap")));
   if (!yaml) return base::Invalid("the answer holds no bootstrap");
-  TRY_ASSIGN(const std::vector<Value> documents, model::ParseYaml(*yaml));
+  // The rest is many times as much, and as slow to read.
+  const size_t begin = yaml->find("\nnode:");
+  if (begin == std::string::npos) return base::Invalid("the bootstrap has no node");
+  size_t end = yaml->find('\n', begin + 1);
+  while (end != std::string::npos && end + 1 < yaml->size() && (*yaml)[end + 1] == ' ')
+    end = yaml->find('\n', end + 1);
+  TRY_ASSIGN(const std::vector<Value> documents,
+             model::ParseYaml(std::string_view(*yaml).substr(begin, end - begin)));
   const Value* node = documents.empty() ? nullptr : documents[0].Find("node");
   if (node == nullptr) return base::Invalid("the bootstrap has no node");
   std::string out;
@@ -227,7 +234,7 @@ class Fleet::Proxy {
 
   void Connect() {
     net::GrpcChannelOptions channel;
-    channel.target = state_.options.url;
+    channel.target = options_.url.empty() ? state_.options.url : options_.url;
     channel.tls.skip_verify = true;
     channel.backoff = {.initial = milliseconds(500)};
     channel.on_connected = [this] { Open(); };
@@ -240,6 +247,12 @@ class Fleet::Proxy {
     timer_.Cancel();
     envoy_timer_.Cancel();
     channel_.reset();
+  }
+  void Cut() {
+    if (stopped_ || !channel_) return;
+    Stop();
+    stopped_ = false;
+    Connect();
   }
 
   void OnStart(net::GrpcStream& stream) {
@@ -488,6 +501,16 @@ void Fleet::StartReplay(const Recording& recording) {
 void Fleet::Stop(size_t first) {
   state_->loop.RunAndWait([&] {
     for (size_t i = first; i < state_->proxies.size(); ++i) state_->proxies[i]->Stop();
+  });
+}
+
+void Fleet::StopOne(size_t number) {
+  state_->loop.RunAndWait([&] { state_->proxies.at(number)->Stop(); });
+}
+
+void Fleet::Cut(size_t count) {
+  state_->loop.RunAndWait([&] {
+    for (size_t i = 0; i < std::min(count, state_->proxies.size()); ++i) state_->proxies[i]->Cut();
   });
 }
 

@@ -29,6 +29,7 @@ struct ProxyOptions {
   std::string name;
   std::string token;
   std::string dataplane;  // as JSON; empty: it is stored already
+  std::string url = {};   // of its stream, if it is another one than the fleet's
 };
 
 // A resource as one or more proxies received it.
@@ -62,8 +63,11 @@ class Fleet {
   void Start(std::vector<ProxyOptions> proxies);
   // Connects to a bare server and plays the clients' side of a recording.
   void StartReplay(const Recording& recording);
-  // Ends the streams of the proxies from `first` on, for good.
+  // Ends the streams of the proxies from `first` on, or of one, for good.
   void Stop(size_t first);
+  void StopOne(size_t number);
+  // Cuts the connections of so many proxies, which come back at once as Envoy would.
+  void Cut(size_t count);
 
   // Resources seen for the first time from now on are looked at: `packed` is the
   // google.protobuf.Any. Forgets who received a marked one. Null: none is marked.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -22,8 +23,9 @@ constexpr auto kLimit = std::chrono::seconds(60);
 
 std::string ServiceName(size_t number) { return base::Format("svc-{}", number); }
 
-// connect_timeout of an envoy.config.cluster.v3.Cluster within its Any, in milliseconds.
-int ConnectTimeout(std::string_view packed) {
+}  // namespace
+
+int ConnectTimeoutOf(std::string_view packed) {
   kit::Fields any(packed);
   while (any.Next()) {
     if (any.number() != 2) continue;
@@ -38,8 +40,6 @@ int ConnectTimeout(std::string_view packed) {
   }
   return 0;
 }
-
-}  // namespace
 
 std::string Size::Name() const {
   return outbounds == 5 ? base::Format("{}x{}", proxies, services)
@@ -80,7 +80,8 @@ World::World(WorldOptions options) : options_(std::move(options)) {
       std::make_unique<ControlPlane>(ControlPlaneOptions{.binary = options_.bin_folder + "/kuma-cp",
                                                          .folder = options_.work_folder,
                                                          .store = options_.store,
-                                                         .cores = options_.control_plane_cores});
+                                                         .cores = options_.control_plane_cores,
+                                                         .connections = options_.connections});
   fleet_ = std::make_unique<Fleet>(FleetOptions{.url = control_plane_->dp_url()});
 }
 
@@ -120,16 +121,23 @@ base::Status World::Start() {
   return base::Ok{};
 }
 
-base::Status World::Connect(size_t first, size_t count, std::chrono::seconds limit) {
+void World::Begin(const std::vector<size_t>& numbers, const std::string& url) {
   std::vector<ProxyOptions> proxies;
-  for (size_t i = first; i < first + count; ++i) {
+  for (const size_t i : numbers) {
     proxies.push_back({.mesh = std::string(kMesh),
                        .name = base::Format("dp-{}", i),
                        .token = tokens_[i % options_.size.services],
-                       .dataplane = model::ToJson(DataplaneOf(i, AddressOf(i)))});
+                       .dataplane = model::ToJson(DataplaneOf(i, AddressOf(i))),
+                       .url = url});
   }
-  const size_t wanted = fleet_->configured() + count;
   fleet_->Start(std::move(proxies));
+}
+
+base::Status World::Connect(size_t first, size_t count, std::chrono::seconds limit) {
+  std::vector<size_t> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), first);
+  const size_t wanted = fleet_->configured() + count;
+  Begin(numbers);
   if (!WaitFor(limit, [&] { return fleet_->configured() >= wanted; })) {
     return base::Unavailable(base::Format("{} of {} proxies are configured after {} s; last: {}",
                                           fleet_->configured(), wanted, limit.count(),
@@ -143,6 +151,12 @@ void World::WaitForQuiet(milliseconds quiet) {
           [&] { return std::chrono::steady_clock::now() - fleet_->last_message() > quiet; });
 }
 
+base::Status World::WaitForMarks(const std::string& name, size_t affected) {
+  if (WaitFor(kLimit, [&] { return fleet_->marked() >= affected; })) return base::Ok{};
+  return base::Unavailable(
+      base::Format("{}: {} of {} proxies received it", name, fleet_->marked(), affected));
+}
+
 base::Status World::Measure(Report& report, const std::string& piece, const std::string& name,
                             size_t affected, Fleet::Mark mark,
                             const std::function<base::Status()>& write) {
@@ -151,10 +165,7 @@ base::Status World::Measure(Report& report, const std::string& piece, const std:
   const SteadyTime begin = std::chrono::steady_clock::now();
   TRY(write());
   const SteadyTime answered = std::chrono::steady_clock::now();
-  if (!WaitFor(kLimit, [&] { return fleet_->marked() >= affected; })) {
-    return base::Unavailable(
-        base::Format("{}: {} of {} proxies received it", name, fleet_->marked(), affected));
-  }
+  TRY(WaitForMarks(name, affected));
   // What it causes later belongs to its cost: acknowledgements, insights once a second.
   std::this_thread::sleep_for(milliseconds(1200));
   WaitForQuiet(milliseconds(500));
@@ -188,7 +199,7 @@ base::Status World::MeasureEdit(Report& report, const std::string& piece) {
   return Measure(
       report, piece, "edit", options_.size.proxies,
       [wanted](const bundle::SealedResource& resource, std::string_view packed) {
-        return resource.type == bundle::XdsType::kCluster && ConnectTimeout(packed) == wanted;
+        return resource.type == bundle::XdsType::kCluster && ConnectTimeoutOf(packed) == wanted;
       },
       [&] {
         return control_plane_->Put(base::Format("/meshes/{}/meshtimeouts/all", kMesh),

@@ -30,6 +30,7 @@ struct WorldOptions {
   std::string bin_folder;
   std::string work_folder;
   std::vector<int> control_plane_cores;
+  size_t connections = 32;  // of the client that writes
 };
 
 // CPU-seconds of a process and what came to the fleet, from its start to Stop.
@@ -59,6 +60,8 @@ class World {
   base::Status Start();
   // Connects proxies [first, first + count); they are configured when it returns.
   base::Status Connect(size_t first, size_t count, std::chrono::seconds limit);
+  // The same of any numbers; does not wait. `url`: instead of the control plane's, for the streams.
+  void Begin(const std::vector<size_t>& numbers, const std::string& url = {});
   // Starts that which `write` does, waits until `affected` proxies received a marked resource and
   // all is quiet, and adds cost and times under `name` to the report.
   base::Status Measure(Report& report, const std::string& piece, const std::string& name,
@@ -73,6 +76,8 @@ class World {
   std::string AddressOf(size_t number) const;
   // How many proxies have an outbound to the service of this one.
   size_t ConsumersOf(size_t number) const;
+  // Until so many proxies have a marked resource, at most a minute.
+  base::Status WaitForMarks(const std::string& name, size_t affected);
   // Nothing came to the fleet for so long.
   void WaitForQuiet(std::chrono::milliseconds quiet);
 
@@ -87,5 +92,8 @@ class World {
   std::unique_ptr<Fleet> fleet_;
   int edits_ = 0;
 };
+
+// connect_timeout of an envoy.config.cluster.v3.Cluster within its Any, in milliseconds.
+int ConnectTimeoutOf(std::string_view packed);
 
 }  // namespace kuma::bench
