@@ -44,7 +44,7 @@ test-conformance: setup $(RELEASE)/build.ninja
 # Our own code again under AddressSanitizer and UndefinedBehaviorSanitizer.
 debug: setup $(DEBUG)/build.ninja
 	ninja -C $(DEBUG) -j $(JOBS)
-	KUMA_SIM_SEEDS=30 ctest --test-dir $(DEBUG) -j $(JOBS) --output-on-failure -LE e2e
+	KUMA_SIM_SEEDS=5 ctest --test-dir $(DEBUG) -j $(JOBS) --output-on-failure -LE e2e
 
 tsan: setup $(TSAN)/build.ninja
 	ninja -C $(TSAN) -j $(JOBS)

@@ -16,10 +16,11 @@ class SimulatedClock final : public Clock {
   Time Now() const override { return Time(elapsed); }
   WallTime WallNow() const override {
     // 2026-01-01T00:00:00Z: certificates and ages need a plausible date, and always the same one.
-    return WallTime(std::chrono::seconds(1'767'225'600) + elapsed);
+    return WallTime(std::chrono::seconds(1'767'225'600) + elapsed + jumped);
   }
   // Not zero: code may use the zero time for "never".
   Duration elapsed = std::chrono::hours(1);
+  Duration jumped{};
 };
 
 }  // namespace
@@ -129,6 +130,8 @@ void Simulation::Advance(Duration duration) {
   state_->clock.elapsed = end;
   RunUntilIdle();
 }
+
+void Simulation::JumpWallClock(Duration by) { state_->clock.jumped += by; }
 
 bool Simulation::AdvanceToNextTimer(Duration horizon) {
   State& s = *state_;

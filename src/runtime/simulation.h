@@ -37,6 +37,8 @@ class Simulation {
   void RunUntilIdle(uint64_t limit = 10'000'000);
   // Advances virtual time by `duration`, running timers as they become due.
   void Advance(Duration duration);
+  // Sets the wall clock forward or back; the monotonic clock and timers do not notice.
+  void JumpWallClock(Duration by);
   // Moves virtual time to the next timer, if one is due within `horizon`; true if there was one.
   bool AdvanceToNextTimer(Duration horizon);
 

@@ -3,6 +3,7 @@
 // Kinds of resources for tests of stores, independent of the kinds of the product, and short ways
 // to write them.
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -113,11 +114,15 @@ inline const model::TypeTable& Types() {
 }
 
 // Wall time stands still unless moved; monotonic time is real.
+// The test sets the wall clock; stores read it on their own threads.
 class TestClock final : public runtime::Clock {
  public:
   runtime::Time Now() const override { return std::chrono::steady_clock::now(); }
-  runtime::WallTime WallNow() const override { return wall; }
-  runtime::WallTime wall{std::chrono::seconds(1'700'000'000)};
+  runtime::WallTime WallNow() const override { return wall_; }
+  void Advance(runtime::Duration by) { wall_ = wall_.load() + by; }
+
+ private:
+  std::atomic<runtime::WallTime> wall_{runtime::WallTime(std::chrono::seconds(1'700'000'000))};
 };
 
 struct Given {

@@ -201,10 +201,10 @@ TEST_P(StoreSuite, StoresReadsUpdatesAndDeletes) {
   EXPECT_TRUE(first.changed);
   EXPECT_EQ(first.revision.value, 1u);
   EXPECT_THAT(first.created, ElementsAre(true));
-  const auto created_at = clock_.wall;
+  const auto created_at = clock_.WallNow();
   EXPECT_EQ(Get(WidgetKey("a"))->Spec<Body>(), (Body{"one", 1}));
 
-  clock_.wall += std::chrono::seconds(5);
+  clock_.Advance(std::chrono::seconds(5));
   const Committed second = Commit({Put(Widget("a", {"two", 2}))});
   EXPECT_EQ(second.revision.value, 2u);
   EXPECT_THAT(second.created, ElementsAre(false));
@@ -212,7 +212,7 @@ TEST_P(StoreSuite, StoresReadsUpdatesAndDeletes) {
   EXPECT_EQ(updated->Spec<Body>(), (Body{"two", 2}));
   EXPECT_EQ(updated->meta().revision.value, 2u);
   EXPECT_EQ(updated->meta().creation_time, created_at);
-  EXPECT_EQ(updated->meta().modification_time, clock_.wall);
+  EXPECT_EQ(updated->meta().modification_time, clock_.WallNow());
 
   EXPECT_EQ(Commit({Delete(WidgetKey("a"))}).revision.value, 3u);
   EXPECT_EQ(store_->Get(WidgetKey("a")).error().code(), Code::kNotFound);
@@ -244,12 +244,12 @@ TEST_P(StoreSuite, EqualPutIsNoWrite) {
               .owned_by_proxy = true};
   const Committed first = Commit({Put(Make(WidgetType(), given))});
   auto watch = store_->Watch(recorder);
-  clock_.wall += std::chrono::seconds(5);
+  clock_.Advance(std::chrono::seconds(5));
   const Committed same = Commit({Put(Make(WidgetType(), given))});
   EXPECT_FALSE(same.changed);
   EXPECT_EQ(same.revision, first.revision);
   EXPECT_THAT(same.created, ElementsAre(false));
-  EXPECT_EQ(Get(WidgetKey("a"))->meta().modification_time + std::chrono::seconds(5), clock_.wall);
+  EXPECT_EQ(Get(WidgetKey("a"))->meta().modification_time + std::chrono::seconds(5), clock_.WallNow());
 
   // Each of these alone is a change.
   auto expect_change = [&](const std::function<void(Given&)>& change) {
@@ -346,11 +346,11 @@ TEST_P(StoreSuite, TwoHundredWritersLoseNoUpdate) {
 TEST_P(StoreSuite, NoUpdateIsLostOrDoubledThroughFaults) {
   constexpr int kWriters = 8;
   constexpr int kEach = 25;
-  test::FaultyStore faulty(*store_);
+  kit::FaultyStore faulty(*store_);
   std::mt19937 random(20261125);
-  std::map<test::FaultyStore::Fault, int> faults;
+  std::map<kit::FaultyStore::Fault, int> faults;
   faulty.Inject([&](const Transaction&) {
-    using Fault = test::FaultyStore::Fault;
+    using Fault = kit::FaultyStore::Fault;
     const Fault fault = random() % 5 == 0   ? Fault::kRefused
                         : random() % 4 == 0 ? Fault::kAnswerLost
                                             : Fault::kNone;
@@ -378,7 +378,7 @@ TEST_P(StoreSuite, NoUpdateIsLostOrDoubledThroughFaults) {
 }
 
 TEST_P(StoreSuite, HeldCommitsTakeEffectInOrder) {
-  test::FaultyStore faulty(*store_);
+  kit::FaultyStore faulty(*store_);
   faulty.Hold();
   std::vector<std::string> answers;
   for (const char* text : {"one", "two", "three"}) {
@@ -855,9 +855,9 @@ TEST_P(StoreSuite, InsightsAreReadWatchedAndDeletedLikeAll) {
 }
 
 TEST_P(StoreSuite, KeepsWhatUsersChange) {
-  const auto start = clock_.wall;
+  const auto start = clock_.WallNow();
   CommitFor("ann", {Put(Realm("r", "one"))});
-  clock_.wall += std::chrono::seconds(5);
+  clock_.Advance(std::chrono::seconds(5));
   Given given{.mesh = "m", .name = "a", .spec = {"s", 1}, .labels = {{"k", "v"}}};
   CommitFor("bob", {Put(Make(WidgetType(), given))});
   given.labels["k"] = "w";
@@ -962,7 +962,7 @@ TEST_P(StoreSuite, HistoryIsBoundedByNumberAndAge) {
   EXPECT_EQ(page.complete_after.value, base + 3);
   if (GetParam().persistent) Open({.revisions = 5, .age = std::chrono::hours(1)});
   EXPECT_THAT(History().entries, SizeIs(10));
-  clock_.wall += std::chrono::minutes(61);
+  clock_.Advance(std::chrono::minutes(61));
   const Committed last = CommitFor("ann", {Put(Widget("a"))});
   page = History();
   EXPECT_THAT(page.entries, SizeIs(1));
@@ -973,6 +973,39 @@ TEST_P(StoreSuite, HistoryIsBoundedByNumberAndAge) {
   const Committed untold = CommitFor("ann", {Put(Widget("a", {"", 5}))});
   EXPECT_THAT(History().entries, IsEmpty());
   EXPECT_EQ(History().complete_after, untold.revision);
+}
+
+TEST_P(StoreSuite, HistoryGetsTooOldWithoutAWrite) {
+  const auto becomes_empty = [this] {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!History().entries.empty()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  };
+  // While it runs. It is looked for each thousandth of the age.
+  Open({.age = std::chrono::seconds(10)});
+  Committed last;
+  for (int i = 1; i <= 600; ++i) last = CommitFor("ann", {Put(Widget("a", {"", i}))});
+  EXPECT_THAT(History().entries, SizeIs(600));
+  clock_.Advance(std::chrono::seconds(11));
+  EXPECT_TRUE(becomes_empty());
+  EXPECT_EQ(History().complete_after, last.revision);
+  EXPECT_EQ(store_->revision(), last.revision);
+  if (!GetParam().persistent) return;
+
+  // At a start.
+  Open({.age = std::chrono::hours(1)});
+  last = CommitFor("ann", {Put(Widget("a", {"", 7}))});
+  store_.reset();
+  clock_.Advance(std::chrono::minutes(61));
+  Open({.age = std::chrono::hours(1)});
+  ASSERT_TRUE(store_->Ping().has_value());  // answered after it
+  EXPECT_THAT(History().entries, IsEmpty());
+  EXPECT_EQ(History().complete_after, last.revision);
+  CommitFor("ann", {Put(Widget("a", {"", 8}))});
+  EXPECT_THAT(History().entries, SizeIs(1));
 }
 
 TEST_P(StoreSuite, HistoryIsWholeUnderContention) {
@@ -1087,7 +1120,7 @@ TEST_P(StoreSuite, ARestartChangesNothing) {
   if (!GetParam().persistent) GTEST_SKIP() << "not persistent";
   Commit({Put(Realm("r", "realm"))});
   for (int i = 0; i < 50; ++i) {
-    clock_.wall += std::chrono::nanoseconds(1'000'000'007);
+    clock_.Advance(std::chrono::nanoseconds(1'000'000'007));
     Commit({Put(
         Make(WidgetType(), {.mesh = i % 2 == 0 ? "m1" : "m2",
                             .name = "n" + std::to_string(i % 20),

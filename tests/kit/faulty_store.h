@@ -1,6 +1,6 @@
 #pragma once
 
-// A store in front of another that fails on request.
+// A store in front of another that fails and is slow on request.
 
 #include <functional>
 #include <memory>
@@ -10,7 +10,7 @@
 
 #include "store/store.h"
 
-namespace kuma::test {
+namespace kuma::kit {
 
 // Thread-safe. Without faults it behaves as the store behind it, which must outlive it.
 class FaultyStore final : public store::Store {
@@ -20,14 +20,27 @@ class FaultyStore final : public store::Store {
     kRefused,     // nothing is stored; the answer is kUnavailable
     kAnswerLost,  // it is stored, and the answer is kUnavailable all the same
   };
-  // What happens to a commit; called once for each, on the committing thread, never twice at once.
+  // What happens to a commit; called once for each when it would take effect, never twice at once.
   using Choose = std::function<Fault(const store::Transaction&)>;
+  // Runs commits later, in the order of the calls.
+  using Delay = std::function<void(std::function<void()> commit)>;
+  // Sees what became of each commit.
+  using Observe =
+      std::function<void(const store::Transaction&, const base::Result<store::Committed>&)>;
 
   explicit FaultyStore(store::Store& inner) : inner_(inner) {}
 
   void Inject(Choose choose) {
     std::lock_guard lock(mutex_);
     choose_ = std::move(choose);
+  }
+  void DelayBy(Delay delay) {
+    std::lock_guard lock(mutex_);
+    delay_ = std::move(delay);
+  }
+  void ObserveBy(Observe observe) {
+    std::lock_guard lock(mutex_);
+    observe_ = std::move(observe);
   }
   // Reads, watches and Ping answer kUnavailable.
   void FailReads(bool fail) {
@@ -74,28 +87,41 @@ class FaultyStore final : public store::Store {
 
   void CommitAsync(store::Transaction transaction,
                    std::function<void(base::Result<store::Committed>)> done) override {
-    Fault fault = Fault::kNone;
+    std::function<void()> commit = [this, transaction = std::move(transaction),
+                                    done = std::move(done)]() mutable {
+      Forward(std::move(transaction), std::move(done));
+    };
+    Delay delay;
     {
       std::lock_guard lock(mutex_);
-      if (choose_) fault = choose_(transaction);
-      if (holding_) {
-        held_.push_back(
-            [this, fault, transaction = std::move(transaction), done = std::move(done)]() mutable {
-              Forward(fault, std::move(transaction), std::move(done));
-            });
-        return;
-      }
+      if (holding_) return held_.push_back(std::move(commit));
+      delay = delay_;
     }
-    Forward(fault, std::move(transaction), std::move(done));
+    if (delay) return delay(std::move(commit));
+    commit();
   }
 
  private:
-  void Forward(Fault fault, store::Transaction transaction,
-               std::function<void(base::Result<store::Committed>)> done) {
+  using Done = std::function<void(base::Result<store::Committed>)>;
+
+  void Forward(store::Transaction transaction, Done done) {
+    Fault fault = Fault::kNone;
+    Observe observe;
+    {
+      std::lock_guard lock(mutex_);
+      if (choose_) fault = choose_(transaction);
+      observe = observe_;
+    }
     if (fault == Fault::kRefused) return done(base::Unavailable("injected: refused"));
     if (fault == Fault::kAnswerLost) {
       done = [done = std::move(done)](const base::Result<store::Committed>&) {
         done(base::Unavailable("injected: the answer was lost"));
+      };
+    }
+    if (observe) {
+      done = [observe, transaction, done = std::move(done)](base::Result<store::Committed> result) {
+        observe(transaction, result);
+        done(std::move(result));
       };
     }
     inner_.CommitAsync(std::move(transaction), std::move(done));
@@ -110,9 +136,11 @@ class FaultyStore final : public store::Store {
   store::Store& inner_;
   std::mutex mutex_;  // guards all below
   Choose choose_;
+  Delay delay_;
+  Observe observe_;
   bool fail_reads_ = false;
   bool holding_ = false;
   std::vector<std::function<void()>> held_;
 };
 
-}  // namespace kuma::test
+}  // namespace kuma::kit

@@ -1,6 +1,7 @@
 #include "tests/sim/world.h"
 
 #include <envoy/config/cluster/v3/cluster.pb.h>
+#include <envoy/config/endpoint/v3/endpoint.pb.h>
 #include <envoy/service/discovery/v3/discovery.pb.h>
 
 #include <algorithm>
@@ -8,12 +9,14 @@
 
 #include "app/observation.h"
 #include "base/format.h"
+#include "base/hash.h"
 #include "base/strings.h"
 #include "insight/progress.h"
 #include "insight/proxy_insights.h"
 #include "policies/all.h"
 #include "policies/default_policies.h"
 #include "policies/mesh_timeout/mesh_timeout.h"
+#include "resources/dataplane/dataplane.h"
 #include "resources/dataplane_insight/dataplane_insight.h"
 #include "resources/mesh_service/mesh_service.h"
 #include "store/memory/memory_store.h"
@@ -37,8 +40,11 @@ constexpr std::string_view kAdsPath =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 constexpr std::string_view kMesh = "default";
 constexpr std::string_view kBrokenTimeout = "13s";  // no cluster can be built with it
-constexpr uint64_t kServices = 4;
-constexpr uint64_t kPeers = 6;
+constexpr uint64_t kServices = 6;
+constexpr uint64_t kPeers = 20;
+constexpr uint64_t kMostPeers = 26;
+// No snapshot is older than this: the longest outage of the store and the longest retry after it.
+constexpr std::chrono::seconds kLongestDelay(20);
 
 // All policies, and one more row that cannot be applied to some clusters.
 policy::PolicyTable Policies(bool broken) {
@@ -59,16 +65,35 @@ policy::PolicyTable Policies(bool broken) {
   return table;
 }
 
-bool HasEndpoints(const bundle::SealedResource& resource) {
-  static std::map<std::pair<std::string, std::string>, bool> known;
-  const auto [at, is_new] = known.try_emplace({resource.name, resource.VersionText()}, true);
+// What the messages of clusters and endpoint sets say, each version read once.
+template <class Message, class Read>
+uint64_t Reading(const bundle::SealedResource& resource, Read read) {
+  static std::map<std::pair<std::string, std::string>, uint64_t> known;
+  const auto [at, is_new] = known.try_emplace({resource.name, resource.VersionText()}, 1);
   if (!is_new) return at->second;
   ::envoy::service::discovery::v3::DeltaDiscoveryResponse response;
-  ::envoy::config::cluster::v3::Cluster cluster;
+  Message message;
   if (response.ParseFromString(*resource.bytes) &&
-      response.resources(0).resource().UnpackTo(&cluster))
-    at->second = cluster.type() == ::envoy::config::cluster::v3::Cluster::EDS;
+      response.resources(0).resource().UnpackTo(&message))
+    at->second = read(message);
   return at->second;
+}
+
+bool HasEndpoints(const bundle::SealedResource& cluster) {
+  using Cluster = ::envoy::config::cluster::v3::Cluster;
+  return Reading<Cluster>(cluster, [](const Cluster& message) -> uint64_t {
+           return message.type() == Cluster::EDS;
+         }) != 0;
+}
+
+bool IsEmpty(const bundle::SealedResource& endpoints) {
+  using Assignment = ::envoy::config::endpoint::v3::ClusterLoadAssignment;
+  return Reading<Assignment>(endpoints, [](const Assignment& message) {
+           uint64_t count = 0;
+           for (const auto& locality : message.endpoints())
+             count += static_cast<uint64_t>(locality.lb_endpoints_size());
+           return count;
+         }) == 0;
 }
 
 uint64_t GenerationsOf(const control::Counters& counters) {
@@ -79,67 +104,63 @@ uint64_t GenerationsOf(const control::Counters& counters) {
 
 }  // namespace
 
-// The store as the control plane sees it: commits take time, and fail for a while. Users write past
-// it.
-class World::FaultyStore final : public store::Store {
+// Since when each MeshService of the users' exists and has a ready endpoint, as the store says.
+class World::Healthy final : public store::WatchSink {
  public:
-  FaultyStore(store::Store& inner, World& world) : inner_(inner), world_(world) {}
+  Healthy(store::Store& store, const runtime::Clock& clock) : clock_(clock) {
+    auto watch = store.Watch({}, *this);
+    CHECK(watch.has_value(), "the memory store can be watched");
+    watch_ = *std::move(watch);
+  }
 
-  base::Result<store::ResourcePtr> Get(const store::ResourceKey& key) override {
-    return inner_.Get(key);
+  void OnSnapshot(Revision, std::vector<model::ResourcePtr> resources) override {
+    for (const model::ResourcePtr& resource : resources) Take(resource->key(), resource.get());
   }
-  base::Result<store::Page> List(const store::ListQuery& query) override {
-    return inner_.List(query);
+  void OnEvents(std::span<const store::StoreEvent> events) override {
+    for (const store::StoreEvent& event : events) Take(event.key, event.after.get());
   }
-  void CommitAsync(store::Transaction transaction,
-                   std::function<void(base::Result<store::Committed>)> done) override {
-    const runtime::Time now = world_.simulation_.clock().Now();
-    // In the order of the calls.
-    last_ = std::max(last_,
-                     now + milliseconds(world_.random_.Below(world_.random_.OneIn(10) ? 300 : 5)));
-    timers_.push_back(world_.storage_.PostAfter(
-        last_ - now,
-        [this, transaction = std::move(transaction), done = std::move(done)]() mutable {
-          if (world_.simulation_.clock().Now() < unavailable_until_) {
-            ++world_.counts_["store unavailable"];
-            done(base::Unavailable("the disk is full"));
-            return;
-          }
-          const Revision cause = transaction.cause;
-          std::vector<std::string> keys;
-          for (const store::Write& write : transaction.writes)
-            keys.push_back(write.resource != nullptr ? write.resource->key().ToString()
-                                                     : "-" + write.key.ToString());
-          inner_.CommitAsync(std::move(transaction), [&](base::Result<store::Committed> result) {
-            std::string what = Format("  the control plane's commit (cause {}): {}", cause.value,
-                                      result.has_value() ? Format("{}", result->revision.value)
-                                                         : result.error().message());
-            for (const std::string& key : keys) what += ", " + key;
-            world_.Note(what);
-            if (!result.has_value())
-              ++world_.counts_["store " + std::string(ToString(result.error().code()))];
-            done(std::move(result));
-          });
-        }));
-    while (timers_.size() > 100) timers_.pop_front();
+  std::optional<runtime::Time> Since(const std::string& service) const {
+    const auto found = since_.find(service);
+    return found == since_.end() ? std::nullopt : std::optional(found->second);
   }
-  base::Result<store::WatchHandle> Watch(Revision from, store::WatchSink& sink) override {
-    return inner_.Watch(from, sink);
-  }
-  base::Result<store::HistoryPage> History(const store::HistoryQuery& query) override {
-    return inner_.History(query);
-  }
-  base::Status Ping() override { return inner_.Ping(); }
-  Revision revision() const override { return inner_.revision(); }
-
-  void FailUntil(runtime::Time until) { unavailable_until_ = until; }
 
  private:
-  store::Store& inner_;
-  World& world_;
-  runtime::Time last_;
-  runtime::Time unavailable_until_;
-  std::deque<runtime::Timer> timers_;
+  void Take(const model::ResourceKey& key, const model::Resource* now) {
+    if (key.kind == "MeshService") {
+      now == nullptr ? services_.erase(key.name) : services_.insert(key.name).second;
+      Update(key.name);
+    } else if (key.kind == "Dataplane") {
+      std::string& app = ready_[key.name];
+      const std::string before = app;
+      app.clear();
+      if (now != nullptr) {
+        const auto& spec = now->Spec<resources::dataplane::Spec>();
+        const auto& inbounds = spec.networking->inbound;
+        if (!inbounds.empty() &&
+            inbounds.front().state == resources::dataplane::InboundState::kReady)
+          app = now->meta().Label("app");
+      }
+      Update(before);
+      Update(app);
+    }
+  }
+  void Update(const std::string& service) {
+    const bool healthy = services_.contains(service) &&
+                         std::any_of(ready_.begin(), ready_.end(), [&](const auto& entry) {
+                           return entry.second == service;
+                         });
+    if (!healthy) {
+      since_.erase(service);
+    } else {
+      since_.try_emplace(service, clock_.Now());
+    }
+  }
+
+  const runtime::Clock& clock_;
+  std::set<std::string> services_;
+  std::map<std::string, std::string> ready_;  // Dataplane -> its app, empty: not ready
+  std::map<std::string, runtime::Time> since_;
+  store::WatchHandle watch_;
 };
 
 // A transport between one model Envoy and the ADS service.
@@ -185,9 +206,10 @@ struct World::Peer {
     std::set<Revision> effects;
   };
   std::vector<Given> given;  // to its newest stream, oldest first
+  Revision newest_sent;      // to any of its streams
   std::unique_ptr<kit::ModelEnvoy> envoy;
   std::shared_ptr<Stream> stream;  // the newest
-  runtime::Timer client_timer, connect_timer;
+  runtime::Timer client_timer, connect_timer, flap_timer;
 };
 
 struct World::ControlPlane : std::enable_shared_from_this<World::ControlPlane> {
@@ -246,10 +268,35 @@ World::World(WorldOptions options)
       transparent_(false),
       late_(random_.OneIn(3) ? milliseconds(1500) : milliseconds(20)),
       memory_(store::NewMemoryStore(simulation_.clock(), true)),
-      store_(std::make_unique<FaultyStore>(*memory_, *this)),
+      store_(std::make_unique<kit::FaultyStore>(*memory_)),
       generator_(
           std::make_unique<generate::Generator>(Policies(broken_policy_), generate::Settings{})) {
   if (random_.OneIn(4)) settings_.oracle_interval = runtime::Duration::zero();
+  store_->DelayBy([this](std::function<void()> commit) {
+    const runtime::Time now = simulation_.clock().Now();
+    last_commit_ = std::max(
+        last_commit_, now + milliseconds(random_.Below(random_.OneIn(10) ? 300 : 5)));
+    commits_.push_back(storage_.PostAfter(last_commit_ - now, std::move(commit)));
+    while (commits_.size() > 1000) commits_.pop_front();
+  });
+  store_->Inject([this](const store::Transaction&) {
+    using Fault = kit::FaultyStore::Fault;
+    if (simulation_.clock().Now() >= store_fails_until_) return Fault::kNone;
+    ++counts_["store unavailable"];
+    return Fault::kRefused;
+  });
+  store_->ObserveBy([this](const store::Transaction& transaction,
+                           const base::Result<store::Committed>& result) {
+    std::string what = Format(
+        "  the control plane's commit (cause {}): {}", transaction.cause.value,
+        result.has_value() ? Format("{}", result->revision.value) : result.error().message());
+    for (const store::Write& write : transaction.writes)
+      what += ", " + (write.resource != nullptr ? write.resource->key().ToString()
+                                                : "-" + write.key.ToString());
+    Note(what);
+    if (!result.has_value()) ++counts_["store " + std::string(ToString(result.error().code()))];
+  });
+  healthy_ = std::make_unique<Healthy>(*memory_, simulation_.clock());
   settings_.round_limit = 1 + random_.Below(8);
   settings_.wave_of = 1 + random_.Below(6);
   settings_.longest_rest = milliseconds(100 + random_.Below(900));
@@ -261,8 +308,13 @@ World::~World() {
     peer->stream = nullptr;
     peer->client_timer.Cancel();
     peer->connect_timer.Cancel();
+    peer->flap_timer.Cancel();
   }
   control_plane_ = nullptr;
+}
+
+runtime::Duration World::elapsed() {
+  return simulation_.clock().Now().time_since_epoch() - std::chrono::hours(1);
 }
 
 void World::StartControlPlane() {
@@ -308,11 +360,13 @@ void World::StartControlPlane() {
                 if (self == nullptr) return;
                 for (const auto& [proxy, bundle] : bundles) {
                   Note(Format("publish {} revision {}", proxy.ToString(), bundle->revision.value));
-                  CheckClosed(proxy, *bundle);
+                  CheckPublished(proxy, *bundle);
                   for (const XdsType type : bundle::kAllXdsTypes) {
-                    for (const SealedPtr& resource : bundle->Of(type))
-                      sealed_.insert_or_assign({type, resource->name, resource->VersionText()},
-                                               resource);
+                    for (const SealedPtr& resource : bundle->Of(type)) {
+                      if (seen_.insert(resource).second)
+                        sealed_.insert_or_assign({type, resource->name, resource->VersionText()},
+                                                 resource);
+                    }
                   }
                 }
                 // Busy streams take them later.
@@ -350,6 +404,8 @@ void World::StartControlPlane() {
               }});
   control_plane_ = std::move(started);
   rollouts_.clear();
+  open_rollouts_.clear();
+  looked_up_to_ = 0;
   insight_.Post([weak] {
     if (const auto self = weak.lock()) self->insights->Start();
   });
@@ -393,7 +449,7 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
 
 // Nothing of the process is left; the machines see their connections break.
 void World::Crash() {
-  Note("the control plane crashes");
+  Happens("the control plane crashes");
   ++counts_["crashes"];
   const auto gone = std::exchange(control_plane_, nullptr);
   const auto streams = std::exchange(gone->streams, {});
@@ -410,7 +466,7 @@ void World::Crash() {
 }
 
 void World::StopGracefully() {
-  Note("the control plane stops");
+  Happens("the control plane stops");
   ++counts_["stops"];
   const std::shared_ptr<ControlPlane> here = control_plane_;
   const auto streams = here->streams;
@@ -440,12 +496,12 @@ void World::AddPeer(const std::string& name) {
   auto added = std::make_unique<Peer>();
   Peer& peer = *added;
   peer.key = {std::string(kMesh), name};
-  peer.owned = random_.OneIn(2);
-  peer.slow = random_.OneIn(12);
-  peer.refuses = refusals_ && random_.OneIn(2);
+  peer.owned = choice_.OneIn(2);
+  peer.slow = choice_.OneIn(12);
+  peer.refuses = refusals_ && choice_.OneIn(2);
   peer.dataplane.address = Format("10.0.0.{}", 1 + peers_.size());
   peer.dataplane.labels = {{"app", SomeService()}};
-  if (random_.OneIn(2))
+  if (choice_.OneIn(2))
     peer.dataplane.labels["kuma.io/workload"] = peer.dataplane.labels["app"] + "-w";
   peers_[name] = std::move(added);
   Register(peer);
@@ -458,16 +514,16 @@ void World::Register(Peer& peer) {
   peer.dataplane.ready = true;
   peer.dataplane.outbounds.clear();
   for (uint64_t i = 0; i < kServices; ++i) {
-    if (random_.OneIn(2))
+    if (choice_.OneIn(2))
       peer.dataplane.outbounds.push_back({Format("s{}", i), 80, static_cast<uint32_t>(10000 + i)});
   }
-  if (random_.OneIn(3)) peer.dataplane.outbounds.push_back({"s0-w", 8080, 10100});
+  if (choice_.OneIn(3)) peer.dataplane.outbounds.push_back({"s0-w", 8080, 10100});
   const model::ResourcePtr dataplane = DataplaneOf(peer);
   peer.brought = peer.owned ? dataplane : nullptr;
   Commit("register " + peer.key.ToString(), {kit::Put(dataplane)});
 
   kit::ModelEnvoyOptions options;
-  options.subscribes_before_ack = !random_.OneIn(3);
+  options.subscribes_before_ack = !choice_.OneIn(3);
   options.has_endpoints = HasEndpoints;
   options.refuses = [this, &peer](const bundle::SealedResource& resource) {
     return Refuses(peer, resource);
@@ -475,7 +531,7 @@ void World::Register(Peer& peer) {
   // Refused and forgotten endpoints leave clusters warming until the fetch time-out.
   options.expects_warm_clusters = false;
   peer.envoy = std::make_unique<kit::ModelEnvoy>(options, random_);
-  ConnectSoon(peer, milliseconds(random_.Below(500)));
+  ConnectSoon(peer, milliseconds(choice_.Below(500)));
 }
 
 std::optional<kit::Refusal> World::Refuses(const Peer& peer,
@@ -550,7 +606,10 @@ void World::OnResponse(Peer& peer, const std::shared_ptr<Stream>& stream, std::s
   counts_["resources"] += response->resources.size();
   Note(Format("-> {} {} revision {} {} resources {} removed", peer.key.name, response->type_url(),
               response->revision.value, response->resources.size(), response->removed.size()));
-  // A user may cut the stream while Envoy works.
+  if (response->revision < peer.newest_sent)
+    Fail(Format("{} is sent revision {} after {}", peer.key.name, response->revision.value,
+                peer.newest_sent.value));
+  peer.newest_sent = std::max(peer.newest_sent, response->revision);
   SendRequests(peer, peer.envoy->OnResponse(simulation_.clock().Now(), *response));
   ArmClient(peer);
 }
@@ -591,7 +650,7 @@ void World::Cut(Peer& peer, runtime::Duration until_noticed, bool graceful) {
 }
 
 void World::Kill(Peer& peer, bool graceful) {
-  Note(Format("{} {}", graceful ? "goodbye" : "kill", peer.key.ToString()));
+  Happens(Format("{} {}", graceful ? "goodbye" : "kill", peer.key.ToString()));
   ++counts_[graceful ? "goodbyes" : "kills"];
   peer.alive = false;
   peer.connect_timer.Cancel();
@@ -604,51 +663,43 @@ World::Peer* World::SomePeer(bool alive) {
   for (auto& [name, peer] : peers_) {
     if (peer->alive == alive) found.push_back(peer.get());
   }
-  return found.empty() ? nullptr : found[random_.Below(found.size())];
+  return found.empty() ? nullptr : found[choice_.Below(found.size())];
 }
 
 // ---------------------------------------------------------------------------------------------------------------
 // Users
 
-std::string World::SomeService() { return Format("s{}", random_.Below(kServices)); }
-std::string World::SomeApp() { return random_.OneIn(3) ? std::string() : SomeService(); }
+std::string World::SomeService() { return Format("s{}", choice_.Below(kServices)); }
+std::string World::SomeApp() { return choice_.OneIn(3) ? std::string() : SomeService(); }
 
 void World::Commit(std::string what, std::vector<store::Write> writes) {
   const base::Result<store::Committed> done =
       memory_->Commit({.writes = std::move(writes), .cause = {}});
   ++edits_;
   ++counts_["edits"];
-  Note(done.has_value() ? Format("{} at {}", what, done->revision.value)
-                        : what + ": " + done.error().message());
+  what = done.has_value() ? Format("{} at {}", what, done->revision.value)
+                          : what + ": " + done.error().message();
+  Happens(what);
 }
 
 model::ResourcePtr World::DataplaneOf(const Peer& peer) {
   return kit::Dataplane(peer.key.name, peer.dataplane);
 }
 
-void World::Edit() {
-  switch (random_.Below(4)) {
-    case 0:
-    case 1: EditProxy(); break;
-    case 2: EditPolicy(); break;
-    default: EditService(); break;
-  }
-}
-
 void World::EditProxy() {
-  Peer* peer = SomePeer(!random_.OneIn(8));
+  Peer* peer = SomePeer(!choice_.OneIn(8));
   if (peer == nullptr) return;
-  switch (random_.Below(5)) {
+  switch (choice_.Below(5)) {
     case 0:
     case 1: peer->dataplane.ready = !peer->dataplane.ready; break;
     case 2:
       peer->dataplane.address =
-          Format("10.0.{}.{}", 1 + random_.Below(250), 1 + random_.Below(250));
+          Format("10.0.{}.{}", 1 + choice_.Below(250), 1 + choice_.Below(250));
       break;
     case 3: peer->dataplane.labels["app"] = SomeService(); break;
     default:
-      if (peer->dataplane.outbounds.empty() || random_.OneIn(2)) {
-        const uint64_t service = random_.Below(kServices);
+      if (peer->dataplane.outbounds.empty() || choice_.OneIn(2)) {
+        const uint64_t service = choice_.Below(kServices);
         std::erase_if(peer->dataplane.outbounds, [&](const kit::Outbound& outbound) {
           return outbound.service == Format("s{}", service);
         });
@@ -659,7 +710,7 @@ void World::EditProxy() {
       }
       break;
   }
-  if (random_.OneIn(25) && !peer->owned) {
+  if (choice_.OneIn(25) && !peer->owned) {
     Commit("delete " + peer->key.ToString(),
            {kit::Delete({"Dataplane", peer->key.mesh, peer->key.name})});
   } else {
@@ -668,12 +719,12 @@ void World::EditProxy() {
 }
 
 void World::EditPolicy() {
-  const std::string name = Format("p{}", random_.Below(5));
+  const std::string name = Format("p{}", choice_.Below(5));
   const std::string mesh(kMesh);
-  if (random_.OneIn(4)) {
+  if (choice_.OneIn(4)) {
     static constexpr std::array<std::string_view, 4> kKinds = {"MeshTimeout", "MeshHTTPRoute",
                                                                "MeshRetry", "MeshCircuitBreaker"};
-    const std::string kind(kKinds[random_.Below(kKinds.size())]);
+    const std::string kind(kKinds[choice_.Below(kKinds.size())]);
     Commit(Format("delete {} {}", kind, name), {kit::Delete({kind, mesh, name})});
     return;
   }
@@ -682,19 +733,19 @@ void World::EditPolicy() {
       app.empty() ? "{kind: Mesh}" : Format("{{kind: Dataplane, labels: {{app: {}}}}}", app);
   const std::string to =
       Format("{{kind: MeshService, labels: {{kuma.io/display-name: {}}}}}", SomeService());
-  switch (random_.Below(5)) {
+  switch (choice_.Below(5)) {
     case 0:
     case 1: {
-      const bool broken = broken_policy_ && random_.OneIn(3);
+      const bool broken = broken_policy_ && choice_.OneIn(3);
       const std::string timeout =
-          broken ? std::string(kBrokenTimeout) : Format("{}s", 1 + random_.Below(9));
+          broken ? std::string(kBrokenTimeout) : Format("{}s", 1 + choice_.Below(9));
       Commit(
           Format("put MeshTimeout {} {}", name, timeout),
-          {kit::Put(kit::MeshTimeout(name, app, random_.OneIn(2) ? "" : SomeService(), timeout))});
+          {kit::Put(kit::MeshTimeout(name, app, choice_.OneIn(2) ? "" : SomeService(), timeout))});
       break;
     }
     case 2: {
-      const uint64_t weight = random_.Below(100);
+      const uint64_t weight = choice_.Below(100);
       Commit("put MeshHTTPRoute " + name,
              {kit::Put(kit::FromYaml(Format(R"(
 type: MeshHTTPRoute
@@ -711,7 +762,7 @@ spec:
         - {{kind: MeshService, labels: {{kuma.io/display-name: {}}}, port: 80, weight: {}}}
         - {{kind: MeshService, labels: {{kuma.io/display-name: {}}}, port: 80, weight: {}}}
 )",
-                                            mesh, name, top, to, random_.OneIn(2) ? "" : "x",
+                                            mesh, name, top, to, choice_.OneIn(2) ? "" : "x",
                                             SomeService(), weight, SomeService(), 100 - weight)))});
       break;
     }
@@ -728,7 +779,7 @@ spec:
     default:
       http: {{numRetries: {}}}
 )",
-                                            mesh, name, top, to, 1 + random_.Below(5))))});
+                                            mesh, name, top, to, 1 + choice_.Below(5))))});
       break;
     default:
       Commit("put MeshCircuitBreaker " + name,
@@ -743,72 +794,134 @@ spec:
     default:
       connectionLimits: {{maxConnections: {}}}
 )",
-                                            mesh, name, top, to, 1 + random_.Below(50))))});
+                                            mesh, name, top, to, 1 + choice_.Below(50))))});
       break;
   }
 }
 
 void World::EditService() {
   const std::string name = SomeService();
-  if (random_.OneIn(12)) {
+  if (choice_.OneIn(12)) {
     Commit("edit the mesh",
            {kit::Put(kit::WithLabels(*kit::Mesh(kMesh), {{"edit", Format("{}", edits_)}}))});
-  } else if (random_.OneIn(3)) {
+  } else if (choice_.OneIn(3)) {
     Commit("delete MeshService " + name, {kit::Delete({"MeshService", std::string(kMesh), name})});
   } else {
     Commit("put MeshService " + name,
-           {kit::Put(kit::MeshService(name, kMesh, random_.OneIn(3) ? "tcp" : "http"))});
+           {kit::Put(kit::MeshService(name, kMesh, choice_.OneIn(3) ? "tcp" : "http"))});
   }
 }
 
 // ---------------------------------------------------------------------------------------------------------------
 // The run
 
+// Without some of the events the others are still the same.
+void World::Choose(size_t number) {
+  choice_ = runtime::SeededRandom(base::Hash64(Format("{}", number), options_.seed));
+  event_ = number;
+}
+
 void World::Disturb() {
-  const uint64_t choice = random_.Below(40);
-  if (choice < 24) {
-    const uint64_t burst = random_.OneIn(6) ? 8 : 1 + random_.Below(2);
-    for (uint64_t i = 0; i < burst; ++i) Edit();
-  } else if (choice < 31) {
+  const uint64_t choice = choice_.Below(100);
+  if (choice < 28) {
+    EditProxy();
+  } else if (choice < 42) {
+    EditPolicy();
+  } else if (choice < 54) {
+    EditService();
+  } else if (choice < 68) {
     if (Peer* peer = SomePeer(true)) {
       ++counts_["cuts"];
-      Note("cut " + peer->key.ToString());
-      Cut(*peer, milliseconds(random_.OneIn(4) ? random_.Below(5000) : random_.Below(20)), false);
+      const milliseconds unnoticed(choice_.OneIn(4) ? choice_.Below(5000) : choice_.Below(20));
+      Happens("cut " + peer->key.ToString());
+      Cut(*peer, unnoticed, false);
     }
-  } else if (choice < 34) {
-    if (Peer* peer = SomePeer(true)) Kill(*peer, random_.OneIn(3));
-  } else if (choice < 36) {
+  } else if (choice < 74) {
+    if (Peer* peer = SomePeer(true)) Kill(*peer, choice_.OneIn(3));
+  } else if (choice < 80) {
     if (Peer* peer = SomePeer(false)) Register(*peer);
-  } else if (choice < 37) {
-    if (peers_.size() < 2 * kPeers) AddPeer(Format("dp-{}", peers_.size()));
-  } else if (choice < 38) {
-    Note("the store fails");
-    store_->FailUntil(simulation_.clock().Now() + milliseconds(random_.Below(8000)));
-  } else if (control_plane_ != nullptr && random_.OneIn(2)) {
-    Crash();
-  } else if (control_plane_ != nullptr && random_.OneIn(2)) {
+  } else if (choice < 82) {
+    if (peers_.size() < kMostPeers) AddPeer(Format("dp-{}", peers_.size()));
+  } else if (choice < 86) {
+    if (Peer* peer = SomePeer(true))
+      Flap(*peer, 2 * (1 + choice_.Below(6)), milliseconds(20 + choice_.Below(1500)));
+  } else if (choice < 89) {
+    const milliseconds outage(choice_.Below(8000));
+    Happens(Format("the store fails for {} ms", outage.count()));
+    store_fails_until_ = simulation_.clock().Now() + outage;
+  } else if (choice < 92) {
+    JumpClock();
+  } else if (choice < 95) {
+    if (Peer* peer = SomePeer(true)) {
+      peer->slow = !peer->slow;
+      Happens(peer->key.ToString() + (peer->slow ? " is slow" : " is fast"));
+    }
+  } else if (choice < 96) {
+    Happens("all connections break");
+    for (auto& [name, peer] : peers_) {
+      if (peer->alive) Cut(*peer, milliseconds(choice_.Below(20)), false);
+    }
+  } else if (choice < 98) {
+    if (control_plane_ != nullptr) Crash();
+  } else if (control_plane_ != nullptr) {
     StopGracefully();
   }
+}
+
+// Ends as it began.
+void World::Flap(Peer& peer, uint64_t times, runtime::Duration every) {
+  Happens(Format("{} flaps {} times", peer.key.ToString(), times));
+  ++counts_["flaps"];
+  const auto left = std::make_shared<uint64_t>(times);
+  const auto flip = std::make_shared<std::function<void()>>();
+  *flip = [this, &peer, every, left, weak = std::weak_ptr(flip)] {
+    peer.dataplane.ready = !peer.dataplane.ready;
+    Commit("  flap " + peer.key.ToString(), {kit::Put(DataplaneOf(peer))});
+    const auto again = weak.lock();
+    if (--*left > 0 && again != nullptr)
+      peer.flap_timer = clients_.PostAfter(every, [again] { (*again)(); });
+  };
+  peer.flap_timer = clients_.PostAfter(every, [flip] { (*flip)(); });
+}
+
+// Forward and back, by a second or by days.
+void World::JumpClock() {
+  ++counts_["clock jumps"];
+  runtime::Duration by = choice_.OneIn(2) ? runtime::Duration(seconds(choice_.Below(100)))
+                                          : runtime::Duration(minutes(choice_.Below(3000)));
+  if (choice_.OneIn(2)) by = -by;
+  Happens(Format("the clock jumps by {} s", std::chrono::duration_cast<seconds>(by).count()));
+  simulation_.JumpWallClock(by);
 }
 
 void World::Run() {
   StartControlPlane();
   Pass(seconds(1));
+  Choose(0);
   for (uint64_t i = 0; i < kServices; ++i) {
-    if (!random_.OneIn(4)) Commit("first services", {kit::Put(kit::MeshService(Format("s{}", i)))});
+    if (!choice_.OneIn(4)) Commit("first services", {kit::Put(kit::MeshService(Format("s{}", i)))});
   }
   for (uint64_t i = 0; i < kPeers; ++i) AddPeer(Format("dp-{}", i));
   Pass(seconds(3));
-  for (size_t round = 0; round < options_.rounds && failures_.empty(); ++round) {
-    Disturb();
-    Pass(random_.OneIn(8)   ? runtime::Duration(seconds(random_.Below(40)))
-         : random_.OneIn(2) ? runtime::Duration(milliseconds(random_.Below(30)))
-                            : runtime::Duration(milliseconds(random_.Below(2500))));
+  for (size_t number = 1; number <= options_.events && failures_.empty(); ++number) {
+    Choose(number);
+    // Drawn before what depends on the state of the world.
+    const bool quiet = choice_.OneIn(50);
+    const uint64_t pace = choice_.Below(20);
+    const runtime::Duration pause = pace < 12 ? runtime::Duration(milliseconds(choice_.Below(30)))
+                                    : pace < 19
+                                        ? runtime::Duration(milliseconds(choice_.Below(2500)))
+                                        : runtime::Duration(seconds(choice_.Below(40)));
+    const bool happens = !options_.only || options_.only->contains(number);
+    if (happens) Disturb();
+    if (pace < 6) continue;  // with the next one
+    Pass(pause);
     CheckAlways();
-    if (random_.OneIn(15)) CheckQuiet();
+    if (happens && quiet) CheckQuiet();
   }
   CheckQuiet();
   if (failures_.empty()) CheckStatusWritesCostNothing();
+  if (failures_.empty()) CheckWhatIsUndoneCostsNothing();
   if (failures_.empty()) CheckRestartChangesNothing();
 }
 
@@ -822,11 +935,22 @@ void World::CheckAlways() {
   if (control_plane_ == nullptr) return;
   const control::Counters& counters = control_plane_->loop->counters();
   if (counters.oracle_differences != 0) Fail("the sampled oracle found a difference");
-  CheckRollouts();
+  CheckRollouts(false);
 }
 
-// A bundle brings everything that it names.
-void World::CheckClosed(const ProxyKey& proxy, const bundle::XdsBundle& bundle) {
+// A bundle brings everything that it names, and no service without its healthy endpoints.
+void World::CheckPublished(const ProxyKey& proxy, const bundle::XdsBundle& bundle) {
+  for (const SealedPtr& endpoints : bundle.Of(XdsType::kEndpoints)) {
+    if (!IsEmpty(*endpoints)) continue;
+    const std::string_view name = endpoints->name;
+    const size_t at = name.find("__s");
+    if (at == std::string_view::npos || !name.ends_with("_80")) continue;
+    const std::string service(name.substr(at + 2, name.size() - at - 5));
+    const std::optional<runtime::Time> since = healthy_->Since(service);
+    if (since && simulation_.clock().Now() - *since > kLongestDelay)
+      Fail(Format("{} is given {} without endpoints, and {} has some", proxy.ToString(), name,
+                  service));
+  }
   for (const SealedPtr& listener : bundle.Of(XdsType::kListener)) {
     for (const std::string& cluster : listener->clusters) {
       if (bundle::Find(bundle.Of(XdsType::kCluster), cluster) == nullptr)
@@ -843,14 +967,15 @@ void World::Pass(runtime::Duration duration) {
 }
 
 // No rollout goes back.
-void World::CheckRollouts() {
+void World::CheckRollouts(bool all) {
   const Revision newest = memory_->revision();
-  for (uint64_t revision = newest.value > 200 ? newest.value - 200 : 1; revision <= newest.value;
-       ++revision) {
+  if (looked_up_to_ == 0) looked_up_to_ = newest.value - std::min<uint64_t>(newest.value, 200);
+  while (looked_up_to_ < newest.value) open_rollouts_.insert(++looked_up_to_);
+  const auto look = [&](uint64_t revision) {
     const insight::Rollouts::Answer answer =
         control_plane_->progress->rollouts().Find({revision}, newest);
     const auto* now = std::get_if<insight::Rollout>(&answer);
-    if (now == nullptr) continue;
+    if (now == nullptr) return true;
     insight::Rollout& before = rollouts_[revision];
     if (now->complete() && !before.complete()) CheckIsThere({revision});
     if (now->acknowledged < before.acknowledged || now->affected() < before.affected())
@@ -858,7 +983,11 @@ void World::CheckRollouts() {
     if (before.complete() && !now->complete())
       Fail(Format("rollout {} is not complete any more", revision));
     before = *now;
-  }
+    return now->complete();
+  };
+  std::erase_if(open_rollouts_, look);
+  if (!all) return;
+  for (const auto& [revision, rollout] : rollouts_) look(revision);
 }
 
 // Of a complete rollout: what its first bundle changed, each connected model Envoy runs in this
@@ -897,12 +1026,19 @@ void World::CheckIsThere(Revision revision) {
 // Waits until nothing can happen any more.
 void World::CheckQuiet() {
   ++counts_["quiet points"];
-  store_->FailUntil({});
+  store_fails_until_ = {};
   Pass(minutes(6));
   Note("quiet");
   CheckAlways();
   if (control_plane_ == nullptr) return Fail("the control plane did not start");
+  CheckRollouts(true);
   if (!control_plane_->loop->IdleForTest()) Fail("the writer is not idle");
+  const xds::HubCounters& hub = control_plane_->hub->counters();
+  const auto alive = static_cast<uint64_t>(std::count_if(
+      peers_.begin(), peers_.end(), [](const auto& entry) { return entry.second->alive; }));
+  if (hub.streams != alive || hub.streams_waiting != 0 || hub.streams_stalled != 0)
+    Fail(Format("{} streams of {} proxies, {} wait, {} are stalled", hub.streams.load(), alive,
+                hub.streams_waiting.load(), hub.streams_stalled.load()));
   const control::Counters& counters = control_plane_->loop->counters();
   if (counters.waiting_cells != 0 || counters.waiting_proxies != 0 || counters.waiting_events != 0)
     Fail("something waits although nothing happens");
@@ -919,7 +1055,8 @@ void World::CheckQuiet() {
   CheckStore();
 }
 
-// Runs what a generation from scratch gives.
+// Runs what it was given. That this is what a generation from scratch gives, or what was last good,
+// was checked before.
 void World::CheckPeer(Peer& peer) {
   const std::string& name = peer.key.name;
   if (peer.stream == nullptr || !peer.stream->open) return Fail(name + " is not connected");
@@ -930,25 +1067,45 @@ void World::CheckPeer(Peer& peer) {
     if (peer.owned) Fail(name + " is connected, and its Dataplane is gone");
     return;
   }
-  const auto wanted =
-      generator_->BuildAll(*snapshot, peer.key, generate::ParseProxyNode("{}").value());
-  if (!wanted.has_value()) {
-    ++counts_["degraded proxies"];
-    return;  // the last good
-  }
-  if (peer.refuses) return;  // quarantine is the session's business: tested there
+  if (peer.given.empty()) return Fail(name + " was given nothing");
+  const bundle::XdsBundle& wanted = *peer.given.back().bundle;
+  if (peer.refuses) return CheckRefusingPeer(peer, wanted);
   ++counts_["compared proxies"];
   for (const XdsType type : bundle::kAllXdsTypes) {
-    for (const SealedPtr& resource : wanted->Of(type)) {
+    for (const SealedPtr& resource : wanted.Of(type)) {
       const SealedPtr running = peer.envoy->Running(type, resource->name);
       if (running == nullptr || !SameContent(*running, *resource))
         Fail(Format("{}: {} {} is {}", name, TypeUrl(type), resource->name,
                     running == nullptr ? "missing" : "old"));
     }
     for (const std::string& held : peer.envoy->Names(type)) {
-      if (bundle::Find(wanted->Of(type), held) == nullptr)
+      if (bundle::Find(wanted.Of(type), held) == nullptr)
         Fail(Format("{}: {} {} is still there", name, TypeUrl(type), held));
     }
+  }
+}
+
+// What exactly is withheld from it, is tested where sessions are. It keeps what it had, and gets
+// everything that it can take.
+void World::CheckRefusingPeer(Peer& peer, const bundle::XdsBundle& wanted) {
+  ++counts_["compared proxies that refuse"];
+  const auto lacks = [&](XdsType type, const std::string& name) {
+    return peer.envoy->Running(type, name) == nullptr;
+  };
+  for (const SealedPtr& cluster : wanted.Of(XdsType::kCluster)) {
+    if (lacks(XdsType::kCluster, cluster->name) && !Refuses(peer, *cluster))
+      Fail(Format("{}: {} is missing, and would be accepted", peer.key.name, cluster->name));
+  }
+  for (const SealedPtr& listener : wanted.Of(XdsType::kListener)) {
+    if (!lacks(XdsType::kListener, listener->name) || Refuses(peer, *listener)) continue;
+    const bool needs_refused = std::any_of(
+        listener->clusters.begin(), listener->clusters.end(), [&](const std::string& name) {
+          const SealedPtr* endpoints = bundle::FindPtr(wanted.Of(XdsType::kEndpoints), name);
+          return lacks(XdsType::kCluster, name) ||
+                 (endpoints != nullptr && Refuses(peer, **endpoints));
+        });
+    if (!needs_refused)
+      Fail(Format("{}: {} is missing, and would be accepted", peer.key.name, listener->name));
   }
 }
 
@@ -1014,6 +1171,24 @@ void World::CheckStatusWritesCostNothing() {
   CheckQuiet();
 }
 
+// A change that is taken back before anybody looked.
+void World::CheckWhatIsUndoneCostsNothing() {
+  const auto page =
+      memory_->List({.kind = "Dataplane", .mesh = {}, .name_contains = {}, .labels = {}});
+  const uint64_t publishes = control_plane_->loop->counters().publishes;
+  const uint64_t resources = counts_["resources"];
+  for (const model::ResourcePtr& dataplane : page->items) {
+    model::Labels other = dataplane->meta().labels;
+    other["app"] = "s0";
+    Commit("for a moment", {kit::Put(kit::WithLabels(*dataplane, other))});
+    Commit("and back", {kit::Put(dataplane)});
+  }
+  Pass(minutes(1));
+  if (control_plane_->loop->counters().publishes != publishes || counts_["resources"] != resources)
+    Fail("what was undone at once was sent");
+  CheckQuiet();
+}
+
 void World::CheckRestartChangesNothing() {
   const control::Counters& before = control_plane_->loop->counters();
   if (before.degraded_cells != 0) return;  // what was last good is not remembered
@@ -1034,6 +1209,12 @@ void World::CheckRestartChangesNothing() {
   if (all_present && counts_["resources"] != resources)
     Fail(Format("a restart sent {} resources to proxies that had them",
                 counts_["resources"] - resources));
+}
+
+void World::Happens(const std::string& what) {
+  std::string& words = events_[event_];
+  words += (words.empty() ? "" : ", ") + what;
+  Note(Format("#{} {}", event_, what));
 }
 
 void World::Note(const std::string& what) {

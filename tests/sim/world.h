@@ -2,14 +2,23 @@
 
 // The simulated world: a whole control plane (real store in memory, derivation, generation, hub and
 // ADS service) and model Envoys under runtime::Simulation. Users edit, endpoints flap, streams
-// break, proxies die and come back, refuse and are slow, the store conflicts and fails, the control
-// plane restarts. Everything follows from the seed.
+// break, proxies die and come back, refuse and are slow, the store conflicts and fails, the wall
+// clock jumps, the control plane restarts. Everything follows from the seed; each event follows
+// from the seed and its own number, so that an event stays what it is when others are left out.
 //
-// Checked all the time: no model Envoy routes to a cluster that it does not hold, no rollout goes
-// back, and what a complete rollout changed is what the model Envoys run, or newer. Checked at quiet points: each model Envoy runs what a generation from scratch gives, every
-// rollout is complete, nothing is queued, what is stored about proxies is true; a write that
-// configuration does not read costs nothing; after a restart the control plane is as it was, and
-// nobody is sent anything.
+// Checked all the time:
+//  - no model Envoy routes to a cluster that it does not hold;
+//  - no bundle has an endpoint set without endpoints while the store has healthy ones;
+//  - the revisions that a proxy is sent never go back, over streams and restarts;
+//  - no rollout goes back, and what a complete rollout changed is what the model Envoys run, or
+//    newer;
+//  - a sample of bundles is what a generation from scratch gives.
+// Checked at quiet points:
+//  - each model Envoy runs what a generation from scratch gives; where a policy cannot be applied,
+//    what was last good; one that refuses lacks nothing but what it refuses and what needs that;
+//  - every rollout is complete, nothing is queued, what is stored about proxies is true.
+// Checked at the end: what configuration does not read, and what is undone at once, costs nothing;
+// after a restart the control plane is as it was, and nobody is sent anything.
 
 #include <cstdint>
 #include <deque>
@@ -26,17 +35,20 @@
 #include "generate/generate.h"
 #include "insight/rollouts.h"
 #include "model/resource.h"
+#include "runtime/random.h"
 #include "runtime/simulation.h"
 #include "store/store.h"
 #include "tests/kit/builders.h"
+#include "tests/kit/faulty_store.h"
 #include "tests/kit/model_envoy.h"
 
 namespace kuma::sim {
 
 struct WorldOptions {
   uint64_t seed = 1;
-  size_t rounds = 40;    // disturbances
-  bool verbose = false;  // prints what happens
+  size_t events = 230;
+  std::optional<std::set<size_t>> only = {};  // numbers of the events that happen; absent: all
+  bool verbose = false;                       // prints what happens
 };
 
 // Confined to one thread. Run() once, then look at failures().
@@ -50,17 +62,20 @@ class World {
   uint64_t trace_hash() const { return simulation_.trace_hash(); }
   // For a look at what the seeds reach.
   const std::map<std::string, uint64_t>& counts() const { return counts_; }
+  // The events that happened, in words.
+  const std::map<size_t, std::string>& events() const { return events_; }
+  size_t proxies() const { return peers_.size(); }
+  runtime::Duration elapsed();  // virtual time
 
  private:
-  class FaultyStore;
   struct ControlPlane;
+  class Healthy;
   struct Stream;
   struct Peer;
   class Wire;
 
   // The users.
   void Commit(std::string what, std::vector<store::Write> writes);
-  void Edit();
   void EditProxy();
   void EditPolicy();
   void EditService();
@@ -69,7 +84,10 @@ class World {
   std::string SomeService();
 
   // The machines.
+  void Choose(size_t number);
   void Disturb();
+  void Flap(Peer& peer, uint64_t times, runtime::Duration every);
+  void JumpClock();
   void StartControlPlane();
   void Crash();
   void StopGracefully();
@@ -90,21 +108,25 @@ class World {
 
   // The checks.
   void CheckAlways();
-  void CheckClosed(const base::ProxyKey& proxy, const bundle::XdsBundle& bundle);
-  void CheckRollouts();
+  void CheckPublished(const base::ProxyKey& proxy, const bundle::XdsBundle& bundle);
+  void CheckRollouts(bool all);
   void CheckIsThere(base::Revision revision);
   void CheckQuiet();
   void CheckPeer(Peer& peer);
+  void CheckRefusingPeer(Peer& peer, const bundle::XdsBundle& wanted);
   void CheckStore();
   void CheckStatusWritesCostNothing();
+  void CheckWhatIsUndoneCostsNothing();
   void CheckRestartChangesNothing();
   void Pass(runtime::Duration duration);
+  void Happens(const std::string& what);  // as part of the event
   void Note(const std::string& what);
   void Fail(std::string what);
 
   const WorldOptions options_;
   runtime::Simulation simulation_;
-  runtime::Random& random_;
+  runtime::Random& random_;               // of the machines and their network
+  runtime::SeededRandom choice_{0};       // of the event
   runtime::SerialExecutor& writer_;
   runtime::SerialExecutor& insight_;
   runtime::SerialExecutor& storage_;
@@ -118,15 +140,24 @@ class World {
   runtime::Duration late_;
 
   std::unique_ptr<store::Store> memory_;
-  std::unique_ptr<FaultyStore> store_;
+  std::unique_ptr<Healthy> healthy_;
+  std::unique_ptr<kit::FaultyStore> store_;  // as the control plane sees it; users write past it
   std::unique_ptr<generate::Generator> generator_;
   control::Settings settings_;
   std::shared_ptr<ControlPlane> control_plane_;  // null while it is down
   std::map<std::string, std::unique_ptr<Peer>> peers_;
   std::map<std::tuple<bundle::XdsType, std::string, std::string>, bundle::SealedPtr> sealed_;
+  std::set<bundle::SealedPtr> seen_;               // of the same
   std::map<uint64_t, insight::Rollout> rollouts_;  // as last seen
+  std::set<uint64_t> open_rollouts_;
+  uint64_t looked_up_to_ = 0;                      // rollouts
+  runtime::Time store_fails_until_;
+  runtime::Time last_commit_;
+  std::deque<runtime::Timer> commits_;
   uint64_t next_stream_ = 1;
   uint64_t edits_ = 0;
+  size_t event_ = 0;
+  std::map<size_t, std::string> events_;
   std::vector<runtime::Timer> timers_;
   std::map<std::string, uint64_t> counts_;
   std::vector<std::string> failures_;

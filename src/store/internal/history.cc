@@ -57,11 +57,11 @@ bool AddToPage(const HistoryQuery& query, HistoryEntry entry, HistoryPage& page)
   return true;
 }
 
-Revision KeptRevisions::Cut(model::WallTime now) const {
+Revision KeptRevisions::Cut(model::WallTime now, size_t most) const {
   Revision cut = complete_after_;
   size_t left = kept_.size();
   for (const auto& [revision, time] : kept_) {
-    if (left <= limits_.revisions && now - time <= limits_.age) break;
+    if ((left <= limits_.revisions && now - time <= limits_.age) || most-- == 0) break;
     cut = revision;
     --left;
   }

@@ -2,6 +2,7 @@
 
 // The history of what users write: which changes belong into it, and how long they stay.
 
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <utility>
@@ -31,8 +32,15 @@ class KeptRevisions {
   void Add(Revision revision, model::WallTime time) { kept_.emplace_back(revision, time); }
   // Takes back the last `count` of them.
   void TakeBack(size_t count) { kept_.resize(kept_.size() - count); }
-  // Entries up to this revision are over the limits; complete_after() if none is.
-  Revision Cut(model::WallTime now) const;
+  // Entries up to this revision, of `most` revisions at most, are over the limits; complete_after()
+  // if none is.
+  Revision Cut(model::WallTime now, size_t most = SIZE_MAX) const;
+  // When the oldest gets too old; nothing if there is none.
+  std::optional<model::WallTime> next_expiry() const {
+    if (kept_.empty()) return std::nullopt;
+    return kept_.front().second + limits_.age;
+  }
+  const HistoryLimits& limits() const { return limits_; }
   void DropTo(Revision cut);
   Revision complete_after() const { return complete_after_; }
 

@@ -27,6 +27,7 @@ class MemoryStore : public Store {
   }
   base::Result<HistoryPage> History(const HistoryQuery& query) override {
     std::lock_guard lock(history_mutex_);
+    Trim();
     HistoryPage page;
     page.complete_after = kept_.complete_after();
     for (auto end = history_.end(); end != history_.begin();) {
@@ -63,6 +64,10 @@ class MemoryStore : public Store {
     std::lock_guard lock(history_mutex_);
     kept_.Add(entries.front().revision, entries.front().time);
     for (HistoryEntry& entry : entries) history_.push_back(std::move(entry));
+    Trim();
+  }
+
+  void Trim() {
     kept_.DropTo(kept_.Cut(clock_.WallNow()));
     while (!history_.empty() && history_.front().revision <= kept_.complete_after()) {
       history_.pop_front();

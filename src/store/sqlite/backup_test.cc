@@ -46,7 +46,7 @@ class BackupTest : public ::testing::Test {
     return done.has_value() ? done->revision.value : 0;
   }
   base::Result<store::RestoreReport> Restore(const std::string& file) {
-    return store::RestoreSqliteStore(file, path_, Types(), clock_.wall);
+    return store::RestoreSqliteStore(file, path_, Types(), clock_.WallNow());
   }
   // All but lock files.
   std::vector<std::string> Files() {
@@ -260,7 +260,7 @@ TEST_F(BackupTest, RestoresEveryReleasedSchema) {
     ASSERT_TRUE(report.has_value()) << report.error().message();
     EXPECT_EQ(report->resources, 2u);
     EXPECT_EQ(Open(path_)->revision().value, 3u);
-    clock_.wall += std::chrono::seconds(1);
+    clock_.Advance(std::chrono::seconds(1));
   }
 }
 

@@ -35,6 +35,10 @@ constexpr runtime::Duration kInsightInterval = std::chrono::seconds(1);
 constexpr size_t kInsightRows = 256;  // of one transaction; users' writes come in between
 // Insights may be put off for users' writes until they are so late.
 constexpr runtime::Duration kInsightPatience = std::chrono::seconds(5);
+// Revisions of the history that are dropped in one transaction because of their age. They are
+// looked for after each thousandth of that age, an hour at most.
+constexpr size_t kTrimmedAtOnce = 500;
+constexpr runtime::Duration kLongestTrimInterval = std::chrono::hours(1);
 // Revisions that insights may use up between two writes of the counters.
 constexpr uint64_t kReserve = 1'000;
 
@@ -147,6 +151,10 @@ class SqliteStore final : public Store {
   base::Status WriteInsights(const std::vector<ResourceKey>& keys);
   void FlushAllAndClose();
 
+  // Drops what is too old, some of it at a time.
+  void TrimHistory();
+  base::Status DropHistory(Revision cut);
+
   const model::TypeTable& types_;  // outlive this
   const runtime::Clock& clock_;
   const std::string path_;
@@ -171,6 +179,7 @@ class SqliteStore final : public Store {
   runtime::Time next_batch_{};
   runtime::Time next_reservation_{};  // after one failed
   bool flush_failed_ = false;
+  std::optional<runtime::Time> next_trim_ = runtime::Time{};  // none: there is no history
 
   std::thread writer_;  // last: starts when all else is there
 };
@@ -178,10 +187,12 @@ class SqliteStore final : public Store {
 void SqliteStore::Run() {
   std::vector<Pending> users;
   std::vector<Pending> insights;
+  TrimHistory();
   while (TakeWork(users, insights)) {
     if (!users.empty()) CommitUsers(std::exchange(users, {}));
     if (!insights.empty()) ApplyInsights(std::exchange(insights, {}));
     if (InsightsDue()) FlushInsights();
+    if (!next_trim_ || clock_.Now() >= *next_trim_) TrimHistory();
   }
   FlushAllAndClose();
 }
@@ -189,12 +200,14 @@ void SqliteStore::Run() {
 bool SqliteStore::TakeWork(std::vector<Pending>& users, std::vector<Pending>& insights) {
   std::unique_lock lock(mutex_);
   const auto has_work = [this] { return stopping_ || !users_.empty() || !insights_.empty(); };
-  if (dirty_.empty() && batch_.empty()) {
-    wake_.wait(lock, has_work);
-  } else if (!batch_.empty()) {
-    // Goes on at once.
-  } else {
-    wake_.wait_for(lock, next_batch_ - clock_.Now(), has_work);
+  if (batch_.empty()) {  // else it goes on at once
+    std::optional<runtime::Time> until = next_trim_;
+    if (!dirty_.empty()) until = std::min(until.value_or(next_batch_), next_batch_);
+    if (until) {
+      wake_.wait_for(lock, *until - clock_.Now(), has_work);
+    } else {
+      wake_.wait(lock, has_work);
+    }
   }
   while (!users_.empty() && users.size() < kMaxGroup) {
     users.push_back(std::move(users_.front()));
@@ -335,6 +348,36 @@ base::Status SqliteStore::CommitOrRollback(Revision newest, std::span<const Revi
     kept_.TakeBack(recorded.size());
   }
   return done;
+}
+
+void SqliteStore::TrimHistory() {
+  const model::WallTime now = clock_.WallNow();
+  const runtime::Duration interval = std::clamp<runtime::Duration>(
+      kept_.limits().age / 1000, std::chrono::milliseconds(1), kLongestTrimInterval);
+  next_trim_ = clock_.Now() + interval;
+  if (const Revision cut = kept_.Cut(now, kTrimmedAtOnce); cut > kept_.complete_after()) {
+    if (const base::Status dropped = DropHistory(cut); !dropped.has_value()) {
+      kLog.Warn("old history could not be dropped", {{"error", dropped.error().message()}});
+      return;
+    }
+  }
+  const std::optional<model::WallTime> expiry = kept_.next_expiry();
+  if (!expiry) {
+    next_trim_.reset();
+  } else if (*expiry < now) {
+    next_trim_ = clock_.Now();  // more of it
+  }
+}
+
+base::Status SqliteStore::DropHistory(Revision cut) {
+  TRY(Begin());
+  if (base::Status done = rows_->DropHistory(cut); !done.has_value()) {
+    Rollback();
+    return done;
+  }
+  TRY(CommitOrRollback(live_->revision()));
+  kept_.DropTo(cut);
+  return base::Ok{};
 }
 
 base::Status SqliteStore::WritePlan(const Plan& plan) {
