@@ -2,16 +2,17 @@
 
 #include <CLI/CLI.hpp>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
 
 #include "app/config.h"
 #include "app/control_plane.h"
 #include "app/first_start.h"
 #include "app/self_check.h"
 #include "app/service_notify.h"
+#include "app/stop_bound.h"
 #include "app/stores.h"
 #include "base/log.h"
 #include "base/log_output.h"
@@ -22,7 +23,7 @@ namespace kuma::app {
 namespace {
 
 constexpr base::Logger kLog("kuma-cp");
-constexpr timespec kLongestStop{20, 0};
+constexpr std::chrono::seconds kLongestStop(20);
 
 int Fail(const base::Error& error) {
   std::fprintf(stderr, "Error: %s\n", error.message().c_str());
@@ -99,19 +100,7 @@ int Run(const std::string& config_file, const Logs& logs) {
   }
   kLog.Info("stopping; a second signal ends the process at once", {{"signal", signal}});
   NotifyService("STOPPING=1");
-  // What is stored is safe at any moment: nothing is lost by not waiting for a second signal, or for
-  // a disk that does not answer.
-  std::thread([signals] {
-    int second = SIGHUP;
-    while (second == SIGHUP) second = sigtimedwait(&signals, nullptr, &kLongestStop);
-    if (second > 0) {
-      kLog.Warn("stopped by a second signal", {{"signal", second}});
-    } else {
-      kLog.Error("stopping takes too long: ended", {{"seconds", kLongestStop.tv_sec}});
-    }
-    base::FlushLog();
-    std::_Exit(second > 0 ? 128 + second : 1);
-  }).detach();
+  BoundStop(signals, kLongestStop);
   (*control_plane)->Stop();
   kLog.Info("stopped");
   base::FlushLog();

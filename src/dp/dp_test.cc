@@ -570,7 +570,17 @@ TEST_F(EndToEnd, WaitsForOpenConnections) {
   address.sin_port = htons(inbound_port_);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  std::this_thread::sleep_for(milliseconds(200));
+  // An answer shows that Envoy has taken the connection.
+  const std::string_view request = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+  ASSERT_EQ(send(client, request.data(), request.size(), 0),
+            static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char bytes[512];
+  while (answer.find("hello") == std::string::npos) {
+    const ssize_t got = recv(client, bytes, sizeof bytes, 0);
+    ASSERT_GT(got, 0) << answer;
+    answer.append(bytes, static_cast<size_t>(got));
+  }
   kuma_dp->Signal(SIGTERM);
   EXPECT_EQ(kuma_dp->Wait(seconds(3)), std::nullopt) << kuma_dp->log();
   EXPECT_EQ(GetBody(ReadinessPort(), "/ready"), "503 TERMINATING");
@@ -595,7 +605,9 @@ TEST_F(EndToEnd, SecondSignalStopsAtOnce) {
   const auto kuma_dp = Start();
   ASSERT_TRUE(WaitReady()) << kuma_dp->log();
   kuma_dp->Signal(SIGTERM);
-  std::this_thread::sleep_for(milliseconds(500));
+  ASSERT_TRUE(
+      Eventually([&] { return GetBody(ReadinessPort(), "/ready") == "503 TERMINATING"; }))
+      << kuma_dp->log();
   kuma_dp->Signal(SIGTERM);
   EXPECT_EQ(kuma_dp->Wait(seconds(5)), 0) << kuma_dp->log();
 }

@@ -217,8 +217,8 @@ InboundConf EffectiveForInbound(const PolicyType& type, const mesh::MeshSnapshot
   std::vector<Rule> rules;
   ForEachPolicy(type, mesh, view, [&](const model::Resource& policy) {
     const TargetRef* target = TargetOf(type, policy);
-    if (target != nullptr && target->kind == TargetKind::kDataplane && target->section_name &&
-        !target->section_name->empty() && *target->section_name != section)
+    if (!section.empty() && target != nullptr && target->kind == TargetKind::kDataplane &&
+        HasSection(*target) && *target->section_name != section)
       return;
     std::vector<RuleItem> items = type.spec.rules(policy);
     for (size_t i = 0; i < items.size(); ++i) {

@@ -40,7 +40,7 @@ struct InboundConf {
   Effective catch_all;             // rules without match, merged
   std::vector<InboundRule> rules;  // all, unmerged, most specific match first
 };
-// Rules for an inbound. `section`: its name, or its port when it has none.
+// Rules for an inbound. `section`: its name, or its port when it has none; empty: of all inbounds.
 InboundConf EffectiveForInbound(const PolicyType& type, const mesh::MeshSnapshot& mesh,
                                 const View& view, std::string_view section);
 

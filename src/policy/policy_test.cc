@@ -332,6 +332,8 @@ TEST_F(EngineTest, RulesAreForTheSectionTheyName) {
   EXPECT_FALSE(http.rules[2].match.has_value());
   const InboundConf other = EffectiveForInbound(world_.table[0], world_.mesh(), *view, "81");
   EXPECT_EQ(model::ToJson(*other.catch_all.As<Value>()), R"({"all":1,"who":"all"})");
+  EXPECT_EQ(EffectiveForInbound(world_.table[0], world_.mesh(), *view, {}).rules.size(), 4u)
+      << "of all inbounds together";
 }
 
 TEST_F(EngineTest, HashesCoverContentAndOrigin) {

@@ -231,7 +231,8 @@ bool World::Wire::Send(std::string head, std::vector<net::Slice> slices) {
   const auto stream = stream_.lock();
   if (stream == nullptr || stream->finished) return false;
   for (const net::Slice& slice : slices) head += *slice;
-  const runtime::Duration late = peer_.slow ? std::chrono::seconds(20) : world_.late_;
+  const bool slow = peer_.slow && !world_.waits_for_quiet_;
+  const runtime::Duration late = slow ? std::chrono::seconds(20) : world_.late_;
   world_.Deliver(*stream, false, late, [this, weak = stream_, bytes = std::move(head)] {
     if (const auto open = weak.lock()) world_.OnResponse(peer_, open, bytes);
   });
@@ -1027,7 +1028,9 @@ void World::CheckIsThere(Revision revision) {
 void World::CheckQuiet() {
   ++counts_["quiet points"];
   store_fails_until_ = {};
+  waits_for_quiet_ = true;
   Pass(minutes(6));
+  waits_for_quiet_ = false;
   Note("quiet");
   CheckAlways();
   if (control_plane_ == nullptr) return Fail("the control plane did not start");
@@ -1085,27 +1088,28 @@ void World::CheckPeer(Peer& peer) {
   }
 }
 
-// What exactly is withheld from it, is tested where sessions are. It keeps what it had, and gets
-// everything that it can take.
+// What exactly is withheld from it, is tested where sessions are. It gets everything that it can
+// take and that needs nothing refused; whether it has an older content of that, nobody can know for
+// sure after a reconnect.
 void World::CheckRefusingPeer(Peer& peer, const bundle::XdsBundle& wanted) {
   ++counts_["compared proxies that refuse"];
-  const auto lacks = [&](XdsType type, const std::string& name) {
-    return peer.envoy->Running(type, name) == nullptr;
+  const auto refuses = [&](XdsType type, const std::string& name) {
+    const SealedPtr* resource = bundle::FindPtr(wanted.Of(type), name);
+    return resource != nullptr && Refuses(peer, **resource).has_value();
   };
-  for (const SealedPtr& cluster : wanted.Of(XdsType::kCluster)) {
-    if (lacks(XdsType::kCluster, cluster->name) && !Refuses(peer, *cluster))
-      Fail(Format("{}: {} is missing, and would be accepted", peer.key.name, cluster->name));
-  }
-  for (const SealedPtr& listener : wanted.Of(XdsType::kListener)) {
-    if (!lacks(XdsType::kListener, listener->name) || Refuses(peer, *listener)) continue;
-    const bool needs_refused = std::any_of(
-        listener->clusters.begin(), listener->clusters.end(), [&](const std::string& name) {
-          const SealedPtr* endpoints = bundle::FindPtr(wanted.Of(XdsType::kEndpoints), name);
-          return lacks(XdsType::kCluster, name) ||
-                 (endpoints != nullptr && Refuses(peer, **endpoints));
-        });
-    if (!needs_refused)
-      Fail(Format("{}: {} is missing, and would be accepted", peer.key.name, listener->name));
+  for (const XdsType type : {XdsType::kCluster, XdsType::kListener}) {
+    for (const SealedPtr& resource : wanted.Of(type)) {
+      if (peer.envoy->Running(type, resource->name) != nullptr || refuses(type, resource->name))
+        continue;
+      if (std::any_of(resource->clusters.begin(), resource->clusters.end(),
+                      [&](const std::string& cluster) {
+                        return refuses(XdsType::kCluster, cluster) ||
+                               refuses(XdsType::kEndpoints, cluster);
+                      }))
+        continue;
+      Fail(Format("{}: {} is missing, and would be accepted", peer.key.name, resource->name));
+      control_plane_->hub->Describe(peer.key, [this](const std::string& text) { Note(text); });
+    }
   }
 }
 

@@ -156,6 +156,7 @@ class World {
   std::deque<runtime::Timer> commits_;
   uint64_t next_stream_ = 1;
   uint64_t edits_ = 0;
+  bool waits_for_quiet_ = false;
   size_t event_ = 0;
   std::map<size_t, std::string> events_;
   std::vector<runtime::Timer> timers_;

@@ -17,8 +17,9 @@ std::string Difference(const std::vector<Value>& documents, const std::string& k
   for (const Value& document : documents) world.Put(document);
   if (!world.faults.empty()) return world.faults.front();
   const mesh::SnapshotPtr snapshot = world.Snapshot();
-  Array rules = InboundRules(world, *type, *World::OnlyMesh(snapshot), MatchedView(world, kind),
-                             "an inbound");
+  // Of whichever inbound the policies name.
+  Array rules =
+      InboundRules(world, *type, *World::OnlyMesh(snapshot), MatchedView(world, kind), {});
   return ValueDifference(Object{{"rules", std::move(rules)}}, wanted->front());
 }
 
