@@ -1,6 +1,7 @@
 #include "app/metrics.h"
 
 #include <dirent.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -153,6 +154,15 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
     add("kuma_tls_handshakes_failed_total", "TLS handshakes that failed.", Kind::kCounter,
         static_cast<double>(server->stats().handshakes_failed), {{"server", server->url()}});
   }
+  const struct mallinfo2 heap = mallinfo2();
+  const auto memory = [&](std::string_view kind, double bytes) {
+    add("kuma_memory_bytes",
+        "Heap: in use, and free but kept by the allocator. Of it: sealed configuration.",
+        Kind::kGauge, bytes, {{"kind", std::string(kind)}});
+  };
+  memory("in_use", static_cast<double>(heap.uordblks + heap.hblkhd));
+  memory("free", static_cast<double>(heap.fordblks));
+  memory("sealed", number(c.cell_bytes));
   add("process_resident_memory_bytes", "Resident memory.", Kind::kGauge, ResidentBytes());
   add("process_open_fds", "Open file descriptors.", Kind::kGauge, OpenDescriptors());
   add("process_cpu_seconds_total", "CPU time.", Kind::kCounter, CpuSeconds());

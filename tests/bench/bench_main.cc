@@ -364,12 +364,15 @@ base::Status Run(Report& report, const Settings& settings, const std::string& pi
   if (piece == "flap") return each_size(Flap, {small});
   if (piece == "unread") return each_size(Unread, {small});
   if (piece == "growth") {
-    return each_size(Growth, {{.proxies = 100, .services = 50},
-                              {.proxies = 1000, .services = 50},
+    return each_size(Growth, {{.proxies = 100, .services = 10},
+                              {.proxies = 500, .services = 50},
+                              {.proxies = 1000, .services = 100},
+                              {.proxies = 2000, .services = 200},
+                              {.proxies = 5000, .services = 500},
+                              {.proxies = 10000, .services = 1000},
                               {.proxies = 1000, .services = 1000},
                               {.proxies = 1000, .services = 100, .outbounds = 50},
-                              {.proxies = 5000, .services = 500},
-                              {.proxies = 10000, .services = 1000}});
+                              {.proxies = 500, .services = 200, .outbounds = 200}});
   }
   if (piece == "views") return each_size(Views, {small});
   if (piece == "rollout") return each_size(Rollout, {{.proxies = 2000, .services = 100}});
@@ -377,7 +380,7 @@ base::Status Run(Report& report, const Settings& settings, const std::string& pi
   if (piece == "starve")
     return each_size(Starve, {{.proxies = 900, .services = 100, .outbounds = 10}});
   if (piece == "slow") return each_size(Slow, {small});
-  if (piece == "writes") return each_size(Writes, {{.proxies = 1, .services = 1}});
+  if (piece == "writes") return each_size(Writes, {{.proxies = 1, .services = 500}});
   if (piece == "overload") return each_size(Overload, {small});
   if (piece == "net") return Program(report, piece, settings, {"net_bench"});
   if (piece == "store") {

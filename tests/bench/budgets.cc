@@ -30,6 +30,19 @@ constexpr Budget kBudgets[] = {
     {"table 1000x100", "connect.cpu_s", 2, 102},
     {"table 1000x100", "memory.rss_kb_each", 64, 800},
     {"restart 1000x100", "restart.resources", 0, kNone},
+    {"restart 5000x500", "restart.resources", 0, kNone},
+    {"growth 10000x1000", "connect.max_s", 30, kNone},
+    {"growth 10000x1000", "memory.rss_total_mb", 1024, kNone},
+    {"growth 10000x1000", "idle_cores", 0.01, kNone},
+    {"growth 10000x1000", "move.p99_ms", 50, kNone},
+    {"growth 10000x1000", "edit.ratio_to_limit", 1.5, kNone},
+    {"stored 200x20", "replaced.writer_cpu_us", 50, kNone},
+    {"stored 200x20", "replaced.bytes", 0, kNone},
+    {"stored 200x20", "cold_start.first_config_s", 3, kNone},
+    {"writes", "writes.ms_each", 0.5, kNone},
+    {"overload 500x50", "recovered.s", 10, kNone},
+    {"overload 500x50", "faults.broken_promises", 0, kNone},
+    {"overload 500x50", "faults.oracle", 0, kNone},
 };
 
 }  // namespace

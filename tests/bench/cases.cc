@@ -206,6 +206,8 @@ base::Status Stored(Report& report, const Settings& settings, const Size& size) 
     TRY(control_plane.Put(path, value));
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
+  report.Add(piece, "replaced.writer_cpu_us",
+             meter.Threads()["mesh-writer"] * 1e6 / kReplaced);
   auto after = control_plane.Metrics();
   const auto grown = [&](const char* name) { return after[name] - before[name]; };
   report.Add(piece, "replaced.cpu_ms", meter.Cpu() * 1000 / kReplaced);
@@ -325,7 +327,9 @@ base::Status Writes(Report& report, const Settings& settings, const Size& size) 
     const Meter meter(world.control_plane().pid(), world.fleet());
     const SteadyTime begin = std::chrono::steady_clock::now();
     TRY(world.control_plane().PutAll(std::move(writes)));
-    report.Add(piece, "writes.per_second", kCount / Since(begin));
+    const double took = Since(begin);
+    report.Add(piece, "writes.per_second", kCount / took);
+    report.Add(piece, "writes.ms_each", took * 1000 / kCount);
     report.Add(piece, "writes.cpu_ms_each", meter.Cpu() * 1000 / kCount);
   }
   AddEnd(report, piece, world);
