@@ -28,6 +28,9 @@ void SetDuration(std::chrono::nanoseconds value, google::protobuf::Duration* int
 api::Address SocketAddress(std::string_view address, uint32_t port);
 api::Address PipeAddress(std::string_view path);
 
+inline constexpr std::string_view kHttpConnectionManager =
+    "envoy.filters.network.http_connection_manager";
+
 // A filter of a connection manager (listener) with its configuration packed.
 api::HttpFilter HttpFilterOf(std::string_view name, const google::protobuf::Message& config);
 api::Filter NetworkFilterOf(std::string_view name, const google::protobuf::Message& config);

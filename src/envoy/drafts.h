@@ -41,13 +41,42 @@ struct FilterChainDraft {
   std::optional<api::DownstreamTlsContext> tls;
 };
 
+// What made a listener or cluster, in the words that users of MeshProxyPatch know as `origin`.
+namespace made_by {
+inline constexpr std::string_view kInbound = "inbound";
+inline constexpr std::string_view kOutbound = "outbound";
+inline constexpr std::string_view kAdmin = "admin";
+inline constexpr std::string_view kTransparent = "transparent";
+inline constexpr std::string_view kDirectAccess = "direct-access";
+inline constexpr std::string_view kPrometheus = "prometheus";
+inline constexpr std::string_view kOpenTelemetry = "open-telemetry";
+inline constexpr std::string_view kMeshAccessLog = "meshaccesslog";
+inline constexpr std::string_view kMeshTrace = "mesh-trace";
+inline constexpr std::string_view kMeshPassthrough = "meshpassthrough";
+inline constexpr std::string_view kDynamicConfig = "dynamic-config";
+inline constexpr std::string_view kIngress = "ingress";
+inline constexpr std::string_view kEgress = "egress";
+inline constexpr std::string_view kPatchedListener = "mesh-proxy-patch";
+inline constexpr std::string_view kPatchedCluster = "proxy-template-modifications";
+}  // namespace made_by
+
+// What is not part of the resource itself.
+struct DraftNotes {
+  std::string_view made_by;  // one of made_by; empty: nothing that users have a word for
+  bool removed = false;      // Seal() gives nothing
+  // Policies that touched it, of the kinds that do not touch everything that they select
+  // (PolicyType::notes_what_it_touches).
+  std::vector<std::string> touched_by;
+};
+
 struct ListenerDraft {
-  api::Listener listener;  // without filter chains and listener filters
+  api::Listener listener;  // without filter chains and listener filters, until Finish() (seal.h)
   std::vector<api::ListenerFilter> listener_filters;
   std::vector<FilterChainDraft> chains;
   Protocol protocol = Protocol::kTcp;
   // Clusters that must be at the proxy although no route names them.
   std::vector<std::string> more_clusters;
+  DraftNotes notes;
 
   // Calls f(HttpManagerDraft&) for each chain that ends in HTTP.
   template <class F>
@@ -67,10 +96,11 @@ struct ListenerDraft {
 };
 
 struct ClusterDraft {
-  api::Cluster cluster;  // without HTTP protocol options and transport socket
+  api::Cluster cluster;  // without HTTP protocol options and transport socket, until Finish()
   std::optional<api::HttpProtocolOptions> http;
   std::optional<api::UpstreamTlsContext> tls;
   Protocol protocol = Protocol::kTcp;  // of the destination's application
+  DraftNotes notes;
 
   api::HttpProtocolOptions& Http() {
     if (!http) http.emplace();

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
-#include <google/protobuf/util/json_util.h>
-
 #include <envoy/extensions/filters/http/router/v3/router.pb.h>
 #include <envoy/service/discovery/v3/discovery.pb.h>
 #include "envoy/builders.h"
+#include "envoy/message_types.h"
 
 namespace kuma::envoy {
 namespace {
@@ -46,6 +45,10 @@ api::HttpConnectionManager Finish(HttpManagerDraft&& draft) {
   return manager;
 }
 
+void Join(const std::vector<std::string>& more, std::vector<std::string>& into) {
+  into.insert(into.end(), more.begin(), more.end());
+}
+
 void PackTls(const google::protobuf::Message& context, api::TransportSocket* socket) {
   socket->set_name("envoy.transport_sockets.tls");
   Pack(context, socket->mutable_typed_config());
@@ -53,9 +56,9 @@ void PackTls(const google::protobuf::Message& context, api::TransportSocket* soc
 
 }  // namespace
 
-bundle::SealedPtr Seal(ListenerDraft&& draft, std::vector<std::string> origins) {
-  std::vector<std::string> clusters = draft.Clusters();
-  api::Listener listener = std::move(draft.listener);
+void Finish(ListenerDraft& draft) {
+  draft.more_clusters = draft.Clusters();
+  api::Listener& listener = draft.listener;
   for (api::ListenerFilter& filter : draft.listener_filters)
     *listener.add_listener_filters() = std::move(filter);
   for (FilterChainDraft& from : draft.chains) {
@@ -63,25 +66,42 @@ bundle::SealedPtr Seal(ListenerDraft&& draft, std::vector<std::string> origins) 
     chain = std::move(from.chain);
     for (api::Filter& filter : from.network_filters) *chain.add_filters() = std::move(filter);
     if (from.http) {
-      *chain.add_filters() = NetworkFilterOf("envoy.filters.network.http_connection_manager",
-                                             Finish(*std::move(from.http)));
+      *chain.add_filters() = NetworkFilterOf(kHttpConnectionManager, Finish(*std::move(from.http)));
     } else if (from.tcp) {
       *chain.add_filters() = NetworkFilterOf("envoy.filters.network.tcp_proxy", *from.tcp);
     }
     if (from.tls) PackTls(*from.tls, chain.mutable_transport_socket());
   }
-  return SealMessage(bundle::XdsType::kListener, listener.name(), listener, std::move(clusters),
-                     std::move(origins));
+  draft.listener_filters.clear();
+  draft.chains.clear();
+}
+
+void Finish(ClusterDraft& draft) {
+  if (draft.http) {
+    Pack(*draft.http,
+         &(*draft.cluster.mutable_typed_extension_protocol_options())[std::string(kHttpOptions)]);
+    draft.http.reset();
+  }
+  if (draft.tls) {
+    PackTls(*draft.tls, draft.cluster.mutable_transport_socket());
+    draft.tls.reset();
+  }
+}
+
+bundle::SealedPtr Seal(ListenerDraft&& draft, std::vector<std::string> origins) {
+  if (draft.notes.removed) return nullptr;
+  Finish(draft);
+  Join(draft.notes.touched_by, origins);
+  return SealMessage(bundle::XdsType::kListener, draft.listener.name(), draft.listener,
+                     std::move(draft.more_clusters), std::move(origins));
 }
 
 bundle::SealedPtr Seal(ClusterDraft&& draft, std::vector<std::string> origins) {
-  api::Cluster cluster = std::move(draft.cluster);
-  if (draft.http) {
-    Pack(*draft.http,
-         &(*cluster.mutable_typed_extension_protocol_options())[std::string(kHttpOptions)]);
-  }
-  if (draft.tls) PackTls(*draft.tls, cluster.mutable_transport_socket());
-  return SealMessage(bundle::XdsType::kCluster, cluster.name(), cluster, {}, std::move(origins));
+  if (draft.notes.removed) return nullptr;
+  Finish(draft);
+  Join(draft.notes.touched_by, origins);
+  return SealMessage(bundle::XdsType::kCluster, draft.cluster.name(), draft.cluster, {},
+                     std::move(origins));
 }
 
 bundle::SealedPtr Seal(EndpointsDraft&& draft, std::vector<std::string> origins) {
@@ -95,11 +115,9 @@ bundle::SealedPtr Seal(const api::Secret& secret, std::vector<std::string> origi
 
 std::string ResourceJson(const bundle::SealedResource& resource) {
   ::envoy::service::discovery::v3::DeltaDiscoveryResponse response;
-  std::string json;
-  if (!response.ParseFromString(*resource.bytes) || response.resources_size() != 1) return json;
-  const auto status =
-      google::protobuf::util::MessageToJsonString(response.resources(0).resource(), &json);
-  return status.ok() ? json : std::string();
+  if (!response.ParseFromString(*resource.bytes) || response.resources_size() != 1) return {};
+  auto json = ToJson(response.resources(0).resource());
+  return json.has_value() ? *std::move(json) : std::string();
 }
 
 }  // namespace kuma::envoy
