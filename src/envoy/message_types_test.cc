@@ -5,7 +5,7 @@
 #include <iostream>
 
 #include <envoy/config/listener/v3/listener_components.pb.h>
-#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
 #include "envoy/builders.h"
 #include "envoy/internal/api_descriptors.h"
 

@@ -35,7 +35,9 @@ void AddConfsOf(const model::ResourcePtr& service, const policy::Destination& de
                 const policy::PolicyTable& table, bool (*wanted)(const policy::Hooks&),
                 policy::Confs& out) {
   for (const policy::PolicyType& type : table) {
-    if (wanted(type.hooks)) out.Add(policy::EffectiveFor(type, mesh, view, destination, *service));
+    if (!wanted(type.hooks)) continue;
+    out.Add(type.is_proxy_wide() ? policy::EffectiveForProxy(type, mesh, view)
+                                 : policy::EffectiveFor(type, mesh, view, destination, *service));
   }
 }
 
@@ -75,12 +77,20 @@ void AddBackends(const mesh::MeshSnapshot& mesh, const policy::PolicyTable& tabl
   }
 }
 
-std::vector<std::string> OriginsOf(const policy::Confs& confs) {
+// Of the policies that touch what they have a conf for; the others leave notes in drafts.
+std::vector<std::string> OriginsOf(const policy::Confs& confs, const policy::PolicyTable& table) {
   std::vector<std::string> origins;
-  for (const policy::Effective& conf : confs.list()) {
-    for (const policy::Origin& origin : conf.origins()) origins.push_back(origin.policy.ToString());
+  for (const policy::PolicyType& type : table) {
+    const policy::Effective* conf = type.notes_what_it_touches ? nullptr : confs.Find(type.conf.tag);
+    if (conf == nullptr) continue;
+    for (const policy::Origin& origin : conf->origins())
+      origins.push_back(origin.policy.ToString());
   }
   return origins;
+}
+
+void Put(bundle::SealedPtr resource, SealedCell& cell) {
+  if (resource != nullptr) cell.resources.push_back(std::move(resource));
 }
 
 CellId IdOf(const CellId& like, CellKind kind, const policy::Destination& destination) {
@@ -356,6 +366,10 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
     context.traits = proxy.traits;
     for (const policy::PolicyType& type : policies) {
       if (type.hooks.inbound == nullptr) continue;
+      if (type.is_proxy_wide()) {
+        context.confs.Add(policy::EffectiveForProxy(type, mesh, *id.view));
+        continue;
+      }
       policy::InboundConf conf = policy::EffectiveForInbound(type, mesh, *id.view, context.section);
       context.confs.Add(std::move(conf.catch_all));
       if (!conf.rules.empty()) context.rules.emplace_back(type.conf.tag, std::move(conf.rules));
@@ -384,14 +398,15 @@ base::Result<SealedCell> Generator::State::Build(const ListenerCell& cell) const
   for (const policy::PolicyType& type : policies) {
     if (type.hooks.listener != nullptr) TRY(Named(type.hooks.listener(cell.context, draft), type));
   }
-  std::vector<std::string> origins = OriginsOf(cell.context.confs);
+  std::vector<std::string> origins = OriginsOf(cell.context.confs, policies);
   for (const auto& [route, confs] : cell.context.routes) {
-    const std::vector<std::string> of_route = OriginsOf(confs);
+    const std::vector<std::string> of_route = OriginsOf(confs, policies);
     origins.insert(origins.end(), of_route.begin(), of_route.end());
   }
+  const std::vector<std::string> clusters = draft.Clusters();
   SealedCell sealed;
-  sealed.resources.push_back(envoy::Seal(std::move(draft), std::move(origins)));
-  for (const std::string& name : sealed.resources[0]->clusters) {
+  Put(envoy::Seal(std::move(draft), std::move(origins)), sealed);
+  for (const std::string& name : clusters) {
     const auto found = cell.clusters.find(name);
     if (found != cell.clusters.end()) sealed.needs.push_back(found->second);
   }
@@ -405,7 +420,7 @@ base::Result<SealedCell> Generator::State::Build(const ClusterCell& cell) const 
     if (type.hooks.cluster != nullptr) TRY(Named(type.hooks.cluster(cell.context, draft), type));
   }
   SealedCell sealed;
-  sealed.resources.push_back(envoy::Seal(std::move(draft), OriginsOf(cell.context.confs)));
+  Put(envoy::Seal(std::move(draft), OriginsOf(cell.context.confs, policies)), sealed);
   sealed.needs.push_back(cell.endpoints);
   return sealed;
 }
@@ -417,7 +432,7 @@ base::Result<SealedCell> Generator::State::Build(const EndpointsCell& cell) cons
       TRY(Named(type.hooks.endpoints(cell.context, draft), type));
   }
   SealedCell sealed;
-  sealed.resources.push_back(envoy::Seal(std::move(draft), OriginsOf(cell.context.confs)));
+  Put(envoy::Seal(std::move(draft), OriginsOf(cell.context.confs, policies)), sealed);
   return sealed;
 }
 
@@ -428,15 +443,15 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
     for (const policy::PolicyType& type : policies) {
       if (type.hooks.inbound != nullptr) TRY(Named(type.hooks.inbound(inbound, draft), type));
     }
-    std::vector<std::string> origins = OriginsOf(inbound.confs);
+    std::vector<std::string> origins = OriginsOf(inbound.confs, policies);
     for (const auto& [tag, rules] : inbound.rules) {
       for (const policy::InboundRule& rule : rules) {
         for (const policy::Origin& origin : rule.conf.origins())
           origins.push_back(origin.policy.ToString());
       }
     }
-    sealed.resources.push_back(envoy::Seal(std::move(draft.listener), origins));
-    sealed.resources.push_back(envoy::Seal(std::move(draft.cluster), std::move(origins)));
+    Put(envoy::Seal(std::move(draft.listener), origins), sealed);
+    Put(envoy::Seal(std::move(draft.cluster), std::move(origins)), sealed);
   }
 
   envoy::ProxyDraft draft;
@@ -444,13 +459,13 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
   for (const policy::PolicyType& type : policies) {
     if (type.hooks.proxy != nullptr) TRY(Named(type.hooks.proxy(cell.proxy, draft), type));
   }
-  const std::vector<std::string> origins = OriginsOf(cell.proxy.confs);
+  const std::vector<std::string> origins = OriginsOf(cell.proxy.confs, policies);
   for (envoy::ListenerDraft& listener : draft.listeners)
-    sealed.resources.push_back(envoy::Seal(std::move(listener), origins));
+    Put(envoy::Seal(std::move(listener), origins), sealed);
   for (envoy::ClusterDraft& cluster : draft.clusters)
-    sealed.resources.push_back(envoy::Seal(std::move(cluster), origins));
+    Put(envoy::Seal(std::move(cluster), origins), sealed);
   for (const envoy::api::Secret& secret : draft.secrets)
-    sealed.resources.push_back(envoy::Seal(secret, origins));
+    Put(envoy::Seal(secret, origins), sealed);
   return sealed;
 }
 

@@ -82,7 +82,7 @@ TEST(Schemas, SayWhatTheyHave) {
                           type->policy_has_rules ? "rules" : "-");
   EXPECT_EQ(table,
             "MeshHTTPRoute to -\nMeshTimeout to rules\nMeshCircuitBreaker to rules\n"
-            "MeshRetry to -\n");
+            "MeshRetry to -\nMeshProxyPatch - -\n");
 }
 
 // Each file: {resource: ..., violations: [{field, message}], unknown: [paths]}; the last two may be

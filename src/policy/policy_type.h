@@ -15,6 +15,7 @@
 #include "envoy/drafts_fwd.h"
 #include "model/resource_type.h"
 #include "model/value.h"
+#include "model/violations.h"
 #include "policy/contexts.h"
 
 namespace kuma::policy {
@@ -94,6 +95,13 @@ struct PolicyType {
   SpecOps spec;
   ConfOps conf;
   Hooks hooks;
+  // Its hooks say in the notes of a draft which policies touched it. Otherwise all count that have a
+  // conf for the cell.
+  bool notes_what_it_touches = false;
+  // What a write must fulfil beyond the schema, where that takes Envoy's API; `unknown`: paths of
+  // what will be ignored. Null: nothing.
+  void (*check)(const model::Resource& resource, model::Violations& out,
+                std::vector<std::string>& unknown) = nullptr;
 
   std::string_view kind() const { return schema->kind; }
   bool has_to() const { return spec.to != nullptr; }

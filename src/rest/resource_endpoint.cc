@@ -257,6 +257,10 @@ net::HttpResponse ResourceEndpoint::Put(const net::HttpRequest& request, const P
   }
   model::Decoded decoded = model::DecodeResource(*parsed, types_);
   if (!decoded.unreadable.empty()) return ToResponse(unparsable(decoded.unreadable));
+  const policy::PolicyType* row =
+      settings_.policies == nullptr ? nullptr : policy::FindPolicy(*settings_.policies, type.kind);
+  if (decoded.resource != nullptr && row != nullptr && row->check != nullptr)
+    row->check(*decoded.resource, decoded.violations, decoded.unknown);
   if (settings_.strict) {
     for (const std::string& field : decoded.unknown) {
       decoded.violations.Add(field, "unknown field",

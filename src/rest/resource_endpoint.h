@@ -8,6 +8,7 @@
 #include "model/labels.h"
 #include "model/resource_type.h"
 #include "net/http.h"
+#include "policy/policy_type.h"
 #include "rest/access.h"
 #include "rest/problem.h"
 #include "store/store.h"
@@ -35,6 +36,8 @@ class ResourceEndpoint {
     AccessRules access;
     bool strict = false;     // unknown fields are refused instead of warned about
     bool read_only = false;  // apiServer.readOnly: no kind can be written
+    // Rows whose `check` a write must pass; outlives the endpoint. Null: schemas only.
+    const policy::PolicyTable* policies = nullptr;
     // Makes the MeshInsights; outlives the endpoint. Null: those of the store are served.
     const insight::MeshInsights* mesh_insights = nullptr;
   };

@@ -208,7 +208,7 @@ inline void Differences(const Value& expected, const Value& actual, const std::s
 // What is generated completely so far.
 inline std::vector<std::string> CompleteScenarios() {
   const std::set<std::string> numbers = {"01", "02", "12", "14", "15", "18", "20", "22", "24",
-                                         "52", "53", "54", "55", "56", "57", "68", "70"};
+                                         "50", "52", "53", "54", "55", "56", "57", "68", "70"};
   std::vector<std::string> names;
   const bool all = std::getenv("KUMA_ALL_SCENARIOS") != nullptr;
   if (!fs::exists(ScenarioFolder())) {

@@ -73,6 +73,7 @@ void RequireControlPlane(const AdminPair& pair, const std::string& ca_pem,
 
 envoy::ClusterDraft SystemCluster(std::string_view name, const api::Address& address, bool ipv6) {
   envoy::ClusterDraft cluster = envoy::StaticCluster(name, address, ipv6);
+  cluster.notes.made_by = envoy::made_by::kAdmin;
   envoy::SetDuration(kConnectTimeout, cluster.cluster.mutable_connect_timeout());
   return cluster;
 }
@@ -84,6 +85,7 @@ envoy::ListenerDraft OutboundListener(const policy::ListenerContext& context,
   const std::string name = context.destination.Name();
   envoy::ListenerDraft draft;
   draft.protocol = context.destination.protocol;
+  draft.notes.made_by = envoy::made_by::kOutbound;
   draft.listener.set_name(name);
   draft.listener.set_stat_prefix(name);
   draft.listener.set_traffic_direction(::envoy::config::core::v3::OUTBOUND);
@@ -109,6 +111,7 @@ envoy::ListenerDraft OutboundListener(const policy::ListenerContext& context,
 envoy::ClusterDraft OutboundCluster(const policy::ClusterContext& context) {
   const policy::Destination& destination = context.destination;
   envoy::ClusterDraft draft = envoy::EdsCluster(destination.Name(), destination.protocol);
+  draft.notes.made_by = envoy::made_by::kOutbound;
   if (destination.service.kind != "MeshExternalService") {
     // Between two proxies it is HTTP/2 whatever the applications speak.
     envoy::SpeakHttp2(draft);
@@ -161,6 +164,7 @@ envoy::InboundDraft Inbound(const policy::InboundContext& context,
   draft.cluster = envoy::StaticCluster(
       name, envoy::SocketAddress(context.service_address, context.service_port), false);
   draft.cluster.protocol = context.protocol;
+  draft.cluster.notes.made_by = envoy::made_by::kInbound;
   envoy::SetDuration(kInboundConnectTimeout, draft.cluster.cluster.mutable_connect_timeout());
   if (envoy::IsHttpBased(context.protocol)) {
     envoy::SetDuration(
@@ -181,6 +185,7 @@ envoy::InboundDraft Inbound(const policy::InboundContext& context,
 
   envoy::ListenerDraft& listener = draft.listener;
   listener.protocol = context.protocol;
+  listener.notes.made_by = envoy::made_by::kInbound;
   listener.listener.set_name(name);
   listener.listener.set_stat_prefix(name);
   listener.listener.set_traffic_direction(::envoy::config::core::v3::INBOUND);
@@ -231,6 +236,7 @@ base::Status AddAdmin(const OwnCell& own, const AdminAuthority& authority, Admin
 
   if (own.proxy.address != address) {
     envoy::ListenerDraft& listener = draft.listeners.emplace_back();
+    listener.notes.made_by = envoy::made_by::kAdmin;
     listener.listener.set_name(std::string(kAdmin));
     listener.listener.set_traffic_direction(::envoy::config::core::v3::INBOUND);
     *listener.listener.mutable_address() = envoy::SocketAddress(own.proxy.address, own.admin_port);
