@@ -26,6 +26,7 @@ constexpr auto kPropagation =
 constexpr auto kPollTime = milliseconds(200);
 constexpr int kIdlePolls = 3;
 constexpr auto kStopTime = seconds(5);  // from SIGTERM to SIGKILL
+constexpr auto kDnsTime = seconds(15);  // until workloads may ask for names
 
 net::HttpResponse Plain(int status, std::string body) {
   net::HttpResponse response;
@@ -174,6 +175,12 @@ void Agent::RetryBootstrap(const std::string& reason) {
 base::Status Agent::StartEnvoy(const std::string& bootstrap) {
   const Settings& settings = options_.settings;
   TRY_ASSIGN(admin_, FindAdmin(bootstrap));
+  TRY_ASSIGN(access_log_,
+             AccessLogForwarder::Open(
+                 loop_, SocketPath(options_.work_folder,
+                                   base::Format("kuma-al-{}-{}", options_.proxy.name,
+                                                options_.proxy.mesh))));
+  TRY(StartDns());
   const std::string file = options_.work_folder + "/bootstrap.yaml";
   TRY(WriteFile(file, WithAnchoredStatsTags(bootstrap)));
   std::vector<std::string> arguments = {
@@ -193,6 +200,7 @@ base::Status Agent::StartEnvoy(const std::string& bootstrap) {
   }
   TRY_ASSIGN(envoy_, StartChild(options_.envoy_path, arguments));
   stage_ = Stage::kRunning;
+  envoy_started_ = loop_.Now();
   envoy_out_ = std::make_unique<LineCopier>(loop_, envoy_.out, STDOUT_FILENO);
   envoy_err_ = std::make_unique<LineCopier>(loop_, envoy_.err, STDERR_FILENO);
   envoy_watcher_ = std::make_unique<ChildWatcher>(*this);
@@ -219,6 +227,48 @@ base::Status Agent::StartEnvoy(const std::string& bootstrap) {
   return base::Ok{};
 }
 
+base::Status Agent::StartDns() {
+  const Settings& settings = options_.settings;
+  if (!settings.dns_enabled) return base::Ok{};
+  DnsProxy::Options options;
+  options.listen.port = static_cast<uint16_t>(settings.dns_port);
+  options.ipv6 = settings.ipv6_enabled;
+  const auto resolv_conf = ReadFile("/etc/resolv.conf");
+  if (resolv_conf.has_value()) options.others.host = FirstNameserver(*resolv_conf);
+  auto started = DnsProxy::Start(loop_, options);
+  if (!started.has_value()) {
+    // Another sidecar of this host has it. Only who redirects traffic needs one.
+    if (!options_.proxy.transparent && !settings.IsGiven("dns.proxyPort")) {
+      log_.Info("no DNS proxy: its port is taken, and traffic is not redirected",
+                {{"reason", started.error().message()}, {"set_by", HowToSet("dns.proxyPort")}});
+      return base::Ok{};
+    }
+    return std::move(started).error().Context(
+        base::Format("the DNS proxy ({})", HowToSet("dns.proxyPort")));
+  }
+  dns_ = *std::move(started);
+  log_.Info("started the DNS proxy",
+            {{"port", dns_->port()},
+             {"other_names", options.others.host.empty() ? "none" : options.others.host}});
+  dynamic_config_ = std::make_unique<DynamicConfig>(
+      loop_, SocketPath(options_.work_folder, "kuma-mesh-metric-config"),
+      settings.refresh_interval.value);
+  dynamic_config_->Add("/dns", [this](std::string_view body) -> base::Status {
+    TRY_ASSIGN(DnsTable table, ParseDnsTable(body));
+    dns_->SetTable(std::move(table));
+    return base::Ok{};
+  });
+  dynamic_config_->Start();
+  return base::Ok{};
+}
+
+// Names are needed from the first request on; but a control plane that does not send any does not
+// keep the workload from its work.
+bool Agent::WaitsForDns() const {
+  return dns_ != nullptr && options_.proxy.transparent && !dns_->has_table() &&
+         loop_.Now() < envoy_started_ + kDnsTime;
+}
+
 void Agent::OnEnvoyEnd() {
   int status = 0;
   if (waitpid(envoy_.pid, &status, WNOHANG) != envoy_.pid) return;
@@ -227,6 +277,7 @@ void Agent::OnEnvoyEnd() {
   envoy_.pid = -1;
   envoy_out_->Close();
   envoy_err_->Close();
+  access_log_->ReadAll();
   const int code = ExitCode(status);
   if (stage_ == Stage::kRunning) {
     log_.Error("Envoy ended by itself", {{"code", code}});
@@ -336,6 +387,7 @@ void Agent::CallAdmin(std::string_view method, std::string_view target,
 void Agent::AnswerReady(const net::HttpResponder& responder) {
   if (stage_ != Stage::kRunning && stage_ != Stage::kBootstrap)
     return responder.Send(Plain(503, "TERMINATING"));
+  if (WaitsForDns()) return responder.Send(Plain(503, "NOT_READY"));
   if (stage_ == Stage::kBootstrap || !admin_) {
     return responder.Send(stage_ == Stage::kRunning ? Plain(200, "READY")
                                                     : Plain(503, "NOT_READY"));

@@ -20,7 +20,10 @@
 #include <string>
 
 #include "base/log.h"
+#include "dp/access_log.h"
 #include "dp/bootstrap.h"
+#include "dp/dns_proxy.h"
+#include "dp/dynamic_config.h"
 #include "dp/process.h"
 #include "net/client.h"
 #include "net/event_loop.h"
@@ -62,6 +65,8 @@ class Agent {
   void OnBootstrapAnswer(const Answer& answer);
   void RetryBootstrap(const std::string& reason);
   base::Status StartEnvoy(const std::string& bootstrap);
+  base::Status StartDns();
+  bool WaitsForDns() const;
   void OnEnvoyEnd();
 
   void LeaveMesh();
@@ -91,6 +96,10 @@ class Agent {
 
   std::optional<AdminAddress> admin_;
   std::unique_ptr<net::HttpClient> admin_client_;
+  std::unique_ptr<AccessLogForwarder> access_log_;
+  std::unique_ptr<DnsProxy> dns_;  // null: off
+  std::unique_ptr<DynamicConfig> dynamic_config_;
+  runtime::Time envoy_started_{};
   Child envoy_;
   std::unique_ptr<ChildWatcher> envoy_watcher_;
   std::unique_ptr<LineCopier> envoy_out_, envoy_err_;

@@ -48,6 +48,11 @@ bool IsProgram(const std::string& path) {
 
 }  // namespace
 
+std::string SocketPath(std::string_view folder, std::string_view name) {
+  constexpr size_t kLimit = 98;  // with ".sock" it fits a socket address everywhere
+  return base::Format("{}/{}", folder, name).substr(0, kLimit) + ".sock";
+}
+
 base::Result<std::string> ReadFile(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {

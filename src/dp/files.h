@@ -16,6 +16,10 @@ base::Result<std::string> ReadFile(const std::string& path);
 // Readable by its owner only.
 base::Status WriteFile(const std::string& path, std::string_view content);
 
+// Path of a socket or pipe that the control plane names to Envoy, too: cut to what fits into the
+// address of a Unix socket.
+std::string SocketPath(std::string_view folder, std::string_view name);
+
 // The folder for the bootstrap and sockets. A temporary one is removed with this object.
 class WorkFolder {
  public:

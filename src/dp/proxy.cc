@@ -126,7 +126,9 @@ std::string ResourceJson(const Value& dataplane, const std::string& mesh, const 
 
 base::Result<Proxy> LoadProxy(const Settings& settings, const Environment& environment,
                               const FindPort& find_port) {
-  Proxy proxy{.mesh = settings.mesh, .name = settings.name, .resource = "", .notes = {}};
+  Proxy proxy;
+  proxy.mesh = settings.mesh;
+  proxy.name = settings.name;
   if (settings.resource.empty() && settings.resource_path.empty()) return proxy;
   TRY_ASSIGN(const std::string text, ReadTemplate(settings));
   const auto value_of = [&](std::string_view name) -> std::optional<std::string> {
@@ -163,6 +165,7 @@ base::Result<Proxy> LoadProxy(const Settings& settings, const Environment& envir
   TRY(CheckSame("mesh", settings.mesh, mesh));
   ChooseAdminPort(dataplane, find_port, proxy.notes);
   proxy.resource = ResourceJson(dataplane, mesh, name);
+  proxy.transparent = dataplane.At({"networking", "transparentProxying"}) != nullptr;
   proxy.mesh = std::move(mesh);
   proxy.name = std::move(name);
   return proxy;

@@ -26,6 +26,7 @@ struct Proxy {
   std::string name;
   std::string
       resource;  // the Dataplane as JSON text for the bootstrap request; empty: the stored one
+  bool transparent = false;  // traffic of the workload is redirected; not known of a stored one
   std::vector<std::string> notes;  // for the log: chosen ports, missing variables
 };
 
