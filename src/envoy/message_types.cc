@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/format.h"
+#include "base/strings.h"
 #include "envoy/builders.h"
 #include "envoy/internal/api_descriptors.h"
 
@@ -170,6 +171,11 @@ class Reviewer {
     if (!IsScalar(field)) return Message(value, *field.message_type(), path);
     if (value.has_struct_value()) Fault(path, "a single value expected, not an object");
     if (value.has_list_value()) Fault(path, "a single value expected, not a list");
+    // The parser takes unknown names for members that it may skip.
+    if (field.enum_type() != nullptr && value.has_string_value() &&
+        field.enum_type()->FindValueByName(value.string_value()) == nullptr &&
+        !base::ParseInt(value.string_value()))
+      Fault(path, base::Format("'{}' is no {}", value.string_value(), field.enum_type()->name()));
   }
 
   void Fault(const std::string& path, std::string message) {

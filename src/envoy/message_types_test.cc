@@ -80,6 +80,7 @@ TEST(MessageTypes, WhatIsNoMessage) {
             "the bytes are no envoy.extensions.filters.http.lua.v3.Lua");
   api::Filter filter;
   filter.mutable_typed_config()->set_type_url("type.googleapis.com/envoy.No");
+  filter.mutable_typed_config()->set_value("\x0a\x01x");
   EXPECT_FALSE(ToJson(filter).has_value());
 }
 
@@ -129,6 +130,8 @@ TEST(MessageTypes, ReviewNamesEverythingWithItsPath) {
             ": (outlier_detection.interval): invalid value Field 'interval', Illegal duration "
             "format; duration must end with 's' for type "
             "type.googleapis.com/google.protobuf.Duration\n");
+  EXPECT_EQ(Review(R"({"type": "SIDEWAYS", "lbPolicy": 5, "dnsLookupFamily": "1"})", kCluster),
+            "type: 'SIDEWAYS' is no DiscoveryType\n");
   EXPECT_EQ(Review(R"({"name": null, "outlierDetection": null, "healthChecks": null})", kCluster),
             "");
 }

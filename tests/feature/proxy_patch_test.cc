@@ -50,7 +50,7 @@ TEST_F(ProxyPatchWrite, EnvoyDoesNotKnowIt) {
   const auto reply =
       Put(R"({listener: {operation: Patch, value: "filterChains: {a: 1}\naddress: x"}})");
   EXPECT_EQ(reply.status, 400);
-  const std::string field = R"("field":"spec.default.appendModifications[0].listener.value")";
+  const std::string field = R"("field": "spec.default.appendModifications[0].listener.value")";
   EXPECT_THAT(reply.body, HasSubstr(field));
   EXPECT_THAT(reply.body,
               HasSubstr("native Envoy resource is not valid: address: an object expected"));
@@ -58,7 +58,7 @@ TEST_F(ProxyPatchWrite, EnvoyDoesNotKnowIt) {
               HasSubstr("native Envoy resource is not valid: filterChains: a list expected"));
 
   EXPECT_THAT(Put(R"({cluster: {operation: Patch, value: "type: SIDEWAYS"}})").body,
-              HasSubstr("(type): invalid value"));
+              HasSubstr("type: 'SIDEWAYS' is no DiscoveryType"));
   EXPECT_THAT(
       Put(R"({httpFilter: {operation: AddFirst, value: "{name: a, typedConfig: {'@type': type.googleapis.com/envoy.No}}"}})")
           .body,
@@ -152,6 +152,14 @@ TEST(ProxyPatchCells, OnlyTheCellThatCannotBePatchedFails) {
             "jsonPatches: [0] replace /altStatName: there is no /altStatName");
   EXPECT_EQ(failures.at("cluster MeshService/other/80 in default"), "");
   EXPECT_EQ(failures.at("own part of default/a"), "");
+}
+
+TEST(ProxyPatchCells, TheResultOfAJsonPatchMustBeOfItsType) {
+  const auto failures = Failures(*World(
+      R"({cluster: {operation: Patch, match: {origin: outbound}, jsonPatches: [{op: add, path: /circuitBreakers/thresholds/0/priority, value: MIDDLE}]}})"));
+  EXPECT_THAT(failures.at("cluster MeshService/other/80 in default"),
+              HasSubstr("jsonPatches: the result is not valid: "
+                        "circuitBreakers.thresholds[0].priority: 'MIDDLE' is no RoutingPriority"));
 }
 
 TEST(ProxyPatchCells, FiltersOfTwoTypesCannotBeMerged) {

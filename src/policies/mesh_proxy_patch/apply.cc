@@ -135,10 +135,14 @@ base::Status PatchJson(const std::vector<JsonPatch>& patches, pb::Message& messa
   TRY_ASSIGN(model::Value json, model::ParseJson(before));
   auto patched = model::ApplyJsonPatch(std::move(json), OperationsOf(patches));
   if (!patched.has_value()) return std::move(patched).error().Context("jsonPatches");
+  const std::string after = model::ToJson(*patched);
+  const envoy::JsonReview review =
+      envoy::ReviewJson(after, message.GetDescriptor()->full_name());
+  if (!review.faults.empty())
+    return base::Invalid(base::Format("jsonPatches: the result is not valid: {}: {}",
+                                      review.faults[0].path, review.faults[0].message));
   message.Clear();
-  if (base::Status done = envoy::FromJson(model::ToJson(*patched), message); !done.has_value())
-    return std::move(done).error().Context("jsonPatches: the result");
-  return base::Ok{};
+  return envoy::FromJson(after, message);
 }
 
 // Patches a whole message.
