@@ -91,7 +91,7 @@ TEST(Affected, MembersAreInEndpointsOnly) {
 }
 
 TEST(Affected, ADataplaneReachesItsOutbounds) {
-  const Reach reach = ReachOf(*kit::Dataplane("web", {.outbounds = {{"backend", 80, 10000}}}));
+  const Reach reach = ReachOf(*kit::Dataplane("web", {.outbounds = {{"backend", 80, 10000}}}), {});
   EXPECT_FALSE(reach.everything);
   EXPECT_THAT(reach.services, ElementsAre("MeshService/backend"));
   EXPECT_TRUE(ReachOf(*kit::FromYaml(R"(
@@ -101,8 +101,13 @@ name: web
 networking:
   address: 10.0.0.1
   transparentProxying: {redirectPortInbound: 15006, redirectPortOutbound: 15001}
-)"))
+)"),
+                      {})
                   .everything);
+  // kuma-dp can say it, too.
+  generate::ProxyNode node;
+  node.features = {"feature-transparent-proxy-in-dataplane-metadata"};
+  EXPECT_TRUE(ReachOf(*kit::Dataplane("web"), node).everything);
 }
 
 TEST(Affected, SaysWhatHappened) {

@@ -8,11 +8,40 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <envoy/extensions/filters/http/grpc_stats/v3/config.pb.h>
+#include <envoy/extensions/filters/listener/http_inspector/v3/http_inspector.pb.h>
+#include <envoy/extensions/filters/listener/original_dst/v3/original_dst.pb.h>
 #include <envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h>
 #include "base/check.h"
 #include "base/strings.h"
 
 namespace kuma::envoy {
+namespace {
+
+namespace listener_filters = ::envoy::extensions::filters::listener;
+
+void ExceptOn(std::span<const uint32_t> ports, api::ListenerFilter& filter) {
+  const auto set_port = [](uint32_t port, auto* predicate) {
+    auto* range = predicate->mutable_destination_port_range();
+    range->set_start(static_cast<int32_t>(port));
+    range->set_end(static_cast<int32_t>(port) + 1);
+  };
+  if (ports.empty()) return;
+  if (ports.size() == 1) return set_port(ports[0], filter.mutable_filter_disabled());
+  for (const uint32_t port : ports)
+    set_port(port, filter.mutable_filter_disabled()->mutable_or_match()->add_rules());
+}
+
+// Unless there is one of this name.
+void AddListenerFilter(std::string_view name, const google::protobuf::Message& config,
+                       std::span<const uint32_t> not_on, ListenerDraft& listener) {
+  for (const api::ListenerFilter& filter : listener.listener_filters) {
+    if (filter.name() == name) return;
+  }
+  listener.listener_filters.push_back(ListenerFilterOf(name, config));
+  ExceptOn(not_on, listener.listener_filters.back());
+}
+
+}  // namespace
 
 std::string SerializeDeterministic(const google::protobuf::Message& message) {
   std::string bytes;
@@ -71,13 +100,19 @@ api::ListenerFilter ListenerFilterOf(std::string_view name,
   return filter;
 }
 
-void AddTlsInspector(ListenerDraft& listener) {
-  constexpr std::string_view kName = "envoy.filters.listener.tls_inspector";
-  for (const api::ListenerFilter& filter : listener.listener_filters) {
-    if (filter.name() == kName) return;
-  }
-  listener.listener_filters.push_back(ListenerFilterOf(
-      kName, ::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector()));
+void AddTlsInspector(ListenerDraft& listener, std::span<const uint32_t> not_on) {
+  AddListenerFilter("envoy.filters.listener.tls_inspector",
+                    listener_filters::tls_inspector::v3::TlsInspector(), not_on, listener);
+}
+
+void AddHttpInspector(ListenerDraft& listener, std::span<const uint32_t> not_on) {
+  AddListenerFilter("envoy.filters.listener.http_inspector",
+                    listener_filters::http_inspector::v3::HttpInspector(), not_on, listener);
+}
+
+void AddOriginalDst(ListenerDraft& listener) {
+  AddListenerFilter("envoy.filters.listener.original_dst",
+                    listener_filters::original_dst::v3::OriginalDst(), {}, listener);
 }
 
 void SetTags(const std::map<std::string, std::string>& tags, ListenerDraft& listener) {
@@ -152,6 +187,26 @@ ClusterDraft StaticCluster(std::string_view name, const api::Address& address, b
   assignment->set_cluster_name(std::string(name));
   *assignment->add_endpoints()->add_lb_endpoints()->mutable_endpoint()->mutable_address() = address;
   return draft;
+}
+
+ClusterDraft OriginalDstCluster(std::string_view name) {
+  ClusterDraft draft;
+  draft.cluster.set_name(std::string(name));
+  draft.cluster.set_type(api::Cluster::ORIGINAL_DST);
+  draft.cluster.set_lb_policy(api::Cluster::CLUSTER_PROVIDED);
+  const std::string stat_name = StatName(name);
+  if (stat_name != name) draft.cluster.set_alt_stat_name(stat_name);
+  return draft;
+}
+
+std::string StatName(std::string_view name) {
+  std::string clean(name);
+  for (char& c : clean) {
+    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '_' || c == '-';
+    if (!fits) c = '_';
+  }
+  return clean;
 }
 
 void SpeakHttp1(ClusterDraft& cluster) {

@@ -36,8 +36,12 @@ api::HttpFilter HttpFilterOf(std::string_view name, const google::protobuf::Mess
 api::Filter NetworkFilterOf(std::string_view name, const google::protobuf::Message& config);
 api::ListenerFilter ListenerFilterOf(std::string_view name,
                                      const google::protobuf::Message& config);
-// Adds Envoy's TLS inspector unless it is there.
-void AddTlsInspector(ListenerDraft& listener);
+// Adds Envoy's TLS inspector unless it is there. Inspectors wait for the client's first bytes, which
+// does not work where the server speaks first: `not_on` are destination ports that are left alone.
+void AddTlsInspector(ListenerDraft& listener, std::span<const uint32_t> not_on = {});
+void AddHttpInspector(ListenerDraft& listener, std::span<const uint32_t> not_on = {});
+// Adds the filter that finds out where a redirected connection was going.
+void AddOriginalDst(ListenerDraft& listener);
 
 // Metadata `io.kuma.tags` of a listener.
 void SetTags(const std::map<std::string, std::string>& tags, ListenerDraft& listener);
@@ -64,6 +68,10 @@ RouteDraft CatchAllRoute(std::string_view name, std::string_view cluster);
 ClusterDraft EdsCluster(std::string_view name, Protocol protocol);
 // A cluster with one fixed endpoint: an IP address or a name with port, or a Unix socket.
 ClusterDraft StaticCluster(std::string_view name, const api::Address& address, bool ipv6);
+// A cluster to wherever a redirected connection was going.
+ClusterDraft OriginalDstCluster(std::string_view name);
+// A name as statistics show it: what is not a letter, digit, '_' or '-' becomes '_'.
+std::string StatName(std::string_view name);
 void SpeakHttp1(ClusterDraft& cluster);
 void SpeakHttp2(ClusterDraft& cluster);
 

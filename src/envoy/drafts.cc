@@ -18,6 +18,9 @@ std::vector<std::string> ListenerDraft::Clusters() const {
   std::vector<std::string> names = more_clusters;
   for (const FilterChainDraft& chain : chains) {
     if (chain.http) {
+      for (const api::VirtualHost& host : chain.http->hosts) {
+        for (const api::Route& route : host.routes()) CollectFrom(route.route(), names);
+      }
       for (const RouteDraft& route : chain.http->routes) CollectFrom(route.route.route(), names);
     }
     if (chain.tcp) {
@@ -28,7 +31,9 @@ std::vector<std::string> ListenerDraft::Clusters() const {
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  std::erase(names, "");
+  std::erase_if(names, [this](const std::string& name) {
+    return name.empty() || std::find(may_lack.begin(), may_lack.end(), name) != may_lack.end();
+  });
   return names;
 }
 

@@ -23,11 +23,12 @@ struct RouteDraft {
   std::string origin;
 };
 
-// An HTTP connection manager with one virtual host for all domains.
+// An HTTP connection manager with one virtual host for all domains, and maybe others for some.
 struct HttpManagerDraft {
   api::HttpConnectionManager manager;    // without filters and routes
   std::vector<api::HttpFilter> filters;  // in order, without the router, which is always last
   api::RouteConfiguration route_config;  // without virtual hosts
+  std::vector<api::VirtualHost> hosts;   // whole, before the one below
   api::VirtualHost virtual_host;         // without routes
   std::vector<RouteDraft> routes;
 };
@@ -76,6 +77,9 @@ struct ListenerDraft {
   Protocol protocol = Protocol::kTcp;
   // Clusters that must be at the proxy although no route names them.
   std::vector<std::string> more_clusters;
+  // Clusters that chains name and that the proxy need not have: without them, what goes there is
+  // refused. Such a cluster can be taken away while the listener stays as it is.
+  std::vector<std::string> may_lack;
   DraftNotes notes;
 
   // Calls f(HttpManagerDraft&) for each chain that ends in HTTP.
@@ -91,7 +95,8 @@ struct ListenerDraft {
       if (chain.tcp) f(*chain.tcp);
     }
   }
-  // Names of all clusters that routes, mirrors, TCP proxies and more_clusters name; sorted, unique.
+  // Names of all clusters that routes, mirrors, TCP proxies and more_clusters name, without those of
+  // may_lack; sorted, unique.
   std::vector<std::string> Clusters() const;
 };
 
@@ -118,11 +123,50 @@ struct InboundDraft {
   ClusterDraft cluster;
 };
 
+// Where redirected traffic of one IP family goes that no other listener takes.
+struct PassthroughDraft {
+  bool ipv6 = false;
+  ListenerDraft outbound;
+  // To the original destination. Without it, what leaves the workload for an unknown destination is
+  // refused.
+  std::optional<ClusterDraft> outbound_cluster;
+  ListenerDraft inbound;
+  ClusterDraft inbound_cluster;
+};
+
+// A document for kuma-dp, which asks Envoy for it over a Unix socket.
+struct DynamicConfig {
+  std::string name;  // "dns"
+  std::string path;  // "/dns"
+  std::string body;
+};
+
 // What only this proxy has besides its inbounds.
 struct ProxyDraft {
   std::vector<ListenerDraft> listeners;
   std::vector<ClusterDraft> clusters;
+  std::vector<PassthroughDraft> passthrough;  // one for each IP family; empty: nothing is redirected
+  std::vector<DynamicConfig> dynamic_config;
   std::vector<api::Secret> secrets;
+
+  // Calls f(ClusterDraft&) for each cluster.
+  template <class F>
+  void ForEachCluster(F f) {
+    for (ClusterDraft& cluster : clusters) f(cluster);
+    for (PassthroughDraft& family : passthrough) {
+      if (family.outbound_cluster) f(*family.outbound_cluster);
+      f(family.inbound_cluster);
+    }
+  }
+  // Calls f(ListenerDraft&) for each listener.
+  template <class F>
+  void ForEachListener(F f) {
+    for (ListenerDraft& listener : listeners) f(listener);
+    for (PassthroughDraft& family : passthrough) {
+      f(family.outbound);
+      f(family.inbound);
+    }
+  }
 };
 
 }  // namespace kuma::envoy

@@ -39,6 +39,7 @@ api::HttpConnectionManager Finish(HttpManagerDraft&& draft) {
   *manager.add_http_filters() = Router();
   api::RouteConfiguration& routes = *manager.mutable_route_config();
   routes = std::move(draft.route_config);
+  for (api::VirtualHost& whole : draft.hosts) *routes.add_virtual_hosts() = std::move(whole);
   api::VirtualHost& host = *routes.add_virtual_hosts();
   host = std::move(draft.virtual_host);
   for (RouteDraft& route : draft.routes) *host.add_routes() = std::move(route.route);

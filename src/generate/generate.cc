@@ -11,7 +11,10 @@
 #include "envoy/seal.h"
 #include "generate/internal/base_config.h"
 #include "generate/internal/cell_context.h"
+#include "generate/internal/passthrough.h"
 #include "generate/internal/services.h"
+#include "generate/internal/vips.h"
+#include "generate/transparent_proxy.h"
 #include "model/names.h"
 #include "policy/effective.h"
 #include "policy/target_ref.h"
@@ -23,8 +26,9 @@ namespace {
 namespace dataplane = resources::dataplane;
 
 constexpr std::string_view kHttpRouteKind = "MeshHTTPRoute";
-// An inbound with this port stands for a proxy without any service.
-constexpr uint32_t kNoServicePort = 49151;
+constexpr std::string_view kStrictInboundPorts = "feature-strict-inbound-ports";
+// Time that applications may keep an answer of kuma-dp's DNS.
+constexpr std::chrono::seconds kDnsTtl(30);
 
 bool SameView(const policy::ViewPtr& a, const policy::ViewPtr& b) {
   return a == b || (a != nullptr && b != nullptr && *a == *b);
@@ -105,10 +109,25 @@ CellId IdOf(const CellId& like, CellKind kind, const policy::Destination& destin
   return id;
 }
 
-Traits TraitsOf(const ProxyNode& node) {
+Traits TraitsOf(const ProxyNode& node, const TransparentProxy& tproxy) {
   Traits traits;
   traits.ipv6 = node.ipv6_enabled;
+  traits.transparent_proxy = tproxy.enabled;
+  if (tproxy.bind_outbounds) traits.features.emplace_back(kBindOutbounds);
   return traits;
+}
+
+// Labels of the proxy under which kuma-dp counts what it does itself.
+model::Object ExtraLabels(const model::Metadata& meta) {
+  model::Object labels;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    if (!value.empty()) labels.Set(std::string(name), value);
+  };
+  add("k8s_kuma_io_namespace", meta.Label(model::kNamespaceLabel));
+  add("kuma_io_zone", meta.Label(model::kZoneLabel));
+  add("kuma_workload", meta.Label(model::kWorkloadLabel));
+  add("mesh", meta.mesh);
+  return labels;
 }
 
 // "127.0.0.1:10001"; an IPv6 address keeps its colons: the port comes after the last one.
@@ -163,8 +182,33 @@ std::strong_ordering CellId::operator<=>(const CellId& other) const {
                   other.locality, other.slot, other.traits, other_view);
 }
 
+OutboundList::OutboundList(std::vector<OutboundAt> items) : items_(std::move(items)) {
+  base::Hasher hasher;
+  for (const OutboundAt& item : items_) hasher.Add(item.destination).Add(item.bind);
+  hash_ = hasher.Finish().low;
+}
+
+const OutboundAt* OutboundList::Find(std::string_view destination) const {
+  const auto at = std::lower_bound(
+      items_.begin(), items_.end(), destination,
+      [](const OutboundAt& item, std::string_view wanted) { return item.destination < wanted; });
+  return at != items_.end() && at->destination == destination ? &*at : nullptr;
+}
+
+CellId ListenerId(const CellId& like, const OutboundAt& outbound) {
+  CellId id = like;
+  id.destination = outbound.destination;
+  id.bind = outbound.bind;
+  return id;
+}
+
+CellId ProxyPlan::Listener(const OutboundAt& outbound) const {
+  return ListenerId(listener, outbound);
+}
+
 bool ProxyPlan::operator==(const ProxyPlan& other) const {
-  return SameView(view, other.view) && own == other.own && listeners == other.listeners;
+  return SameView(view, other.view) && own == other.own && listener == other.listener &&
+         *outbounds == *other.outbounds;
 }
 
 CellContext::CellContext(Content content) : content_(std::move(content)) {
@@ -179,6 +223,11 @@ CellContext::CellContext(Content content) : content_(std::move(content)) {
     for (const policy::InboundContext& inbound : own->inbounds) inbound.AddTo(hasher);
     hasher.Add(uint64_t{own->admin_port}).Add(own->admin_address).Add(own->admin_socket_path);
     hasher.Add(uint64_t{own->readiness_port}).Add(static_cast<uint64_t>(own->admin_epoch));
+    const TransparentProxy& tproxy = own->transparent_proxy;
+    hasher.Add(uint64_t{tproxy.HasPassthrough()}).Add(uint64_t{tproxy.ipv6});
+    hasher.Add(uint64_t{tproxy.inbound_port}).Add(uint64_t{tproxy.outbound_port});
+    for (const uint32_t port : own->strict_ports) hasher.Add(uint64_t{port});
+    hasher.Add(own->dns);
   }
   hash_ = hasher.Finish();
 }
@@ -190,7 +239,10 @@ struct Generator::State {
   Settings settings;
   std::vector<std::string_view> internal_ranges;  // of settings
   std::unique_ptr<AdminMemo> admin_memo;
+  std::unique_ptr<VipMemo> vip_memo;
 
+  OutboundListPtr OutboundsOf(const mesh::MeshSnapshot& mesh, const model::Resource& dataplane,
+                              const TransparentProxy& tproxy) const;
   CellContextPtr OwnContext(const mesh::MeshSnapshot& mesh, const CellId& id,
                             const ProxyNode& node) const;
   CellContextPtr ListenerContext(const mesh::MeshSnapshot& mesh, const CellId& id) const;
@@ -205,7 +257,8 @@ struct Generator::State {
 
 Generator::Generator(policy::PolicyTable policies, Settings settings)
     : state_(std::make_unique<State>(
-          State{std::move(policies), std::move(settings), {}, std::make_unique<AdminMemo>()})) {
+          State{std::move(policies), std::move(settings), {}, std::make_unique<AdminMemo>(),
+                std::make_unique<VipMemo>()})) {
   state_->internal_ranges.assign(state_->settings.internal_ranges.begin(),
                                  state_->settings.internal_ranges.end());
 }
@@ -230,29 +283,39 @@ base::Result<ProxyPlan> Generator::PlanOf(const mesh::Snapshot& snapshot,
   plan.own.proxy = proxy.name;
   plan.own.view = plan.view;
 
+  plan.listener.kind = CellKind::kListener;
+  plan.listener.mesh = proxy.mesh;
+  plan.listener.view = plan.view;
+
   const auto& networking = resource->Spec<dataplane::Spec>().networking;
-  if (!networking) return plan;
-  std::map<std::string, CellId> listeners;  // by name: of two for one destination the later counts
-  for (const dataplane::Outbound& outbound : networking->outbound) {
+  TransparentProxy tproxy;
+  if (networking) tproxy = TransparentProxyOf(*networking, node);
+  plan.listener.traits = TraitsOf(node, tproxy);
+  plan.outbounds = state_->OutboundsOf(*mesh, *resource, tproxy);
+  return plan;
+}
+
+OutboundListPtr Generator::State::OutboundsOf(const mesh::MeshSnapshot& mesh,
+                                              const model::Resource& dataplane,
+                                              const TransparentProxy& tproxy) const {
+  if (tproxy.UsesVirtualAddresses()) return vip_memo->Of(mesh)->ListFor(mesh, dataplane);
+  const auto& networking = dataplane.Spec<dataplane::Spec>().networking;
+  std::map<std::string, std::string> binds;  // of two for one destination the later counts
+  for (size_t i = 0; networking && i < networking->outbound.size(); ++i) {
+    const dataplane::Outbound& outbound = networking->outbound[i];
     if (!outbound.backend_ref) continue;
     const dataplane::OutboundBackendRef& ref = *outbound.backend_ref;
     const model::ResourcePtr service =
-        FindService(*mesh, ref.kind, LabelsOf(ref, resource->meta()));
+        FindService(mesh, ref.kind, LabelsOf(ref, dataplane.meta()));
     if (service == nullptr) continue;
     const auto destination =
         DestinationOf(*service, ref.port == 0 ? std::string() : std::to_string(ref.port));
-    if (!destination) continue;
-    CellId id;
-    id.kind = CellKind::kListener;
-    id.mesh = proxy.mesh;
-    id.destination = DestinationId(*destination);
-    id.bind = BindOf(outbound.EffectiveAddress(), outbound.port);
-    id.view = plan.view;
-    id.traits = TraitsOf(node);
-    listeners[id.destination] = std::move(id);
+    if (destination)
+      binds[DestinationId(*destination)] = BindOf(outbound.EffectiveAddress(), outbound.port);
   }
-  for (auto& [name, id] : listeners) plan.listeners.push_back(std::move(id));
-  return plan;
+  std::vector<OutboundAt> items;
+  for (auto& [destination, bind] : binds) items.push_back({destination, std::move(bind)});
+  return std::make_shared<const OutboundList>(std::move(items));
 }
 
 CellContextPtr Generator::ContextOf(const mesh::Snapshot& snapshot, const CellId& id,
@@ -343,15 +406,34 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
   proxy.system_ca_path = node.system_ca_path;
   proxy.zone = settings.zone;
   proxy.features = node.features;
-  proxy.traits = TraitsOf(node);
+  proxy.internal_ranges = settings.internal_ranges;
+  const auto& networking = resource->Spec<dataplane::Spec>().networking;
+  TransparentProxy& tproxy = cell.transparent_proxy;
+  if (networking) tproxy = TransparentProxyOf(*networking, node);
+  proxy.traits = TraitsOf(node, tproxy);
   for (const policy::PolicyType& type : policies) {
     if (type.hooks.proxy != nullptr)
       proxy.confs.Add(policy::EffectiveForProxy(type, mesh, *id.view));
   }
 
-  const auto& networking = resource->Spec<dataplane::Spec>().networking;
   if (!networking) return std::make_shared<CellContext>(std::move(cell));
   proxy.address = networking->address;
+  if (tproxy.HasDns()) {
+    const VipsPtr vips = vip_memo->Of(mesh);
+    cell.dns = base::Format(
+        R"({{"records":{},"ttl":{},"extraLabels":{}}})",
+        *vips->RecordsOf(vips->ListFor(mesh, *resource), tproxy.ipv6), kDnsTtl.count(),
+        model::ToJson(ExtraLabels(resource->meta())));
+  }
+  if (tproxy.HasPassthrough() && !proxy.traits.identity.empty() &&
+      proxy.HasFeature(kStrictInboundPorts)) {
+    for (const dataplane::Inbound& inbound : networking->inbound) {
+      const uint32_t port = inbound.port;
+      if (std::find(cell.strict_ports.begin(), cell.strict_ports.end(), port) ==
+          cell.strict_ports.end())
+        cell.strict_ports.push_back(port);
+    }
+  }
   if (cell.admin_port != 0 && settings.admin)
     cell.admin_epoch = settings.admin.epoch(proxy.address);
   for (const dataplane::Inbound& inbound : networking->inbound) {
@@ -456,14 +538,16 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
 
   envoy::ProxyDraft draft;
   TRY(AddAdmin(cell, settings.admin, *admin_memo, draft));
+  AddPassthrough(cell, draft);
+  if (!cell.dns.empty()) draft.dynamic_config.push_back({"dns", "/dns", cell.dns});
   for (const policy::PolicyType& type : policies) {
     if (type.hooks.proxy != nullptr) TRY(Named(type.hooks.proxy(cell.proxy, draft), type));
   }
+  AddDynamicConfig(cell.proxy, draft);
   const std::vector<std::string> origins = OriginsOf(cell.proxy.confs, policies);
-  for (envoy::ListenerDraft& listener : draft.listeners)
-    Put(envoy::Seal(std::move(listener), origins), sealed);
-  for (envoy::ClusterDraft& cluster : draft.clusters)
-    Put(envoy::Seal(std::move(cluster), origins), sealed);
+  const auto seal = [&](auto& of) { Put(envoy::Seal(std::move(of), origins), sealed); };
+  draft.ForEachListener(seal);
+  draft.ForEachCluster(seal);
   for (const envoy::api::Secret& secret : draft.secrets)
     Put(envoy::Seal(secret, origins), sealed);
   return sealed;
@@ -482,8 +566,8 @@ base::Result<bundle::XdsBundle> Generator::BuildAll(const mesh::Snapshot& snapsh
   TRY_ASSIGN(const ProxyPlan plan,
              PlanOf(snapshot, proxy, node, with_shadow ? &*with_shadow : nullptr));
   std::vector<bundle::SealedPtr> resources;
-  std::vector<CellId> open = plan.listeners;
-  open.push_back(plan.own);
+  std::vector<CellId> open = {plan.own};
+  for (const OutboundAt& outbound : plan.outbounds->items()) open.push_back(plan.Listener(outbound));
   std::set<CellId> done;
   while (!open.empty()) {
     const CellId id = std::move(open.back());

@@ -20,6 +20,19 @@
 
 namespace kuma::generate {
 
+// What kuma-dp says of the redirection of traffic to Envoy; the defaults are those of Kuma.
+struct NodeTransparentProxy {
+  struct Flow {
+    bool enabled = true;
+    uint32_t port = 0;
+    bool operator==(const Flow&) const = default;
+  };
+  bool ipv4_only = false;
+  Flow inbound = {true, 15006};
+  Flow outbound = {true, 15001};
+  bool operator==(const NodeTransparentProxy&) const = default;
+};
+
 // What a connected proxy told about itself (node metadata of Envoy's bootstrap). A value.
 struct ProxyNode {
   uint32_t admin_port = 0;  // 0: no admin resources
@@ -32,6 +45,7 @@ struct ProxyNode {
   std::vector<std::string> features;  // sorted
   bool ipv6_enabled = true;
   std::string envoy_version;  // "1.40.0"
+  std::optional<NodeTransparentProxy> transparent_proxy;
   bool operator==(const ProxyNode&) const = default;
 };
 // From the JSON text of node.metadata. kInvalid names the field.
@@ -71,13 +85,44 @@ struct SealedCell {
       needs;  // cells that must be in every bundle that has this one, sorted, unique
 };
 
-// Which cells a proxy has besides those that its cells need.
+// Where a proxy offers a destination.
+struct OutboundAt {
+  std::string destination;  // "MeshService/<name>/<port>"
+  std::string bind;         // "<address>:<port>"
+  bool operator==(const OutboundAt&) const = default;
+};
+// Sorted by destination, one for each. Immutable: proxies that offer the same share one list where
+// that is cheap to know, and equal lists of others are found by their hash.
+class OutboundList {
+ public:
+  // REQUIRES: sorted, unique.
+  explicit OutboundList(std::vector<OutboundAt> items);
+  const std::vector<OutboundAt>& items() const { return items_; }
+  uint64_t hash() const { return hash_; }
+  const OutboundAt* Find(std::string_view destination) const;  // null if absent
+  bool operator==(const OutboundList& other) const {
+    return this == &other || (hash_ == other.hash_ && items_ == other.items_);
+  }
+
+ private:
+  std::vector<OutboundAt> items_;
+  uint64_t hash_ = 0;
+};
+using OutboundListPtr = std::shared_ptr<const OutboundList>;
+
+// Which cells a proxy has besides those that its cells need: its own part, and a listener for each
+// outbound.
 struct ProxyPlan {
   policy::ViewPtr view;
   CellId own;
-  std::vector<CellId> listeners;
+  CellId listener;            // what the ids of all its listeners have in common
+  OutboundListPtr outbounds;  // never null
+
+  CellId Listener(const OutboundAt& outbound) const;
   bool operator==(const ProxyPlan&) const;
 };
+// The id of one listener. `like`: ProxyPlan::listener.
+CellId ListenerId(const CellId& like, const OutboundAt& outbound);
 
 // What the admin listener of a proxy shows.
 struct AdminPair {

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "envoy/builders.h"
+#include "generate/transparent_proxy.h"
 #include "resources/dataplane/probes.h"
 
 namespace kuma::generate {
@@ -22,12 +23,6 @@ constexpr const char* kPassthroughSource = "127.0.0.6";
 constexpr const char* kPassthroughSource6 = "::6";
 
 bool IsLoopback(std::string_view address) { return address == "127.0.0.1" || address == "::1"; }
-
-bool IsTransparent(const dataplane::Networking& networking) {
-  return networking.transparent_proxying &&
-         (networking.transparent_proxying->redirect_port_inbound != 0 ||
-          networking.transparent_proxying->redirect_port_outbound != 0);
-}
 
 // Adds a check of one address with the default times.
 core::HealthCheck& AddCheck(std::string_view name, core::Address address,
@@ -72,6 +67,7 @@ std::shared_ptr<const std::string> HealthChecks(const dataplane::Networking& net
       .mutable_http_health_check()
       ->set_path("/ready");
 
+  const bool transparent = TransparentProxyOf(networking, node).enabled;
   const std::vector<std::string> names = dataplane::ProbeNames(networking);
   std::set<std::string_view> added;
   for (size_t i = 0; i < names.size(); ++i) {
@@ -83,7 +79,7 @@ std::shared_ptr<const std::string> HealthChecks(const dataplane::Networking& net
                  specifier);
     Override(*inbound.service_probe, check);
     check.mutable_tcp_health_check();
-    if (IsTransparent(networking) && !IsLoopback(address)) {
+    if (transparent && !IsLoopback(address)) {
       auto* source =
           specifier.mutable_cluster_health_checks(specifier.cluster_health_checks_size() - 1)
               ->mutable_upstream_bind_config()

@@ -29,6 +29,36 @@ base::Status ReadPort(const Value& metadata, std::string_view key, uint32_t& out
   return base::Ok{};
 }
 
+base::Result<NodeTransparentProxy::Flow> ReadFlow(const Value& redirect, std::string_view key) {
+  NodeTransparentProxy::Flow flow{.enabled = false, .port = 0};
+  const Value* member = redirect.Find(key);
+  if (member == nullptr || member->if_object() == nullptr) return flow;
+  if (const Value* enabled = member->Find("enabled"); enabled != nullptr && enabled->if_bool())
+    flow.enabled = *enabled->if_bool();
+  auto status = ReadPort(*member, "port", flow.port);
+  if (!status.has_value())
+    return std::move(status).error().Context(base::Format("transparentProxy.redirect.{}", key));
+  if (flow.enabled && flow.port == 0)
+    return base::Invalid(
+        base::Format("node metadata transparentProxy.redirect.{}.port: must be set", key));
+  return flow;
+}
+
+base::Result<NodeTransparentProxy> ReadTransparentProxy(const Value& config) {
+  NodeTransparentProxy result;
+  const std::string mode = base::ToLower(Text(config, "ipFamilyMode"));
+  if (!mode.empty() && mode != "dualstack" && mode != "ipv4")
+    return base::Invalid(
+        "node metadata transparentProxy.ipFamilyMode: must be 'dualstack' or 'ipv4'");
+  result.ipv4_only = mode == "ipv4";
+  static const Value kNone;
+  const Value* redirect = config.Find("redirect");
+  if (redirect == nullptr) redirect = &kNone;
+  TRY_ASSIGN(result.inbound, ReadFlow(*redirect, "inbound"));
+  TRY_ASSIGN(result.outbound, ReadFlow(*redirect, "outbound"));
+  return result;
+}
+
 }  // namespace
 
 base::Result<ProxyNode> ParseProxyNode(std::string_view metadata_json) {
@@ -43,6 +73,10 @@ base::Result<ProxyNode> ParseProxyNode(std::string_view metadata_json) {
   node.admin_socket_path = Text(metadata, "dataplane.admin.socketPath");
   node.workdir = Text(metadata, "workdir");
   node.system_ca_path = Text(metadata, "systemCaPath");
+  if (const Value* config = metadata.Find("transparentProxy");
+      config != nullptr && config->if_object() != nullptr) {
+    TRY_ASSIGN(node.transparent_proxy, ReadTransparentProxy(*config));
+  }
   if (const Value* flag = metadata.Find("ipv6Enabled");
       flag != nullptr && flag->if_bool() != nullptr)
     node.ipv6_enabled = *flag->if_bool();

@@ -90,6 +90,21 @@ class Table {
     }
   }
 
+  // The same for keys that begin with `prefix`.
+  template <class F>
+  void ForEachWithPrefix(std::string_view prefix, F f) const {
+    for (size_t chunk = ChunkOf(prefix); chunk < SpineSize(); ++chunk) {
+      const Chunk& entries = *(*spine_)[chunk];
+      for (auto at = LowerBound(entries, prefix); at != entries.end(); ++at) {
+        if (!std::string_view(at->first).starts_with(prefix)) return;
+        f(at->first, at->second);
+      }
+    }
+  }
+
+  // True: the very same entries, in the same memory. False says nothing.
+  bool IsSameAs(const Table& other) const { return spine_ == other.spine_; }
+
   // How many chunks both tables hold in common (the very same memory).
   size_t SharedChunksForTest(const Table& other) const {
     size_t shared = 0;

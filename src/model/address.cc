@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 
-#include <array>
 #include <cstring>
 
 #include "base/strings.h"
@@ -10,18 +9,7 @@
 namespace kuma::model {
 namespace {
 
-using Address = std::array<unsigned char, 16>;
-
-constexpr Address kMappedPrefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-std::optional<Address> Parse(std::string_view text) {
-  const std::string copy(text);
-  if (copy.size() != std::strlen(copy.c_str())) return std::nullopt;
-  Address address = kMappedPrefix;
-  if (inet_pton(AF_INET, copy.c_str(), address.data() + 12) == 1) return address;
-  if (inet_pton(AF_INET6, copy.c_str(), address.data()) == 1) return address;
-  return std::nullopt;
-}
+constexpr IpBytes kMappedPrefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 bool IsNameChar(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -29,19 +17,47 @@ bool IsNameChar(char c) {
 
 }  // namespace
 
-bool IsIpAddress(std::string_view text) { return Parse(text).has_value(); }
+std::optional<IpBytes> ParseIpAddress(std::string_view text) {
+  const std::string copy(text);
+  if (copy.size() != std::strlen(copy.c_str())) return std::nullopt;
+  IpBytes address = kMappedPrefix;
+  if (inet_pton(AF_INET, copy.c_str(), address.data() + 12) == 1) return address;
+  if (inet_pton(AF_INET6, copy.c_str(), address.data()) == 1) return address;
+  return std::nullopt;
+}
+
+std::optional<Network> ParseNetwork(std::string_view text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  auto bytes = ParseIpAddress(text.substr(0, slash));
+  const auto bits = base::ParseUint(text.substr(slash + 1));
+  if (!bytes || !bits) return std::nullopt;
+  Network network;
+  network.ipv6 = IsIpv6Address(text.substr(0, slash));
+  if (*bits > (network.ipv6 ? 128 : 32)) return std::nullopt;
+  network.bits = static_cast<unsigned>(*bits);
+  const unsigned kept = network.bits + (network.ipv6 ? 0 : 96);
+  for (unsigned bit = kept; bit < 128; ++bit) (*bytes)[bit / 8] &= static_cast<unsigned char>(~(0x80u >> bit % 8));
+  char buffer[INET6_ADDRSTRLEN];
+  network.address = network.ipv6
+                        ? inet_ntop(AF_INET6, bytes->data(), buffer, sizeof buffer)
+                        : inet_ntop(AF_INET, bytes->data() + 12, buffer, sizeof buffer);
+  return network;
+}
+
+bool IsIpAddress(std::string_view text) { return ParseIpAddress(text).has_value(); }
 bool IsIpv6Address(std::string_view text) {
   return text.find(':') != std::string_view::npos && IsIpAddress(text);
 }
 
 bool IsUnspecifiedAddress(std::string_view text) {
-  const auto address = Parse(text);
-  return address && (*address == kMappedPrefix || *address == Address{});
+  const auto address = ParseIpAddress(text);
+  return address && (*address == kMappedPrefix || *address == IpBytes{});
 }
 
 bool SameIpAddress(std::string_view a, std::string_view b) {
-  const auto left = Parse(a);
-  return left && left == Parse(b);
+  const auto left = ParseIpAddress(a);
+  return left && left == ParseIpAddress(b);
 }
 
 bool IsDnsName(std::string_view text) {

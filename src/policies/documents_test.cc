@@ -81,8 +81,8 @@ TEST(Schemas, SayWhatTheyHave) {
     table += base::Format("{} {} {}\n", type->kind, type->policy_has_to ? "to" : "-",
                           type->policy_has_rules ? "rules" : "-");
   EXPECT_EQ(table,
-            "MeshHTTPRoute to -\nMeshTimeout to rules\nMeshCircuitBreaker to rules\n"
-            "MeshRetry to -\nMeshProxyPatch - -\n");
+            "MeshHTTPRoute to -\nMeshPassthrough - -\nMeshTimeout to rules\n"
+            "MeshCircuitBreaker to rules\nMeshRetry to -\nMeshProxyPatch - -\n");
 }
 
 // Each file: {resource: ..., violations: [{field, message}], unknown: [paths]}; the last two may be

@@ -123,6 +123,8 @@ void ProxyContext::AddTo(base::Hasher& hasher) const {
   AddLabels(labels, hasher);
   hasher.Add(address).Add(workdir).Add(system_ca_path).Add(zone).Add(features.size());
   for (const std::string& feature : features) hasher.Add(feature);
+  hasher.Add(internal_ranges.size());
+  for (const std::string& range : internal_ranges) hasher.Add(range);
   AddTraits(traits, hasher);
   confs.AddTo(hasher);
 }

@@ -3,6 +3,7 @@
 // What a policy sees when it shapes a cell: plain values, resolved and merged. One context for each
 // kind of cell; two equal contexts give equal cells. All immutable once made.
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -33,6 +34,10 @@ struct Traits {
   std::string
       identity;  // KRI of the MeshIdentity that selects the proxy and its provider, or empty
   auto operator<=>(const Traits&) const = default;
+
+  bool HasFeature(std::string_view feature) const {
+    return std::find(features.begin(), features.end(), feature) != features.end();
+  }
 };
 
 // One port of a service, as somebody refers to it.
@@ -246,6 +251,7 @@ struct ProxyContext {
   std::string system_ca_path;
   std::string zone;
   std::vector<std::string> features;  // all of them, sorted
+  std::vector<std::string> internal_ranges;  // networks that requests of our own come from
   Traits traits;
   Confs confs;  // of policies that are for the whole proxy
 

@@ -100,13 +100,9 @@ bool HasSection(const TargetRef& target) {
   return target.section_name && !target.section_name->empty();
 }
 
-// A port is meant by its name, or by its number.
-bool FitsSection(const TargetRef& target, std::string_view port_name, uint32_t port) {
-  return !HasSection(target) || *target.section_name == port_name ||
-         *target.section_name == std::to_string(port);
-}
-bool FitsSection(const TargetRef& target, const Destination& destination) {
-  return FitsSection(target, destination.port_name, destination.port);
+// A port is meant by its name; one without a name by its number.
+bool FitsSection(const TargetRef& target, std::string_view port_name) {
+  return !HasSection(target) || *target.section_name == port_name;
 }
 
 // For one port of a service, or (null) for what is said of it as a whole.
@@ -119,7 +115,7 @@ Effective ForService(const PolicyType& type, const mesh::MeshSnapshot& mesh, con
           return false;
         // An external service has one port only.
         if (target.kind == TargetKind::kMeshExternalService) return true;
-        return port == nullptr ? !HasSection(target) : FitsSection(target, *port);
+        return port == nullptr ? !HasSection(target) : FitsSection(target, port->port_name);
       }));
 }
 
@@ -158,7 +154,7 @@ std::vector<ResourceRule> ResourceRules(const PolicyType& type, const mesh::Mesh
   std::map<std::string, Named> named;
   const auto add_ports = [&](const model::ResourcePtr& service, const TargetRef& target) {
     for (const ServicePort& port : PortsOf(*service)) {
-      if (!FitsSection(target, port.name, port.port)) continue;
+      if (!FitsSection(target, port.name)) continue;
       Destination destination;
       destination.port = port.port;
       destination.port_name = port.name;

@@ -288,12 +288,15 @@ TEST_F(EngineTest, ThePolicysTargetCountsMoreThanTheEntrys) {
   EXPECT_EQ(ForService("main"), R"({"who":"dp"})");
 }
 
-TEST_F(EngineTest, NumbersOfPortsNameThem) {
+TEST_F(EngineTest, NumbersNamePortsThatHaveNoName) {
   world_.Put(AnyOf(
       "p", R"({to: [{targetRef: {kind: MeshService, labels: {app: backend}, sectionName: "80"},
                                 default: {x: 1}}]})"));
-  EXPECT_EQ(ForService("main"), R"({"x":1})");
-  EXPECT_EQ(ForService("81"), "");
+  world_.Put(AnyOf(
+      "q", R"({to: [{targetRef: {kind: MeshService, labels: {app: backend}, sectionName: "81"},
+                                default: {z: 1}}]})"));
+  EXPECT_EQ(ForService("main"), "") << "its number is 80, its name is main";
+  EXPECT_EQ(ForService("81"), R"({"z":1})");
 }
 
 TEST_F(EngineTest, RoutesHaveAConfOnlyWhereTheyAreNamed) {

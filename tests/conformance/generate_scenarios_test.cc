@@ -64,8 +64,9 @@ bundle::XdsBundle BuildByCells(const mesh::Snapshot& snapshot, const base::Proxy
   const Generator& generator = TheGenerator();
   const auto plan = generator.PlanOf(snapshot, proxy, node);
   EXPECT_TRUE(plan.has_value());
-  std::vector<CellId> open = plan->listeners;
-  open.push_back(plan->own);
+  std::vector<CellId> open = {plan->own};
+  for (const generate::OutboundAt& outbound : plan->outbounds->items())
+    open.push_back(plan->Listener(outbound));
   std::set<CellId> done;
   std::vector<bundle::SealedPtr> resources;
   while (!open.empty()) {

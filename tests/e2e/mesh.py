@@ -160,13 +160,14 @@ def get(url, timeout=5):
 class Sidecar:
     """kuma-dp with its Envoy for one Dataplane."""
 
-    def __init__(self, cp, folder, name, dataplane, mesh="default", binary=None, drain="5s", ca=None):
+    def __init__(self, cp, folder, name, dataplane, mesh="default", binary=None, drain="5s", ca=None, arguments=None):
         self.cp, self.name, self.mesh = cp, name, mesh
         self.folder = Path(folder) / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dataplane, self.binary, self.drain = dataplane, binary or BIN / "kuma-dp", drain
         self.ca, self.token = ca or cp.folder / "kuma-cp.crt", self.folder / "token"
         self.readiness = free_port()
+        self.arguments = arguments or ["--dns-enabled=false"]
         self.process = None
 
     def prepare(self, workload=None):
@@ -187,7 +188,7 @@ class Sidecar:
             self.binary, "run", f"--cp-address={self.cp.dp_url}", f"--ca-cert-file={self.ca}",
             f"--dataplane-token-file={self.token}", f"--dataplane-file={self.folder}/dataplane.yaml",
             f"--binary-path={envoy_binary()}", f"--work-dir={work}", f"--drain-time={self.drain}",
-            "--concurrency=1", "--dns-enabled=false",
+            "--concurrency=1", *self.arguments,
         ], self.folder / "kuma-dp.log", {"KUMA_READINESS_PORT": str(self.readiness)})
         return self
 
@@ -202,6 +203,9 @@ class Sidecar:
 
     def admin(self, path):
         """GET of Envoy's admin interface on its Unix socket."""
+        return self.ask("kuma-envoy-admin.sock", path)
+
+    def ask(self, socket_name, path):
         class Connection(http.client.HTTPConnection):
             def __init__(self, socket_path):
                 super().__init__("localhost")
@@ -211,7 +215,7 @@ class Sidecar:
                 self.sock = socket.socket(socket.AF_UNIX)
                 self.sock.connect(self.socket_path)
 
-        connection = Connection(str(self.folder / "work" / "kuma-envoy-admin.sock"))
+        connection = Connection(str(self.folder / "work" / socket_name))
         connection.request("GET", path)
         return connection.getresponse().read().decode()
 

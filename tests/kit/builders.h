@@ -37,6 +37,7 @@ struct DataplaneOptions {
   std::string protocol = "http";
   bool ready = true;
   std::vector<Outbound> outbounds = {};
+  bool transparent = false;  // traffic is redirected to Envoy
   bool owned_by_proxy = false;
 };
 model::ResourcePtr Dataplane(std::string_view name, const DataplaneOptions& options = {});

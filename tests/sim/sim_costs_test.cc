@@ -270,6 +270,38 @@ TEST_F(CostsTest, AnotherMeshCostsNothingHere) {
   EXPECT_EQ(Cost().plans, 0u);
 }
 
+// Proxies with transparent proxying reach everything: what they listen to is one list.
+TEST_F(CostsTest, AServiceCostsItsCellsOnceForAllWhoReachEverything) {
+  for (int i = 0; i < 10; ++i) {
+    Add(Format("all-{}", i),
+        {.labels = {{"app", "all"}}, .address = Format("10.4.0.{}", i + 1), .transparent = true});
+  }
+  Settle();
+  Commit({kit::Put(kit::MeshService("s2"))});
+  const Numbers created = Cost();
+  EXPECT_EQ(created.listeners, 1u);
+  EXPECT_EQ(created.clusters, 1u);
+  EXPECT_EQ(created.endpoints, 1u);
+  EXPECT_EQ(created.own, 0u) << "nobody asks for names";
+  EXPECT_THAT(published_, SizeIs(10));
+  const auto endpoints_of = [this](const std::string& name) {
+    return BundleOf(name)->resources[static_cast<size_t>(bundle::XdsType::kEndpoints)];
+  };
+  for (int i = 1; i < 10; ++i)
+    EXPECT_EQ(endpoints_of(Format("all-{}", i)), endpoints_of("all-0")) << "the same list";
+
+  // Nothing that they listen to changes: they are looked at, and that is all.
+  Settle();
+  const auto service = store_->Get({"MeshService", "default", "s2"});
+  ASSERT_TRUE(service.has_value());
+  model::Labels labels = (*service)->meta().labels;
+  labels["team"] = "shop";
+  Commit({kit::Put(kit::WithLabels(**service, std::move(labels)))});
+  const Numbers labelled = Cost();
+  EXPECT_EQ(labelled.listeners + labelled.clusters + labelled.endpoints + labelled.own, 0u);
+  EXPECT_THAT(published_, IsEmpty());
+}
+
 TEST_F(CostsTest, APolicyCostsViewsNotProxies) {
   Commit({kit::Put(kit::MeshTimeout("t", "both", "s0", "3s"))});
   const Numbers created = Cost();

@@ -39,6 +39,12 @@ using std::chrono::seconds;
 constexpr std::string_view kAdsPath =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 constexpr std::string_view kMesh = "default";
+
+generate::ProxyNode NodeOfPeers() {
+  generate::ProxyNode node;
+  node.dns_port = 15053;
+  return node;
+}
 constexpr std::string_view kBrokenTimeout = "13s";  // no cluster can be built with it
 constexpr uint64_t kServices = 6;
 constexpr uint64_t kPeers = 20;
@@ -266,7 +272,7 @@ World::World(WorldOptions options)
       loops_{&simulation_.AddExecutor("loop0"), &simulation_.AddExecutor("loop1")},
       refusals_(random_.OneIn(4)),
       broken_policy_(random_.OneIn(3)),
-      transparent_(false),
+      transparent_(options.seed % 3 == 0),
       late_(random_.OneIn(3) ? milliseconds(1500) : milliseconds(20)),
       memory_(store::NewMemoryStore(simulation_.clock(), true)),
       store_(std::make_unique<kit::FaultyStore>(*memory_)),
@@ -429,7 +435,7 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
   if (std::holds_alternative<xds::ConnectedEvent>(event.what)) {
     Given(proxy).clear();
     control::Arrival arrival{
-        .proxy = proxy, .stream = {event.stream}, .node = {}, .dataplane = nullptr};
+        .proxy = proxy, .stream = {event.stream}, .node = NodeOfPeers(), .dataplane = nullptr};
     const auto peer = world->peers_.find(proxy.name);
     if (peer != world->peers_.end()) arrival.dataplane = peer->second->brought;
     insights->OnConnected(proxy, event.stream, Format("{}-{}", world->next_stream_, event.stream),
@@ -519,6 +525,11 @@ void World::Register(Peer& peer) {
       peer.dataplane.outbounds.push_back({Format("s{}", i), 80, static_cast<uint32_t>(10000 + i)});
   }
   if (choice_.OneIn(3)) peer.dataplane.outbounds.push_back({"s0-w", 8080, 10100});
+  if (transparent_) {
+    peer.dataplane.transparent = choice_.OneIn(2);
+    // With outbounds these are all that it reaches, without them that is everything.
+    if (peer.dataplane.transparent && choice_.OneIn(2)) peer.dataplane.outbounds.clear();
+  }
   const model::ResourcePtr dataplane = DataplaneOf(peer);
   peer.brought = peer.owned ? dataplane : nullptr;
   Commit("register " + peer.key.ToString(), {kit::Put(dataplane)});

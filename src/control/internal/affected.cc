@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "generate/transparent_proxy.h"
 #include "model/names.h"
 #include "policy/target_ref.h"
 #include "resources/dataplane/dataplane.h"
@@ -65,11 +66,12 @@ bool ShapesOwnParts(const policy::PolicyType& row, const model::ResourcePtr& pol
 
 }  // namespace
 
-Reach ReachOf(const model::Resource& dataplane) {
+Reach ReachOf(const model::Resource& dataplane, const generate::ProxyNode& node) {
   const auto& networking = dataplane.Spec<resources::dataplane::Spec>().networking;
   Reach reach;
   if (!networking) return reach;
-  reach.everything = networking->transparent_proxying.has_value() || !networking->listeners.empty();
+  reach.everything = generate::TransparentProxyOf(*networking, node).UsesVirtualAddresses() ||
+                     !networking->listeners.empty();
   for (const resources::dataplane::Outbound& outbound : networking->outbound) {
     if (!outbound.backend_ref) continue;
     if (!outbound.backend_ref->labels.empty() || outbound.backend_ref->name.empty())

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "generate/generate.h"
 #include "mesh/mesh_state.h"
 #include "policy/policy_type.h"
 
@@ -53,10 +54,10 @@ std::vector<Scope> ScopesOfMembers(const std::string& mesh, const std::string& m
 
 // Destinations that a Dataplane may reach by its outbounds.
 struct Reach {
-  bool everything = false;         // transparent proxying, selection by labels
+  bool everything = false;         // virtual addresses, zone proxies, selection by labels
   std::set<std::string> services;  // "MeshService/backend"
 };
-Reach ReachOf(const model::Resource& dataplane);
+Reach ReachOf(const model::Resource& dataplane, const generate::ProxyNode& node);
 
 // "MeshTimeout default/slow changed"
 std::string TextOf(const mesh::Change& change);

@@ -17,12 +17,6 @@ auto AlikeKey(const CellId& id) {
   return std::tuple(id.kind, id.mesh, id.proxy, id.destination, id.bind, id.locality);
 }
 
-size_t HashOf(const std::vector<CellId>& ids) {
-  size_t hash = ids.size();
-  for (const CellId& id : ids) hash = (hash ^ (hash >> 29) ^ id.Hash()) * 0x9E3779B97F4A7C15u;
-  return hash;
-}
-
 size_t InCommon(const policy::ViewPtr& a, const policy::ViewPtr& b) {
   if (a == nullptr || b == nullptr) return 0;
   const std::set<model::ResourceKey> keys(a->policies.begin(), a->policies.end());
@@ -84,6 +78,16 @@ bool ProxyLess::operator()(const Proxy* a, const Proxy* b) const { return a->key
 
 std::string_view ServiceOf(std::string_view destination) {
   return destination.substr(0, destination.rfind('/'));
+}
+
+size_t GroupKey::Hash() const {
+  size_t hash = outbounds->hash();
+  const auto add = [&hash](const CellId& id) {
+    hash = (hash ^ (hash >> 29) ^ id.Hash()) * 0x9E3779B97F4A7C15u;
+  };
+  add(listener);
+  for (const CellId& id : more) add(id);
+  return hash;
 }
 
 Cell* Cells::Find(const CellId& id) {
@@ -193,18 +197,26 @@ const Cell* Cells::MostAlike(const Cell& cell) const {
   return best;
 }
 
-Group& Cells::GroupOf(std::vector<CellId> roots) {
-  const size_t hash = HashOf(roots);
-  const auto [begin, end] = groups_by_roots_.equal_range(hash);
+Group& Cells::GroupOf(GroupKey key) {
+  const size_t hash = key.Hash();
+  const auto [begin, end] = groups_by_key_.equal_range(hash);
   for (auto at = begin; at != end; ++at) {
-    if (at->second->roots == roots) return *at->second;
+    if (at->second->key == key) return *at->second;
   }
   auto owned = std::make_unique<Group>();
   Group& group = *owned;
   group.number = next_number_++;
-  group.roots = std::move(roots);
+  group.key = std::move(key);
+  const auto add = [&](const CellId& id) {
+    Cell* root = Find(id);
+    CHECK(root != nullptr, "a group's root is always a cell");
+    group.roots.push_back(root);
+  };
+  for (const generate::OutboundAt& outbound : group.key.outbounds->items())
+    add(generate::ListenerId(group.key.listener, outbound));
+  for (const CellId& id : group.key.more) add(id);
   group.lists.fill(bundle::EmptyList());
-  groups_by_roots_.emplace(hash, &group);
+  groups_by_key_.emplace(hash, &group);
   groups_.emplace(group.number, std::move(owned));
   empty_groups_.push_back(&group);  // until a proxy joins
   return group;
@@ -227,11 +239,7 @@ bool Cells::Refresh(Group& group, Interner& interner) {
   const auto add = [&](Cell* cell) {
     if (seen.insert(cell).second) closure.push_back(cell);
   };
-  for (const CellId& id : group.roots) {
-    Cell* root = Find(id);
-    CHECK(root != nullptr, "a group's root is always a cell");
-    add(root);
-  }
+  for (Cell* root : group.roots) add(root);
   // What is sent comes first, then what only waits to be whole.
   std::map<const Cell*, bool> known;
   std::set<const Cell*> sent;
@@ -324,8 +332,8 @@ void Cells::Unlink(Group& group) {
     std::erase(cell->groups, &group);
     unused_.insert(cell);
   }
-  const auto [begin, end] = groups_by_roots_.equal_range(HashOf(group.roots));
-  groups_by_roots_.erase(
+  const auto [begin, end] = groups_by_key_.equal_range(group.key.Hash());
+  groups_by_key_.erase(
       std::find_if(begin, end, [&](const auto& entry) { return entry.second == &group; }));
   groups_.erase(group.number);
 }

@@ -88,11 +88,24 @@ struct ProxyLess {
   bool operator()(const Proxy* a, const Proxy* b) const;
 };
 
+// What proxies with the same shared cells have in common. Plans of a thousand listeners are compared
+// by their lists, not id by id.
+struct GroupKey {
+  generate::CellId listener;           // what the ids of all listeners have in common
+  generate::OutboundListPtr outbounds;  // one listener for each
+  std::vector<generate::CellId> more;  // what the own part needs
+  bool operator==(const GroupKey& other) const {
+    return listener == other.listener && *outbounds == *other.outbounds && more == other.more;
+  }
+  size_t Hash() const;
+};
+
 // Proxies with the same shared cells. Their lists are the same lists.
 struct Group {
   uint64_t number = 0;
-  std::vector<generate::CellId> roots;  // listeners of the plan and what the own part needs
-  std::vector<Cell*> cells;             // closure, roots first; also of content that is not sent
+  GroupKey key;
+  std::vector<Cell*> roots;  // what the key says
+  std::vector<Cell*> cells;  // closure, roots first; also of content that is not sent
   std::array<bundle::SealedListPtr, bundle::kXdsTypeCount> lists;
   std::set<Proxy*, ProxyLess> proxies;
   bool fresh = true;    // no closure yet
@@ -154,10 +167,9 @@ class Cells {
   // The pointer that the cells with this view have.
   policy::ViewPtr Intern(const policy::ViewPtr& view) const;
 
-  // Creates an empty group at first.
-  Group& GroupOf(std::vector<generate::CellId> roots);
-  // Works out closure and lists again. True if a list changed or the group is fresh. REQUIRES: the
-  // roots are cells.
+  // Creates an empty group at first. REQUIRES: what the key says are cells.
+  Group& GroupOf(GroupKey key);
+  // Works out closure and lists again. True if a list changed or the group is fresh.
   bool Refresh(Group& group, Interner& interner);
   const std::map<uint64_t, std::unique_ptr<Group>>& groups() const { return groups_; }
 
@@ -202,7 +214,7 @@ class Cells {
            CellSet>
       alike_;
   std::map<uint64_t, std::unique_ptr<Group>> groups_;
-  std::unordered_multimap<size_t, Group*> groups_by_roots_;
+  std::unordered_multimap<size_t, Group*> groups_by_key_;
   CellSet unused_;
   std::vector<Group*> empty_groups_;
   uint64_t next_number_ = 1;

@@ -172,7 +172,7 @@ void Rounds::MarkReaders(const Scope& scope, const CausePtr& cause) {
     if (!proxy.reach) {
       const model::ResourcePtr* dataplane = dataplanes.Find(proxy.key.name);
       if (dataplane == nullptr) return;  // when it comes, it marks the proxy
-      proxy.reach = ReachOf(**dataplane);
+      proxy.reach = ReachOf(**dataplane, *proxy.node);
     }
     if (proxy.reach->everything || proxy.reach->services.contains(scope.name) ||
         proxy.reach->services.contains(scope.also)) {
@@ -472,12 +472,12 @@ void Rounds::TakePlan(Proxy& proxy, generate::ProxyPlan plan) {
   if (!proxy.plan || !(*proxy.plan == plan)) {
     plan.view = cells_.Intern(plan.view);
     plan.own.view = plan.view;
-    for (generate::CellId& id : plan.listeners) id.view = plan.view;
+    plan.listener.view = plan.view;
     if (proxy.plan)
       AddEffects(proxy.effects, EffectsOf(proxy.checking, "other policies or outbounds"));
     proxy.plan = std::move(plan);
     proxy.regroup = true;
-    for (const generate::CellId& id : proxy.plan->listeners) Need(id);
+    NeedListeners(*proxy.plan);
     Cell& own = cells_.FindOrCreate(proxy.plan->own);
     proxy.check_own = proxy.check_own || !own.checked;
     cells_.SetOwn(proxy, &own);
@@ -486,6 +486,13 @@ void Rounds::TakePlan(Proxy& proxy, generate::ProxyPlan plan) {
     }
   }
   if (proxy.check_own) Check(*proxy.own);
+}
+
+// Once for all proxies with the same list.
+void Rounds::NeedListeners(const generate::ProxyPlan& plan) {
+  const bool first = needed_lists_.insert({plan.outbounds, plan.listener}).second;
+  if (!first) return;
+  for (const generate::OutboundAt& outbound : plan.outbounds->items()) Need(plan.Listener(outbound));
 }
 
 Cell& Rounds::Need(const generate::CellId& id) {
@@ -565,9 +572,10 @@ void Rounds::Touch(Proxy& proxy) { touched_.insert(&proxy); }
 
 void Rounds::Regroup(Proxy& proxy) {
   proxy.regroup = false;
-  std::vector<generate::CellId> roots = proxy.plan->listeners;
-  for (const Cell* need : proxy.own->content->needs) roots.push_back(need->id);
-  Group& group = cells_.GroupOf(std::move(roots));
+  GroupKey key{proxy.plan->listener, proxy.plan->outbounds, {}};
+  for (const Cell* need : proxy.own->content->needs) key.more.push_back(need->id);
+  Group& group = cells_.GroupOf(std::move(key));
+  proxy.plan->outbounds = group.key.outbounds;  // equal: one of them is enough
   cells_.Join(proxy, &group);
   if (group.fresh) {
     group.urgent = true;
@@ -654,6 +662,7 @@ void Rounds::Finish() {
   round_cells_.clear();
   changed_cells_.clear();
   round_proxies_.clear();
+  needed_lists_.clear();
   Collect();
   interner_.Sweep();
   const bool settled = all_looked_at_ && touched_.empty() && stale_.empty() &&

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,6 +87,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   std::shared_ptr<const policy::ViewIndex> ViewsOf(const std::string& mesh);
   void Check(Cell& cell);
   Cell& Need(const generate::CellId& id);  // found, or made and checked
+  void NeedListeners(const generate::ProxyPlan& plan);
   void PostPlans();
   void PostCells();
   template <class Job, class Run, class Done>
@@ -150,6 +152,8 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   std::vector<Cell*> round_cells_;
   std::vector<Cell*> changed_cells_;
   std::vector<base::ProxyKey> round_proxies_;  // looked at; they may have left
+  // Whose cells are there. Compared by the list's address.
+  std::set<std::pair<generate::OutboundListPtr, generate::CellId>> needed_lists_;
   bool all_looked_at_ = true;                  // no proxy is behind
   std::set<Proxy*, ProxyLess> touched_;  // also of earlier rounds, when behind or held
   std::set<Group*, ByNumber> stale_;     // their lists are to be worked out again

@@ -5,8 +5,10 @@
 #include <map>
 
 #include "base/format.h"
+#include "base/strings.h"
 #include "envoy/builders.h"
 #include "generate/bootstrap.h"
+#include "identity/digest.h"
 
 namespace kuma::generate {
 namespace {
@@ -17,6 +19,7 @@ using std::chrono::seconds;
 
 constexpr std::string_view kAdmin = "system_envoy_admin";
 constexpr std::string_view kReadiness = "system_probe_readiness";
+constexpr std::string_view kDynamicConfig = "system_dynamicconfig";
 constexpr std::string_view kReusePort = "feature-reuse-port";
 constexpr std::string_view kReadinessSocket = "feature-readiness-unix-socket";
 // Where proxied traffic leaves from towards an application that does not listen on loopback, so
@@ -90,7 +93,8 @@ envoy::ListenerDraft OutboundListener(const policy::ListenerContext& context,
   draft.listener.set_stat_prefix(name);
   draft.listener.set_traffic_direction(::envoy::config::core::v3::OUTBOUND);
   *draft.listener.mutable_address() = envoy::SocketAddress(context.bind_address, context.bind_port);
-  if (context.traits.transparent_proxy) draft.listener.mutable_bind_to_port()->set_value(false);
+  if (context.traits.transparent_proxy && !context.traits.HasFeature(kBindOutbounds))
+    draft.listener.mutable_bind_to_port()->set_value(false);
   envoy::SetTags({{"kuma.io/unified-name", name}}, draft);
 
   envoy::FilterChainDraft& chain = draft.chains.emplace_back();
@@ -263,6 +267,42 @@ base::Status AddAdmin(const OwnCell& own, const AdminAuthority& authority, Admin
                         : envoy::SocketAddress(address, own.readiness_port),
                     ipv6));
   return base::Ok{};
+}
+
+void AddDynamicConfig(const policy::ProxyContext& proxy, envoy::ProxyDraft& draft) {
+  if (draft.dynamic_config.empty()) return;
+  envoy::ListenerDraft& listener = draft.listeners.emplace_back();
+  listener.notes.made_by = envoy::made_by::kDynamicConfig;
+  listener.listener.set_name(std::string(kDynamicConfig));
+  listener.listener.set_stat_prefix(std::string(kDynamicConfig));
+  *listener.listener.mutable_address() = envoy::PipeAddress(DynamicConfigSocket(proxy.workdir));
+  envoy::HttpManagerDraft& http = listener.chains.emplace_back().http.emplace(
+      envoy::HttpManager(kDynamicConfig, envoy::kLoopbackRanges, proxy.traits.ipv6));
+  http.route_config.clear_validate_clusters();
+  size_t longest = 0;
+  for (const envoy::DynamicConfig& config : draft.dynamic_config) {
+    const std::string tag = base::ToHex(identity::Sha256(config.body));
+    longest = std::max(longest, config.body.size());
+
+    // kuma-dp asks again and again; who has the newest gets no body.
+    api::Route& unchanged = http.routes.emplace_back().route;
+    unchanged.set_name(base::Format("{}_{}_not_modified", kDynamicConfig, config.name));
+    unchanged.mutable_match()->set_path(config.path);
+    *unchanged.mutable_match()->add_headers() =
+        envoy::HeaderMatcherOf(envoy::HeaderMatchKind::kExact, "If-None-Match", tag);
+    unchanged.mutable_direct_response()->set_status(304);
+
+    api::Route& whole = http.routes.emplace_back().route;
+    whole.set_name(base::Format("{}_{}", kDynamicConfig, config.name));
+    whole.mutable_match()->set_path(config.path);
+    auto& header = *whole.add_response_headers_to_add()->mutable_header();
+    header.set_key("Etag");
+    header.set_value(tag);
+    whole.mutable_direct_response()->set_status(200);
+    whole.mutable_direct_response()->mutable_body()->set_inline_string(config.body);
+  }
+  http.route_config.mutable_max_direct_response_body_size_bytes()->set_value(
+      static_cast<uint32_t>(longest));
 }
 
 }  // namespace kuma::generate

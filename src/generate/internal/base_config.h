@@ -23,5 +23,7 @@ envoy::InboundDraft Inbound(const policy::InboundContext& context,
 // without an admin port. `authority` may be empty; `memo` belongs to it.
 base::Status AddAdmin(const OwnCell& own, const AdminAuthority& authority, AdminMemo& memo,
                       envoy::ProxyDraft& draft);
+// Turns the draft's documents for kuma-dp into the listener that serves them. Nothing without any.
+void AddDynamicConfig(const policy::ProxyContext& proxy, envoy::ProxyDraft& draft);
 
 }  // namespace kuma::generate

@@ -8,9 +8,13 @@
 #include <vector>
 
 #include "generate/generate.h"
+#include "generate/transparent_proxy.h"
 #include "policy/contexts.h"
 
 namespace kuma::generate {
+
+// An inbound with this port stands for a proxy without any service.
+inline constexpr uint32_t kNoServicePort = 49151;
 
 struct ListenerCell {
   policy::ListenerContext context;
@@ -34,6 +38,10 @@ struct OwnCell {
   std::string admin_socket_path;
   uint32_t readiness_port = 0;
   int64_t admin_epoch = 0;
+  TransparentProxy transparent_proxy;
+  // Not empty: redirected connections from outside are taken on these ports only.
+  std::vector<uint32_t> strict_ports;
+  std::string dns;  // JSON for kuma-dp's DNS proxy; empty: none
 };
 
 class CellContext {

@@ -52,10 +52,10 @@ std::vector<model::ResourcePtr> FindServices(const mesh::MeshSnapshot& mesh, std
   const auto wanted = labels.find(std::string(model::kDisplayNameLabel));
   const std::string_view beginning =
       wanted == labels.end() ? std::string_view() : std::string_view(wanted->second);
-  mesh.Of(kind).ForEach([&](const std::string& name, const model::ResourcePtr& service) {
-    if (name.starts_with(beginning) && HasLabels(service->meta(), labels))
-      services.push_back(service);
-  });
+  mesh.Of(kind).ForEachWithPrefix(
+      beginning, [&](const std::string&, const model::ResourcePtr& service) {
+        if (HasLabels(service->meta(), labels)) services.push_back(service);
+      });
   return services;
 }
 
@@ -129,6 +129,18 @@ std::optional<policy::Destination> FindDestination(const mesh::MeshSnapshot& mes
   *service = mesh.Find(id.substr(0, first), id.substr(first + 1, last - first - 1));
   if (*service == nullptr) return std::nullopt;
   return DestinationOf(**service, id.substr(last + 1));
+}
+
+std::optional<VirtualAddress> VirtualAddressOf(const model::Resource& service) {
+  if (service.type().kind != "MeshService") return std::nullopt;
+  const auto* status = service.Status<mesh_service::Status>();
+  // Of several addresses the first is the one that the host names stand for.
+  if (status == nullptr || status->vips.empty() || status->vips.front().ip.empty())
+    return std::nullopt;
+  VirtualAddress found{status->vips.front().ip, {}};
+  for (const mesh_service::Address& address : status->addresses)
+    found.hostnames.push_back(address.hostname);
+  return found;
 }
 
 std::vector<policy::Endpoint> EndpointsOf(const mesh::MeshSnapshot& mesh,

@@ -40,6 +40,14 @@ std::optional<policy::Destination> FindDestination(const mesh::MeshSnapshot& mes
                                                    std::string_view id,
                                                    model::ResourcePtr* service);
 
+// Where a service can be called without a listener of its own at the caller. Nothing: it has no
+// virtual address (yet).
+struct VirtualAddress {
+  std::string ip;
+  std::vector<std::string> hostnames;
+};
+std::optional<VirtualAddress> VirtualAddressOf(const model::Resource& service);
+
 // Healthy endpoints behind the port.
 std::vector<policy::Endpoint> EndpointsOf(const mesh::MeshSnapshot& mesh,
                                           const model::Resource& service,

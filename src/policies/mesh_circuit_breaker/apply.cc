@@ -125,7 +125,7 @@ base::Status ApplyInbound(const policy::InboundContext& context, envoy::InboundD
 }
 
 base::Status ApplyProxy(const policy::ProxyContext&, envoy::ProxyDraft& proxy) {
-  for (envoy::ClusterDraft& cluster : proxy.clusters) TrackRemaining(cluster);
+  proxy.ForEachCluster(TrackRemaining);
   return base::Ok{};
 }
 

@@ -435,8 +435,14 @@ base::Status ApplyInbound(const policy::InboundContext& context, envoy::InboundD
 base::Status ApplyProxy(const policy::ProxyContext& context, envoy::ProxyDraft& proxy) {
   const Steps* steps = context.Conf<Steps>();
   if (steps == nullptr) return base::Ok{};
-  for (envoy::ListenerDraft& listener : proxy.listeners) TRY(ModifyListener(*steps, 0, listener));
-  for (envoy::ClusterDraft& cluster : proxy.clusters) TRY(ModifyCluster(*steps, 0, cluster));
+  base::Status done = base::Ok{};
+  proxy.ForEachListener([&](envoy::ListenerDraft& listener) {
+    if (done.has_value()) done = ModifyListener(*steps, 0, listener);
+  });
+  proxy.ForEachCluster([&](envoy::ClusterDraft& cluster) {
+    if (done.has_value()) done = ModifyCluster(*steps, 0, cluster);
+  });
+  TRY(std::move(done));
   return AddResources(*steps, proxy);
 }
 
