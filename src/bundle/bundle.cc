@@ -107,6 +107,28 @@ SealedPtr Seal(SealInput input) {
   return sealed;
 }
 
+std::shared_ptr<const std::string> SealedResource::Bytes() const {
+  if (mould == nullptr) return bytes;
+  CHECK(values != nullptr, "a template is filled before it is sent");
+  return std::make_shared<const std::string>(mould->Fill(*values, VersionText()));
+}
+
+size_t SealedResource::ByteSize() const {
+  if (mould == nullptr) return bytes == nullptr ? 0 : bytes->size();
+  return values == nullptr ? 0 : mould->SizeOf(*values, VersionText());
+}
+
+SealedPtr Fill(const SealedPtr& resource, const ValuesPtr& values) {
+  if (!resource->IsTemplate()) return resource;
+  auto filled = std::make_shared<SealedResource>(*resource);
+  base::Hasher hasher;
+  hasher.Add(resource->version);
+  for (const size_t hole : resource->mould->Holes()) hasher.Add((*values)[hole]);
+  filled->version = hasher.Finish();
+  filled->values = values;
+  return filled;
+}
+
 SealedListPtr MakeList(std::vector<SealedPtr> resources) {
   std::sort(resources.begin(), resources.end(),
             [](const SealedPtr& a, const SealedPtr& b) { return a->name < b->name; });

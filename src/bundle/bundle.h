@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/ids.h"
+#include "bundle/template.h"
 
 namespace kuma::bundle {
 
@@ -35,8 +36,13 @@ struct SealedResource {
   ContentHash version;
   // One serialised `resources` field (number 2) of
   // envoy.service.discovery.v3.DeltaDiscoveryResponse with tag and length, holding name, version
-  // and the packed resource: a response is a small header plus these bytes.
+  // and the packed resource: a response is a small header plus these bytes. Null where there is a
+  // template.
   std::shared_ptr<const std::string> bytes;
+  // Not null: the same with holes. Without values it cannot be sent; Fill() makes, for each proxy,
+  // one with values, whose bytes are joined whenever they are asked for.
+  std::shared_ptr<const Template> mould;
+  ValuesPtr values;
   // Names that this resource needs at the proxy before it can be used: clusters of a listener's or
   // route's actions. Sorted. A cluster's endpoint set has the cluster's name and is not listed.
   std::vector<std::string> clusters;
@@ -46,6 +52,10 @@ struct SealedResource {
   // authenticated text.
   std::string wire_version;
 
+  bool IsTemplate() const { return mould != nullptr && values == nullptr; }
+  // REQUIRES: !IsTemplate().
+  std::shared_ptr<const std::string> Bytes() const;
+  size_t ByteSize() const;
   std::string VersionText() const { return wire_version.empty() ? version.ToHex() : wire_version; }
 };
 using SealedPtr = std::shared_ptr<const SealedResource>;
@@ -88,6 +98,10 @@ struct SealInput {
   std::string wire_version = {};
 };
 SealedPtr Seal(SealInput input);
+
+// The template with these values; its version follows from the template's and from the values that
+// it has holes for. What is no template is given back.
+SealedPtr Fill(const SealedPtr& resource, const ValuesPtr& values);
 
 // Sorts by name. REQUIRES: all of one type, names unique.
 SealedListPtr MakeList(std::vector<SealedPtr> resources);

@@ -68,6 +68,24 @@ TEST(Affected, APolicyIsItsViewsAndWhoItMaySelect) {
   EXPECT_THAT(WhatOf(Change(edited, labelled), Timeouts()), ElementsAre(What::kView, What::kPlans));
 }
 
+// Which slots are in use is part of who the cells are.
+TEST(Affected, APolicyThatBeginsToUseASlotMakesNewPlans) {
+  policy::PolicyTable table = Timeouts();
+  table[0].slots = [](const model::Resource& timeout) {
+    return policy::SlotUse{.listener = timeout.meta().creation_time == model::WallTime()
+                                           ? policy::SlotFields::kNone
+                                           : policy::SlotFields::kAddress,
+                           .cluster = policy::SlotFields::kNone};
+  };
+  const auto without = kit::MeshTimeout("t", "web", "", "1s");
+  model::Metadata meta = without->meta();
+  meta.creation_time += std::chrono::seconds(1);
+  const auto with = std::make_shared<const model::Resource>(without->type(), meta, without->spec());
+  EXPECT_THAT(WhatOf(Change(without, without), table), ElementsAre(What::kView));
+  EXPECT_THAT(WhatOf(Change(without, with), table), ElementsAre(What::kView, What::kPlans));
+  EXPECT_THAT(WhatOf(Change(with, with), table), ElementsAre(What::kView));
+}
+
 // An edit of timeouts for outbounds must not cost a look at every proxy.
 TEST(Affected, AToListIsNothingToOwnParts) {
   policy::PolicyTable table = Timeouts();

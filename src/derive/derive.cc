@@ -73,6 +73,7 @@ std::vector<Derived> Derivation::Run(const MeshState& state, const ChangeSet& ch
     step.services.erase(step.services.begin());
     if (done.insert(name).second) state_->DeriveService(step, name);
   }
+  for (const std::string& mesh : step.collectors) state_->DeriveCollectors(step, mesh);
   return state_->Finish(step);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/format.h"
 #include "derive/internal/test_world.h"
+#include "resources/mesh_open_telemetry_backend/mesh_open_telemetry_backend.h"
 
 namespace kuma::derive {
 namespace {
@@ -411,6 +412,70 @@ TEST_F(ServicesTest, DeletedWorkloadComesBackAndAUsersStays) {
 
 #if defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 // The fastest of many tries, so that a busy machine does not fail it.
+// A policy with any spec and conditions as status.
+struct AnySpec {
+  model::Value conf;
+  static constexpr auto Fields() {
+    return std::tuple{model::Field("conf", &AnySpec::conf, "Anything.")};
+  }
+};
+using CollectorStatus = resources::mesh_open_telemetry_backend::Status;
+const model::ResourceType& LogType() {
+  static const model::ResourceType type = model::Describe<AnySpec, CollectorStatus>(
+      {.kind = "MeshAccessLog", .global_to_zones = true, .zone_to_global = true});
+  return type;
+}
+ResourcePtr MakeLog(const std::string& name, const std::vector<std::string>& collectors) {
+  model::Array list;
+  for (const std::string& collector : collectors) {
+    list.emplace_back(model::Object{
+        {"backendRef", model::Object{{"kind", "MeshOpenTelemetryBackend"},
+                                     {"labels", model::Object{{"name", collector}}}}}});
+  }
+  return model::MakeResource(LogType(), MetaOf("m", name), AnySpec{std::move(list)});
+}
+ResourcePtr MakeCollector(const std::string& name, const std::string& label) {
+  return model::MakeResource(resources::mesh_open_telemetry_backend::Type(),
+                             MetaOf("m", name, {{"name", label}}),
+                             resources::mesh_open_telemetry_backend::Spec{});
+}
+
+TEST(DeriveCollectorsTest, ReferencesAreSaidAtBothEnds) {
+  World world;
+  world.Start({MakeZone("default"), MakeMesh("m")});
+  const auto condition = [&](const std::string& kind, const std::string& name) {
+    const ResourcePtr held = world.Find(kind, "m", name);
+    const auto& list = held->Status<CollectorStatus>()->conditions;
+    EXPECT_EQ(list.size(), 1u);
+    return list[0].type + " " + list[0].status + " " + list[0].reason + ": " + list[0].message;
+  };
+  EXPECT_THAT(world.Put(MakeLog("none", {})), ElementsAre("~MeshAccessLog m/none"));
+  EXPECT_EQ(condition("MeshAccessLog", "none"),
+            "BackendRefsResolved True AllBackendRefsResolved: No MeshOpenTelemetryBackend "
+            "references configured");
+  EXPECT_THAT(world.Put(MakeLog("two", {"b", "a", "b"})), ElementsAre("~MeshAccessLog m/two"));
+  EXPECT_EQ(condition("MeshAccessLog", "two"),
+            "BackendRefsResolved False UnresolvedBackendRefs: Unresolved MeshOpenTelemetryBackend "
+            "references: labels:name=a, labels:name=b");
+  EXPECT_THAT(world.Put(MakeCollector("x", "a")),
+              UnorderedElementsAre("~MeshAccessLog m/two", "~MeshOpenTelemetryBackend m/x"));
+  world.Put(MakeCollector("y", "b"));
+  EXPECT_THAT(world.Put(MakeCollector("later", "b")),
+              ElementsAre("~MeshOpenTelemetryBackend m/later"));
+  EXPECT_EQ(condition("MeshAccessLog", "two"),
+            "BackendRefsResolved True AllBackendRefsResolved: All MeshOpenTelemetryBackend "
+            "references are resolved");
+  EXPECT_EQ(condition("MeshOpenTelemetryBackend", "y"),
+            "ReferencedByPolicies True Referenced: Referenced by 2 policy backend(s)");
+  EXPECT_EQ(condition("MeshOpenTelemetryBackend", "later"),
+            "ReferencedByPolicies False NotReferenced: Not referenced by any observability policy");
+  world.Delete("MeshOpenTelemetryBackend", "m", "x");
+  EXPECT_EQ(condition("MeshAccessLog", "two"),
+            "BackendRefsResolved False UnresolvedBackendRefs: Unresolved MeshOpenTelemetryBackend "
+            "references: labels:name=a");
+  EXPECT_THAT(world.Restart(), IsEmpty());
+}
+
 TEST(DeriveCostTest, OneChangeAmongTenThousandDataplanesIsCheap) {
   mesh::MeshState state;
   Derivation derivation{TestSettings()};

@@ -133,7 +133,6 @@ struct PassthroughDraft {
   ListenerDraft inbound;
   ClusterDraft inbound_cluster;
 };
-
 // A document for kuma-dp, which asks Envoy for it over a Unix socket.
 struct DynamicConfig {
   std::string name;  // "dns"

@@ -116,7 +116,7 @@ bundle::SealedPtr Seal(const api::Secret& secret, std::vector<std::string> origi
 
 std::string ResourceJson(const bundle::SealedResource& resource) {
   ::envoy::service::discovery::v3::DeltaDiscoveryResponse response;
-  if (!response.ParseFromString(*resource.bytes) || response.resources_size() != 1) return {};
+  if (!response.ParseFromString(*resource.Bytes()) || response.resources_size() != 1) return {};
   auto json = ToJson(response.resources(0).resource());
   return json.has_value() ? *std::move(json) : std::string();
 }

@@ -11,11 +11,14 @@
 #include "envoy/seal.h"
 #include "generate/internal/base_config.h"
 #include "generate/internal/cell_context.h"
+#include "generate/internal/collectors.h"
 #include "generate/internal/passthrough.h"
 #include "generate/internal/services.h"
+#include "generate/internal/slots.h"
 #include "generate/internal/vips.h"
 #include "generate/transparent_proxy.h"
 #include "model/names.h"
+#include "policy/collector.h"
 #include "policy/effective.h"
 #include "policy/target_ref.h"
 #include "resources/dataplane/dataplane.h"
@@ -97,15 +100,24 @@ void Put(bundle::SealedPtr resource, SealedCell& cell) {
   if (resource != nullptr) cell.resources.push_back(std::move(resource));
 }
 
-CellId IdOf(const CellId& like, CellKind kind, const policy::Destination& destination) {
+CellId EndpointsId(const CellId& cluster, const policy::Destination& destination) {
   CellId id;
-  id.kind = kind;
-  id.mesh = like.mesh;
+  id.kind = CellKind::kEndpoints;
+  id.mesh = cluster.mesh;
   id.destination = DestinationId(destination);
-  if (kind == CellKind::kCluster) {
-    id.view = like.view;
-    id.traits = like.traits;
-  }
+  return id;
+}
+
+// `slot`: what of the listener's slot clusters use.
+CellId ClusterId(const CellId& listener, const policy::SlotPtr& slot,
+                 const policy::Destination& destination) {
+  CellId id;
+  id.kind = CellKind::kCluster;
+  id.mesh = listener.mesh;
+  id.destination = DestinationId(destination);
+  id.view = listener.view;
+  id.traits = listener.traits;
+  id.slot = slot;
   return id;
 }
 
@@ -114,6 +126,8 @@ Traits TraitsOf(const ProxyNode& node, const TransparentProxy& tproxy) {
   traits.ipv6 = node.ipv6_enabled;
   traits.transparent_proxy = tproxy.enabled;
   if (tproxy.bind_outbounds) traits.features.emplace_back(kBindOutbounds);
+  if (std::binary_search(node.features.begin(), node.features.end(), policy::kCollectorsViaKumaDp))
+    traits.features.emplace_back(policy::kCollectorsViaKumaDp);
   return traits;
 }
 
@@ -140,10 +154,10 @@ std::string BindOf(std::string_view address, uint32_t port) {
 // ---- names of cells
 
 bool CellId::operator==(const CellId& other) const {
-  return std::tie(kind, mesh, proxy, destination, bind, locality, traits, slot) ==
+  return std::tie(kind, mesh, proxy, destination, bind, locality, traits) ==
              std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind,
-                      other.locality, other.traits, other.slot) &&
-         SameView(view, other.view);
+                      other.locality, other.traits) &&
+         SameView(view, other.view) && policy::SameSlot(slot, other.slot);
 }
 
 size_t CellId::Hash() const {
@@ -154,7 +168,7 @@ size_t CellId::Hash() const {
       .Add(destination)
       .Add(bind)
       .Add(locality)
-      .Add(slot);
+      .Add(slot == nullptr ? base::ContentHash() : slot->hash);
   hasher.Add(view == nullptr ? uint64_t{0} : view->hash).Add(traits.identity);
   hasher.Add(uint64_t{traits.transparent_proxy}).Add(uint64_t{traits.ipv6});
   return hasher.Finish().low;
@@ -175,11 +189,16 @@ std::strong_ordering CellId::operator<=>(const CellId& other) const {
   const auto view_key = [](const policy::ViewPtr& of) {
     return of == nullptr ? uint64_t{0} : of->hash;
   };
+  const auto slot_key = [](const policy::SlotPtr& of) {
+    return of == nullptr ? base::ContentHash() : of->hash;
+  };
   const uint64_t own_view = view_key(view);
   const uint64_t other_view = view_key(other.view);
-  return std::tie(kind, mesh, proxy, destination, bind, locality, slot, traits, own_view) <=>
+  const base::ContentHash own_slot = slot_key(slot);
+  const base::ContentHash other_slot = slot_key(other.slot);
+  return std::tie(kind, mesh, proxy, destination, bind, locality, own_slot, traits, own_view) <=>
          std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind,
-                  other.locality, other.slot, other.traits, other_view);
+                  other.locality, other_slot, other.traits, other_view);
 }
 
 OutboundList::OutboundList(std::vector<OutboundAt> items) : items_(std::move(items)) {
@@ -208,7 +227,9 @@ CellId ProxyPlan::Listener(const OutboundAt& outbound) const {
 
 bool ProxyPlan::operator==(const ProxyPlan& other) const {
   return SameView(view, other.view) && own == other.own && listener == other.listener &&
-         *outbounds == *other.outbounds;
+         *outbounds == *other.outbounds &&
+         (values == other.values ||
+          (values != nullptr && other.values != nullptr && *values == *other.values));
 }
 
 CellContext::CellContext(Content content) : content_(std::move(content)) {
@@ -228,6 +249,8 @@ CellContext::CellContext(Content content) : content_(std::move(content)) {
     hasher.Add(uint64_t{tproxy.inbound_port}).Add(uint64_t{tproxy.outbound_port});
     for (const uint32_t port : own->strict_ports) hasher.Add(uint64_t{port});
     hasher.Add(own->dns);
+    for (const UsedCollector& used : own->collectors) used.AddTo(hasher);
+    hasher.Add(own->collector_env);
   }
   hash_ = hasher.Finish();
 }
@@ -243,8 +266,13 @@ struct Generator::State {
 
   OutboundListPtr OutboundsOf(const mesh::MeshSnapshot& mesh, const model::Resource& dataplane,
                               const TransparentProxy& tproxy) const;
+  // What policies of the view use of the proxy in shared cells. Null: nothing.
+  policy::SlotPtr SlotInUse(const mesh::MeshSnapshot& mesh, const model::Resource& dataplane,
+                            const policy::View& view, const ProxyNode& node) const;
   CellContextPtr OwnContext(const mesh::MeshSnapshot& mesh, const CellId& id,
                             const ProxyNode& node) const;
+  void AddUsedCollectors(const mesh::MeshSnapshot& mesh, const model::Resource& dataplane,
+                         const ProxyNode& node, const CellId& id, OwnCell& cell) const;
   CellContextPtr ListenerContext(const mesh::MeshSnapshot& mesh, const CellId& id) const;
   CellContextPtr ClusterContext(const mesh::MeshSnapshot& mesh, const CellId& id) const;
   CellContextPtr EndpointsContext(const mesh::MeshSnapshot& mesh, const CellId& id) const;
@@ -282,10 +310,13 @@ base::Result<ProxyPlan> Generator::PlanOf(const mesh::Snapshot& snapshot,
   plan.own.mesh = proxy.mesh;
   plan.own.proxy = proxy.name;
   plan.own.view = plan.view;
+  const policy::SlotPtr slot = state_->SlotInUse(*mesh, *resource, *plan.view, node);
+  plan.values = HoleValues(slot);
 
   plan.listener.kind = CellKind::kListener;
   plan.listener.mesh = proxy.mesh;
   plan.listener.view = plan.view;
+  plan.listener.slot = Marked(slot);
 
   const auto& networking = resource->Spec<dataplane::Spec>().networking;
   TransparentProxy tproxy;
@@ -293,6 +324,14 @@ base::Result<ProxyPlan> Generator::PlanOf(const mesh::Snapshot& snapshot,
   plan.listener.traits = TraitsOf(node, tproxy);
   plan.outbounds = state_->OutboundsOf(*mesh, *resource, tproxy);
   return plan;
+}
+
+policy::SlotPtr Generator::State::SlotInUse(const mesh::MeshSnapshot& mesh,
+                                            const model::Resource& dataplane,
+                                            const policy::View& view, const ProxyNode& node) const {
+  const policy::SlotUse use = policy::SlotUseOf(view, mesh, policies);
+  if (use == policy::SlotUse()) return nullptr;
+  return policy::Narrow(SlotOf(dataplane, node), use.listener | use.cluster);
 }
 
 OutboundListPtr Generator::State::OutboundsOf(const mesh::MeshSnapshot& mesh,
@@ -348,14 +387,19 @@ CellContextPtr Generator::State::ListenerContext(const mesh::MeshSnapshot& mesh,
   context.bind_address = id.bind.substr(0, colon);
   context.bind_port = static_cast<uint32_t>(base::ParseUint(id.bind.substr(colon + 1)).value_or(0));
   context.traits = id.traits;
+  const policy::SlotUse use =
+      id.slot == nullptr ? policy::SlotUse() : policy::SlotUseOf(*id.view, mesh, policies);
+  context.slot = policy::Narrow(id.slot, use.listener);
   AddConfsOf(
       service, context.destination, mesh, *id.view, policies,
       [](const policy::Hooks& hooks) { return hooks.listener != nullptr; }, context.confs);
   AddRoutes(mesh, *id.view, policies, context);
   AddBackends(mesh, policies, context);
+  context.collectors = CollectorsOf(mesh, policies, context);
 
+  const policy::SlotPtr cluster_slot = policy::Narrow(id.slot, use.cluster);
   const auto add_cluster = [&](const policy::Destination& to) {
-    cell.clusters.emplace(to.Name(), IdOf(id, CellKind::kCluster, to));
+    cell.clusters.emplace(to.Name(), ClusterId(id, cluster_slot, to));
   };
   add_cluster(context.destination);
   for (const auto& [key, backend] : context.backends) add_cluster(backend);
@@ -370,10 +414,11 @@ CellContextPtr Generator::State::ClusterContext(const mesh::MeshSnapshot& mesh,
   ClusterCell cell;
   cell.context.destination = *std::move(destination);
   cell.context.traits = id.traits;
+  cell.context.slot = id.slot;
   AddConfsOf(
       service, cell.context.destination, mesh, *id.view, policies,
       [](const policy::Hooks& hooks) { return hooks.cluster != nullptr; }, cell.context.confs);
-  cell.endpoints = IdOf(id, CellKind::kEndpoints, cell.context.destination);
+  cell.endpoints = EndpointsId(id, cell.context.destination);
   return std::make_shared<CellContext>(std::move(cell));
 }
 
@@ -411,6 +456,7 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
   TransparentProxy& tproxy = cell.transparent_proxy;
   if (networking) tproxy = TransparentProxyOf(*networking, node);
   proxy.traits = TraitsOf(node, tproxy);
+  const policy::SlotPtr slot = SlotOf(*resource, node);
   for (const policy::PolicyType& type : policies) {
     if (type.hooks.proxy != nullptr)
       proxy.confs.Add(policy::EffectiveForProxy(type, mesh, *id.view));
@@ -439,13 +485,16 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
   for (const dataplane::Inbound& inbound : networking->inbound) {
     if (inbound.port == kNoServicePort) continue;
     policy::InboundContext& context = cell.inbounds.emplace_back();
+    context.mesh = id.mesh;
     context.section = inbound.SectionName();
+    if (!inbound.name.empty()) context.kri = proxy.kri.WithSection(inbound.name).ToString();
     context.address = dataplane::AddressOf(*networking, inbound);
     context.port = inbound.port;
     context.service_address = dataplane::ServiceAddressOf(*networking, inbound);
     context.service_port = inbound.EffectiveServicePort();
     context.protocol = envoy::ParseProtocol(inbound.protocol);
     context.traits = proxy.traits;
+    context.slot = slot;
     for (const policy::PolicyType& type : policies) {
       if (type.hooks.inbound == nullptr) continue;
       if (type.is_proxy_wide()) {
@@ -456,8 +505,37 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
       context.confs.Add(std::move(conf.catch_all));
       if (!conf.rules.empty()) context.rules.emplace_back(type.conf.tag, std::move(conf.rules));
     }
+    context.collectors = CollectorsOf(mesh, policies, context);
   }
+  AddUsedCollectors(mesh, *resource, node, id, cell);
   return std::make_shared<CellContext>(std::move(cell));
+}
+
+void Generator::State::AddUsedCollectors(const mesh::MeshSnapshot& mesh,
+                                         const model::Resource& dataplane, const ProxyNode& node,
+                                         const CellId& id, OwnCell& cell) const {
+  CollectorUses uses(mesh);
+  for (const policy::PolicyType& type : policies) {
+    if (type.collectors.refs == nullptr) continue;
+    uses.Add(type, cell.proxy.confs);
+    for (const policy::InboundContext& inbound : cell.inbounds) uses.Add(type, inbound);
+    if (!ToListsUseCollectors(type, mesh, *id.view)) continue;
+    const OutboundListPtr outbounds = OutboundsOf(mesh, dataplane, cell.transparent_proxy);
+    for (const OutboundAt& outbound : outbounds->items()) {
+      model::ResourcePtr service;
+      const auto destination = FindDestination(mesh, outbound.destination, &service);
+      if (!destination) continue;
+      policy::ListenerContext context;
+      AddConfsOf(
+          service, *destination, mesh, *id.view, policies,
+          [](const policy::Hooks& hooks) { return hooks.listener != nullptr; }, context.confs);
+      AddRoutes(mesh, *id.view, policies, context);
+      uses.Add(type, context);
+    }
+  }
+  cell.collectors = std::move(uses).Take();
+  if (!cell.collectors.empty() && cell.proxy.HasFeature(policy::kCollectorsViaKumaDp))
+    cell.collector_env = node.collector_env;
 }
 
 // ---- from contexts to sealed cells
@@ -487,7 +565,9 @@ base::Result<SealedCell> Generator::State::Build(const ListenerCell& cell) const
   }
   const std::vector<std::string> clusters = draft.Clusters();
   SealedCell sealed;
-  Put(envoy::Seal(std::move(draft), std::move(origins)), sealed);
+  TRY_ASSIGN(bundle::SealedPtr resource,
+             WithHoles(cell.context.slot, envoy::Seal(std::move(draft), std::move(origins))));
+  Put(std::move(resource), sealed);
   for (const std::string& name : clusters) {
     const auto found = cell.clusters.find(name);
     if (found != cell.clusters.end()) sealed.needs.push_back(found->second);
@@ -502,7 +582,10 @@ base::Result<SealedCell> Generator::State::Build(const ClusterCell& cell) const 
     if (type.hooks.cluster != nullptr) TRY(Named(type.hooks.cluster(cell.context, draft), type));
   }
   SealedCell sealed;
-  Put(envoy::Seal(std::move(draft), OriginsOf(cell.context.confs, policies)), sealed);
+  TRY_ASSIGN(bundle::SealedPtr resource,
+             WithHoles(cell.context.slot,
+                       envoy::Seal(std::move(draft), OriginsOf(cell.context.confs, policies))));
+  Put(std::move(resource), sealed);
   sealed.needs.push_back(cell.endpoints);
   return sealed;
 }
@@ -538,6 +621,7 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
 
   envoy::ProxyDraft draft;
   TRY(AddAdmin(cell, settings.admin, *admin_memo, draft));
+  AddCollectors(cell, draft);
   AddPassthrough(cell, draft);
   if (!cell.dns.empty()) draft.dynamic_config.push_back({"dns", "/dns", cell.dns});
   for (const policy::PolicyType& type : policies) {
@@ -580,6 +664,7 @@ base::Result<bundle::XdsBundle> Generator::BuildAll(const mesh::Snapshot& snapsh
     resources.insert(resources.end(), cell->resources.begin(), cell->resources.end());
     open.insert(open.end(), cell->needs.begin(), cell->needs.end());
   }
+  for (bundle::SealedPtr& resource : resources) resource = bundle::Fill(resource, plan.values);
   return Assemble(snapshot.revision, std::move(resources));
 }
 

@@ -46,6 +46,8 @@ struct ProxyNode {
   bool ipv6_enabled = true;
   std::string envoy_version;  // "1.40.0"
   std::optional<NodeTransparentProxy> transparent_proxy;
+  // What the environment of kuma-dp says about collectors: JSON; empty: nothing.
+  std::string collector_env;
   bool operator==(const ProxyNode&) const = default;
 };
 // From the JSON text of node.metadata. kInvalid names the field.
@@ -67,7 +69,7 @@ struct CellId {
   policy::ViewPtr view;     // Listener, Cluster, Own; compared by identity of its policies
   std::string locality;     // Endpoints: locality view; empty: the plain one
   Traits traits;            // Listener, Cluster
-  std::string slot;         // value of the slots in use, or empty
+  policy::SlotPtr slot;     // Listener, Cluster: values in use; compared by content
 
   bool operator==(const CellId&) const;
   std::strong_ordering operator<=>(const CellId&) const;  // views by their hash
@@ -117,6 +119,7 @@ struct ProxyPlan {
   CellId own;
   CellId listener;            // what the ids of all its listeners have in common
   OutboundListPtr outbounds;  // never null
+  bundle::ValuesPtr values;   // for the holes of templates in its cells; null: there are none
 
   CellId Listener(const OutboundAt& outbound) const;
   bool operator==(const ProxyPlan&) const;

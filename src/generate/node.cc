@@ -91,6 +91,8 @@ base::Result<ProxyNode> ParseProxyNode(std::string_view metadata_json) {
   if (const Value* version = metadata.At({"version", "envoy", "version"});
       version && version->if_string())
     node.envoy_version = *version->if_string();
+  if (const Value* env = metadata.Find("otelEnvInventory"); env != nullptr && env->if_object())
+    node.collector_env = model::ToJson(*env);
   return node;
 }
 

@@ -81,7 +81,7 @@ TEST(Schemas, SayWhatTheyHave) {
     table += base::Format("{} {} {}\n", type->kind, type->policy_has_to ? "to" : "-",
                           type->policy_has_rules ? "rules" : "-");
   EXPECT_EQ(table,
-            "MeshHTTPRoute to -\nMeshPassthrough - -\nMeshTimeout to rules\n"
+            "MeshHTTPRoute to -\nMeshPassthrough - -\nMeshAccessLog to rules\nMeshTimeout to rules\n"
             "MeshCircuitBreaker to rules\nMeshRetry to -\nMeshProxyPatch - -\n");
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/collector.h"
 #include "policy/policy_type.h"
 
 namespace kuma::policy {
@@ -26,6 +27,15 @@ void AddTraits(const Traits& traits, base::Hasher& hasher) {
   hasher.Add(traits.features.size());
   for (const std::string& feature : traits.features) hasher.Add(feature);
   hasher.Add(traits.identity);
+}
+
+void AddSlot(const SlotPtr& slot, base::Hasher& hasher) {
+  hasher.Add(slot == nullptr ? base::ContentHash() : slot->hash);
+}
+
+void AddCollectors(const CollectorsPtr& collectors, base::Hasher& hasher) {
+  hasher.Add(uint64_t{collectors != nullptr});
+  if (collectors != nullptr) collectors->AddTo(hasher);
 }
 
 }  // namespace
@@ -69,14 +79,15 @@ void ListenerContext::AddTo(base::Hasher& hasher) const {
     hasher.Add(key);
     backend.AddTo(hasher);
   }
-  hasher.Add(uint64_t{proxy_labels.has_value()});
-  if (proxy_labels) AddLabels(*proxy_labels, hasher);
+  AddCollectors(collectors, hasher);
+  AddSlot(slot, hasher);
 }
 
 void ClusterContext::AddTo(base::Hasher& hasher) const {
   destination.AddTo(hasher);
   AddTraits(traits, hasher);
   confs.AddTo(hasher);
+  AddSlot(slot, hasher);
 }
 
 void EndpointsContext::AddTo(base::Hasher& hasher) const {
@@ -91,13 +102,16 @@ void EndpointsContext::AddTo(base::Hasher& hasher) const {
 }
 
 void InboundContext::AddTo(base::Hasher& hasher) const {
-  hasher.Add(section)
+  hasher.Add(mesh)
+      .Add(section)
+      .Add(kri)
       .Add(address)
       .Add(uint64_t{port})
       .Add(service_address)
       .Add(uint64_t{service_port});
   hasher.Add(static_cast<uint64_t>(protocol));
   AddTraits(traits, hasher);
+  AddSlot(slot, hasher);
   confs.AddTo(hasher);
   hasher.Add(rules.size());
   for (const auto& [tag, of_kind] : rules) {
@@ -111,6 +125,7 @@ void InboundContext::AddTo(base::Hasher& hasher) const {
       rule.conf.AddTo(hasher);
     }
   }
+  AddCollectors(collectors, hasher);
 }
 
 bool ProxyContext::HasFeature(std::string_view feature) const {

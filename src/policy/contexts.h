@@ -18,12 +18,15 @@
 #include "envoy/protocol.h"
 #include "model/kri.h"
 #include "model/resource.h"
+#include "policy/slot.h"
 
 namespace kuma::policy {
 
 using envoy::Protocol;
 
 struct BackendRef;  // policy/target_ref.h
+class Collectors;   // policy/collector.h
+using CollectorsPtr = std::shared_ptr<const Collectors>;  // null: none
 
 // What may differ between classes of proxies and shapes shared cells.
 struct Traits {
@@ -131,8 +134,8 @@ struct ListenerContext {
       routes;  // for a MeshHTTPRoute that policies name, by its KRI without section
   // References of confs to backends that exist, by BackendKey(). What is not here did not resolve.
   std::map<std::string, Destination> backends;
-  // Labels of the proxy, where a policy puts them into routes; part of the cell's slot.
-  std::optional<model::Labels> proxy_labels;
+  CollectorsPtr collectors;  // that confs refer to
+  SlotPtr slot;  // what policies of the view use of the proxy; null: nothing
 
   // Null when the policy says nothing for the destination.
   template <class C>
@@ -159,6 +162,7 @@ struct ClusterContext {
   Destination destination;
   Traits traits;
   Confs confs;
+  SlotPtr slot;  // what policies of the view use of the proxy; null: nothing
 
   template <class C>
   const C* Conf() const {
@@ -212,17 +216,21 @@ struct InboundRule {
 
 // An inbound of the proxy.
 struct InboundContext {
+  std::string mesh;
   std::string section;  // its name, or its port when it has none
+  std::string kri;      // of the Dataplane with the inbound's name; empty: it has none
   std::string address;
   uint32_t port = 0;
   std::string service_address;
   uint32_t service_port = 0;
   Protocol protocol = Protocol::kTcp;
   Traits traits;
-  Confs confs;  // of the rules without match, merged
+  SlotPtr slot;  // of the proxy, all values; never null
+  Confs confs;   // of the rules without match, merged
   // All rules of each policy kind, most specific match first; kinds by ConfTag in the order of the
   // policy table.
   std::vector<std::pair<const void*, std::vector<InboundRule>>> rules;
+  CollectorsPtr collectors;  // that confs refer to
 
   template <class C>
   const C* Conf() const {

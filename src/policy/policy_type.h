@@ -22,6 +22,7 @@ namespace kuma::policy {
 
 struct TargetRef;   // policy/target_ref.h
 struct BackendRef;  // policy/target_ref.h
+struct CollectorRef;  // policy/collector.h
 
 // One entry of a policy's `to` list. Points into the policy's spec.
 struct ToItem {
@@ -90,6 +91,15 @@ struct Hooks {
   base::Status (*proxy)(const ProxyContext& context, envoy::ProxyDraft& draft) = nullptr;
 };
 
+// What is sent to a collector of OpenTelemetry.
+enum class Signal : uint8_t { kTraces, kLogs, kMetrics };
+struct CollectorOps {
+  // References in a conf, merged or not. Null: the kind sends nothing.
+  void (*refs)(const void* conf, std::vector<const CollectorRef*>& out) = nullptr;
+  Signal signal = Signal::kLogs;
+  std::string_view cluster_prefix = {};  // of CollectorCluster()
+};
+
 struct PolicyType {
   const model::ResourceType* schema = nullptr;
   SpecOps spec;
@@ -102,6 +112,10 @@ struct PolicyType {
   // what will be ignored. Null: nothing.
   void (*check)(const model::Resource& resource, model::Violations& out,
                 std::vector<std::string>& unknown) = nullptr;
+  // Which values of the proxy the policy's entries put into shared cells. Null: none. What is not
+  // declared here, the hooks do not see.
+  SlotUse (*slots)(const model::Resource& policy) = nullptr;
+  CollectorOps collectors = {};
 
   std::string_view kind() const { return schema->kind; }
   bool has_to() const { return spec.to != nullptr; }

@@ -127,4 +127,17 @@ ViewPtr SelectView(const mesh::MeshSnapshot& mesh, const model::Resource& datapl
   return ViewIndex(mesh, table, shadow).Select(dataplane);
 }
 
+SlotUse SlotUseOf(const View& view, const mesh::MeshSnapshot& mesh, const PolicyTable& table) {
+  SlotUse use;
+  for (const PolicyType& type : table) {
+    if (type.slots == nullptr) continue;
+    for (const model::ResourceKey& key : view.policies) {
+      if (key.kind != type.kind()) continue;
+      if (const model::ResourcePtr policy = mesh.Find(key.kind, key.name))
+        use = use | type.slots(*policy);
+    }
+  }
+  return use;
+}
+
 }  // namespace kuma::policy

@@ -54,6 +54,9 @@ class ViewIndex {
 ViewPtr SelectView(const mesh::MeshSnapshot& mesh, const model::Resource& dataplane,
                    const PolicyTable& table, Shadow shadow = Shadow::kIgnore);
 
+// What the policies of the view use of the proxy in shared cells.
+SlotUse SlotUseOf(const View& view, const mesh::MeshSnapshot& mesh, const PolicyTable& table);
+
 // Does the policy's top-level targetRef select the Dataplane (or a part of it)?
 bool Selects(const PolicyType& type, const model::Resource& policy,
              const model::Resource& dataplane);

@@ -188,8 +188,8 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
       parts.reserve(response.resources.size());
       uint64_t bytes = 0;
       for (const SealedPtr& resource : response.resources) {
-        parts.push_back(resource->bytes);
-        bytes += resource->bytes->size();
+        parts.push_back(resource->Bytes());
+        bytes += parts.back()->size();
       }
       ++counters.responses_sent;
       counters.resources_sent += response.resources.size();

@@ -240,6 +240,44 @@ base::Status Flap(Report& report, const Settings& settings, const Size& size) {
   return base::Ok{};
 }
 
+// An access log of the whole mesh, whose lines name the proxy itself, made and edited.
+base::Status AccessLog(Report& report, const Settings& settings, const Size& size) {
+  using model::Array, model::Object;
+  const std::string piece = "accesslog " + size.Name();
+  for (size_t run = 0; run < settings.runs; ++run) {
+    Say(base::Format("{}: run {} of {}", piece, run + 1, settings.runs));
+    World world(OptionsOf(settings, size, settings.store));
+    TRY(world.Start());
+    TRY(world.Connect(0, size.proxies, LimitOf(size)));
+    world.WaitForQuiet(milliseconds(1500));
+    const Memory before = MemoryOf(world.control_plane().pid());
+    for (int i = 0; i < 5; ++i) {
+      const std::string path = base::Format("/var/log/calls-{}.log", i);
+      TRY(world.Measure(
+          report, piece, i == 0 ? "create" : "edit", size.proxies,
+          [path](const bundle::SealedResource& resource, std::string_view packed) {
+            return resource.type == bundle::XdsType::kListener &&
+                   packed.find(path) != std::string_view::npos;
+          },
+          [&] {
+            const Object backend{{"type", "File"}, {"file", Object{{"path", path}}}};
+            const Object to{{"targetRef", Object{{"kind", "Mesh"}}},
+                            {"default", Object{{"backends", Array{backend}}}}};
+            return world.control_plane().Put("/meshes/load/meshaccesslogs/calls",
+                                             Object{{"type", "MeshAccessLog"},
+                                                    {"name", "calls"},
+                                                    {"mesh", "load"},
+                                                    {"spec", Object{{"to", Array{to}}}}});
+          }));
+      if (i == 0)
+        AddMemory(report, piece, "memory", before, MemoryOf(world.control_plane().pid()),
+                  size.proxies);
+    }
+    AddCounters(report, piece, world);
+  }
+  return base::Ok{};
+}
+
 // Writes that no configuration reads, and a change in a mesh without proxies: all must be 0.
 base::Status Unread(Report& report, const Settings& settings, const Size& size) {
   const std::string piece = "unread " + size.Name();
@@ -361,6 +399,7 @@ base::Status Run(Report& report, const Settings& settings, const std::string& pi
   if (piece == "table") return each_size(Table, {small, large});
   if (piece == "restart") return each_size(Restart, {small, large});
   if (piece == "storm") return each_size(Restart, {{.proxies = 5000, .services = 500}});
+  if (piece == "accesslog") return each_size(AccessLog, {small, large});
   if (piece == "flap") return each_size(Flap, {small});
   if (piece == "unread") return each_size(Unread, {small});
   if (piece == "growth") {
@@ -387,8 +426,8 @@ base::Status Run(Report& report, const Settings& settings, const std::string& pi
     return Program(report, piece, settings, {"store_bench", settings.work_folder + "/store"});
   }
   return base::Invalid(base::Format(
-      "no piece \"{}\"; there are: table restart storm growth flap unread views rollout stored "
-      "starve slow writes overload net store",
+      "no piece \"{}\"; there are: table restart storm growth accesslog flap unread views rollout "
+      "stored starve slow writes overload net store",
       piece));
 }
 

@@ -83,6 +83,7 @@ bundle::XdsBundle BuildByCells(const mesh::Snapshot& snapshot, const base::Proxy
     resources.insert(resources.end(), cell->resources.begin(), cell->resources.end());
     open.insert(open.end(), cell->needs.begin(), cell->needs.end());
   }
+  for (bundle::SealedPtr& resource : resources) resource = bundle::Fill(resource, plan->values);
   return generate::Assemble(snapshot.revision, std::move(resources));
 }
 
@@ -120,7 +121,7 @@ TEST_P(ScenarioTest, EqualsTheRecording) {
       const auto& a = all->Of(type);
       const auto& b = by_cells.Of(type);
       ASSERT_EQ(a.size(), b.size());
-      for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(*a[i]->bytes, *b[i]->bytes) << a[i]->name;
+      for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(*a[i]->Bytes(), *b[i]->Bytes()) << a[i]->name;
     }
   }
 }

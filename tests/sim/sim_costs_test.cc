@@ -27,6 +27,13 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
+// What a MeshTimeout with one `to` entry says.
+std::chrono::nanoseconds ConnectionTimeout(const model::Resource& policy) {
+  const auto& conf = policy.Spec<policies::mesh_timeout::Spec>().to.at(0).default_conf;
+  return conf.connection_timeout ? conf.connection_timeout->value : std::chrono::nanoseconds(0);
+}
+
+// MeshTimeouts of 13s fail; those of 7s put the labels of the proxy into clusters.
 policy::PolicyTable WithOneThatFailsAt13s() {
   policy::PolicyTable table = policies::AllPolicies();
   policy::PolicyType faulty = *policy::FindPolicy(table, "MeshTimeout");
@@ -37,8 +44,22 @@ policy::PolicyTable WithOneThatFailsAt13s() {
     if (conf != nullptr && conf->connection_timeout &&
         conf->connection_timeout->value == seconds(13))
       return base::Invalid("MeshTimeout: 13s cannot be applied");
+    const bool uses_slot = conf != nullptr && conf->connection_timeout &&
+                           conf->connection_timeout->value == seconds(7);
+    if (uses_slot != (context.slot != nullptr)) return base::Invalid("a slot that is not in use");
+    if (uses_slot && (!context.slot->labels.contains("version") || !context.slot->address.empty()))
+      return base::Invalid("another slot");
     return base::Ok{};
   };
+  faulty.slots = [](const model::Resource& timeout) {
+    policy::SlotUse use;
+    if (ConnectionTimeout(timeout) == seconds(7)) use.cluster = policy::SlotFields::kLabels;
+    return use;
+  };
+  // Kinds are looked up by their first row.
+  for (policy::PolicyType& row : table) {
+    if (row.kind() == "MeshTimeout") row.slots = faulty.slots;
+  }
   table.push_back(faulty);
   return table;
 }
@@ -385,6 +406,90 @@ TEST_F(CostsTest, AFailingPolicyKeepsTheLastGoodForNewProxiesToo) {
   Settle();
   EXPECT_EQ(loop_.counters().degraded_cells, 0u);
   EXPECT_NE(cluster("both-0"), good);
+}
+
+// Labels cannot be filled in afterwards: proxies share what has the same labels.
+TEST_F(CostsTest, LabelsInClustersCostTheirDifferentSets) {
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = Format("both-{}", i);
+    dataplanes_[name].labels["version"] = Format("v{}", i % 2);
+    Commit({kit::Put(kit::Dataplane(name, dataplanes_[name]))});
+  }
+  Commit({kit::Put(kit::MeshTimeout("t", "both", "", "3s"))});
+  Settle();
+  const uint64_t cells = loop_.counters().cells;
+
+  Commit({kit::Put(kit::MeshTimeout("t", "both", "", "7s"))});
+  EXPECT_EQ(Cost().clusters, 20u) << "the display name is a label, too";
+  EXPECT_EQ(Cost().endpoints, 0u);
+  EXPECT_THAT(published_, SizeIs(10));
+  EXPECT_EQ(loop_.counters().degraded_cells, 0u);
+  Settle();
+  EXPECT_EQ(loop_.counters().cells, cells + 36) << "nine more listeners and clusters for each";
+
+  for (uint64_t stream = 1; stream <= streams_; ++stream)
+    loop_.Disconnected({"default", "both-3"}, {stream}, false);
+  Settle();
+  EXPECT_EQ(loop_.counters().cells, cells + 36 - 5) << "its cells and its own part";
+
+  Commit({kit::Put(kit::MeshTimeout("t", "both", "", "3s"))});
+  EXPECT_EQ(Cost().clusters, 2u) << "shared again";
+  Settle();
+  EXPECT_EQ(loop_.counters().cells, cells - 1);
+}
+
+// Texts of a proxy cost one cell for all proxies: they are filled in when bundles are put together.
+TEST_F(CostsTest, AnAccessLogThatNamesTheProxyIsBuiltOnce) {
+  const auto log = [](const std::string& path) {
+    return kit::FromYaml(Format(R"(
+type: MeshAccessLog
+mesh: default
+name: calls
+spec:
+  targetRef: {{kind: Dataplane, labels: {{app: both}}}}
+  to:
+    - targetRef: {{kind: Mesh}}
+      default: {{backends: [{{type: File, file: {{path: {}}}}}]}}
+)",
+                                path));
+  };
+  const uint64_t cells = loop_.counters().cells;
+  Commit({kit::Put(log("/a.log"))});
+  EXPECT_EQ(Cost().listeners, 2u) << "s0 and s1, for ten proxies";
+  EXPECT_THAT(published_, SizeIs(10));
+  Settle();
+  EXPECT_EQ(loop_.counters().cells, cells + 4)
+      << "listeners and clusters of the new view, not of each proxy";
+
+  const auto listener = [&](const std::string& name) {
+    for (const bundle::SealedPtr& resource : BundleOf(name)->Of(XdsType::kListener))
+      if (resource->name.find("s0") != std::string::npos) return resource;
+    return bundle::SealedPtr();
+  };
+  EXPECT_THAT(*listener("both-0")->Bytes(), HasSubstr("10.2.0.1(unknown)->"));
+  EXPECT_THAT(*listener("both-7")->Bytes(), HasSubstr("10.2.0.8(unknown)->"));
+  EXPECT_NE(listener("both-0")->version, listener("both-7")->version);
+
+  Commit({kit::Put(log("/b.log"))});
+  EXPECT_EQ(Cost().listeners, 2u);
+  EXPECT_EQ(Cost().clusters + Cost().own + Cost().endpoints, 0u);
+  EXPECT_EQ(Cost().plans, 0u) << "what it uses of the proxies is the same";
+  EXPECT_THAT(published_, SizeIs(10));
+  Settle();
+
+  const bundle::SealedPtr before = listener("both-7");
+  kit::DataplaneOptions moved = dataplanes_.at("both-3");
+  moved.address = "10.2.9.9";
+  Commit({kit::Put(kit::Dataplane("both-3", moved))});
+  EXPECT_EQ(Cost().listeners, 0u) << "another address is filled in";
+  EXPECT_THAT(published_, SizeIs(1));
+  EXPECT_THAT(*listener("both-3")->Bytes(), HasSubstr("10.2.9.9(unknown)->"));
+  EXPECT_EQ(listener("both-7"), before);
+
+  // What touches other things leaves the listener of each as it is.
+  Commit({kit::Put(kit::MeshTimeout("t", "both", "", "3s"))});
+  Settle();
+  EXPECT_EQ(listener("both-7")->version, before->version);
 }
 
 TEST_F(CostsTest, WhoIsNotConnectedCostsNothing) {

@@ -79,7 +79,7 @@ uint64_t Reading(const bundle::SealedResource& resource, Read read) {
   if (!is_new) return at->second;
   ::envoy::service::discovery::v3::DeltaDiscoveryResponse response;
   Message message;
-  if (response.ParseFromString(*resource.bytes) &&
+  if (response.ParseFromString(*resource.Bytes()) &&
       response.resources(0).resource().UnpackTo(&message))
     at->second = read(message);
   return at->second;

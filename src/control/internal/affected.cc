@@ -57,11 +57,38 @@ bool SelectsAlike(const policy::PolicyType& row, const model::Resource& before,
   return a->kind == b->kind && a->labels == b->labels && a->section_name == b->section_name;
 }
 
+// Slots are part of who a cell is: plans name them.
+bool SlotsAlike(const policy::PolicyType& row, const model::Resource& before,
+                const model::Resource& after) {
+  return row.slots == nullptr || row.slots(before) == row.slots(after);
+}
+
 // Own parts read the rules of a policy and its conf for the whole proxy, not its `to` list.
 bool ShapesOwnParts(const policy::PolicyType& row, const model::ResourcePtr& policy) {
   if (policy == nullptr) return false;  // the view is another one, and so is the own part
   return (row.spec.proxy != nullptr && row.spec.proxy(*policy) != nullptr) ||
          (row.spec.rules != nullptr && !row.spec.rules(*policy).empty());
+}
+
+// Does an entry of the policy's `to` list refer to a collector?
+bool UsesCollectors(const policy::PolicyType& row, const model::ResourcePtr& policy) {
+  if (policy == nullptr || row.collectors.refs == nullptr || row.spec.to == nullptr) return false;
+  std::vector<const policy::CollectorRef*> refs;
+  for (const policy::ToItem& item : row.spec.to(*policy)) row.collectors.refs(item.conf, refs);
+  return !refs.empty();
+}
+
+// Own parts have the clusters of the collectors that the proxy's listeners send to: then anything
+// that shapes listeners may shape them.
+bool AnyUsesCollectors(const mesh::MeshSnapshot* mesh, const policy::PolicyTable& policies) {
+  bool any = false;
+  for (const policy::PolicyType& row : policies) {
+    if (mesh == nullptr || row.collectors.refs == nullptr) continue;
+    mesh->Of(row.kind()).ForEach([&](const std::string&, const model::ResourcePtr& policy) {
+      any = any || UsesCollectors(row, policy);
+    });
+  }
+  return any;
 }
 
 }  // namespace
@@ -116,10 +143,13 @@ std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& sn
   std::vector<Scope> scopes = {ScopeOf(What::kView, key.mesh)};
   scopes.back().policy = key;
   scopes.back().own_parts =
-      ShapesOwnParts(*row, change.before) || ShapesOwnParts(*row, change.after);
+      ShapesOwnParts(*row, change.before) || ShapesOwnParts(*row, change.after) ||
+      UsesCollectors(*row, change.before) ||
+      AnyUsesCollectors(snapshot.Mesh(key.mesh), policies);
   // Views hold the keys of policies in order; their content counts as far as it selects and orders.
   if (change.before == nullptr || change.after == nullptr ||
-      !SelectsAlike(*row, *change.before, *change.after))
+      !SelectsAlike(*row, *change.before, *change.after) ||
+      !SlotsAlike(*row, *change.before, *change.after))
     scopes.push_back(ScopeOf(What::kPlans, key.mesh));
   return scopes;
 }

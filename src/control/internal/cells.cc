@@ -14,7 +14,8 @@ using generate::CellKind;
 constexpr size_t kMaxCauses = 64;
 
 auto AlikeKey(const CellId& id) {
-  return std::tuple(id.kind, id.mesh, id.proxy, id.destination, id.bind, id.locality);
+  return std::tuple(id.kind, id.mesh, id.proxy, id.destination, id.bind, id.locality,
+                    id.slot == nullptr ? base::ContentHash() : id.slot->hash);
 }
 
 size_t InCommon(const policy::ViewPtr& a, const policy::ViewPtr& b) {
@@ -28,7 +29,7 @@ size_t InCommon(const policy::ViewPtr& a, const policy::ViewPtr& b) {
 uint64_t BytesOf(const Cell& cell) {
   uint64_t bytes = 0;
   for (const bundle::SealedPtr& resource : cell.content->resources)
-    bytes += resource->bytes ? resource->bytes->size() : 0;
+    bytes += resource->ByteSize();
   return bytes;
 }
 
@@ -184,10 +185,8 @@ const Cell* Cells::MostAlike(const Cell& cell) const {
   const Cell* best = nullptr;
   size_t best_score = 0;
   for (const Cell* other : alike_.at(AlikeKey(cell.id))) {
-    // Another identity or another value of a slot is another thing: its bytes must not be lent.
-    if (other == &cell || !other->has_good || other->id.traits != cell.id.traits ||
-        other->id.slot != cell.id.slot)
-      continue;
+    // Another identity is another thing: its bytes must not be lent.
+    if (other == &cell || !other->has_good || other->id.traits != cell.id.traits) continue;
     const size_t score = InCommon(other->id.view, cell.id.view) + 1;
     if (score > best_score) {
       best = other;

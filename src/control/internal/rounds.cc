@@ -687,6 +687,18 @@ void Rounds::Finish() {
   }
 }
 
+bundle::SealedPtr Rounds::FillFor(const Proxy& proxy, const bundle::SealedPtr& resource) {
+  if (!resource->IsTemplate()) return resource;
+  if (proxy.bundle != nullptr) {
+    const bundle::SealedPtr* held =
+        bundle::FindPtr(proxy.bundle->Of(resource->type), resource->name);
+    if (held != nullptr && (*held)->mould == resource->mould &&
+        (*held)->values == proxy.plan->values)
+      return *held;
+  }
+  return bundle::Fill(resource, proxy.plan->values);
+}
+
 std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   const Effects effects = std::exchange(proxy.effects, {});
   if (!proxy.plan) return std::nullopt;
@@ -703,11 +715,18 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
     const bundle::SealedListPtr* before =
         proxy.bundle == nullptr ? nullptr : &proxy.bundle->resources[type];
     bundle::SealedListPtr& list = assembled.resources[type];
-    if (begin == end) {
+    const bool fills =
+        proxy.plan->values != nullptr &&
+        std::any_of(shared->begin(), shared->end(),
+                    [](const bundle::SealedPtr& resource) { return resource->IsTemplate(); });
+    if (begin == end && !fills) {
       list = shared;
     } else {
       // What only this proxy has is in no other list; an equal one stays the list that it was.
       bundle::SealedList merged = Merge({begin, end}, *shared);
+      if (fills) {
+        for (bundle::SealedPtr& resource : merged) resource = FillFor(proxy, resource);
+      }
       list = before != nullptr && **before == merged
                  ? *before
                  : std::make_shared<const bundle::SealedList>(std::move(merged));

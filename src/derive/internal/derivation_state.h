@@ -37,6 +37,9 @@ inline ResourceKey KeyOf(std::string_view kind, const std::string& mesh, const s
   return {std::string(kind), mesh, name};
 }
 
+// A kind that is a collector, or may refer to one.
+bool ConcernsCollectors(std::string_view kind);
+
 struct Derivation::State {
   // One call of Run, RunTimers or OnConnection.
   struct Step {
@@ -49,6 +52,7 @@ struct Derivation::State {
     std::set<NameOfMesh> services;   // MeshServices to look at
     std::set<NameOfMesh> generated;  // MeshServices that this step makes or makes again
     std::set<std::string> new_meshes;
+    std::set<std::string> collectors;  // meshes whose references to collectors to look at
     bool new_generators = false;
     bool zone_gone = false;
     bool zone_was_stored = false;
@@ -92,6 +96,7 @@ struct Derivation::State {
   void DeriveGeneratedService(Step& step, const NameOfMesh& name,
                               const std::vector<ResourcePtr>& dataplanes);
   void DeriveService(Step& step, const NameOfMesh& name);
+  void DeriveCollectors(Step& step, const std::string& mesh);
   std::vector<Derived> Finish(Step& step);
 
   std::vector<ResourcePtr> DataplanesOf(const NameOfMesh& workload_name) const;

@@ -61,6 +61,8 @@ void Derivation::State::Take(Step& step, const ChangeSet& changes) {
     } else if (key.kind == kZone && key.name == settings.zone && change.after == nullptr) {
       step.zone_gone = true;
       step.zone_was_stored = change.before->meta().revision.value != 0;
+    } else if (ConcernsCollectors(key.kind)) {
+      step.collectors.insert(key.mesh);
     }
   }
   for (const NameOfMesh& service : changes.services_with_changed_members)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "generate/generate.h"
+#include "generate/internal/collectors.h"
 #include "generate/transparent_proxy.h"
 #include "policy/contexts.h"
 
@@ -42,6 +43,8 @@ struct OwnCell {
   // Not empty: redirected connections from outside are taken on these ports only.
   std::vector<uint32_t> strict_ports;
   std::string dns;  // JSON for kuma-dp's DNS proxy; empty: none
+  std::vector<UsedCollector> collectors;
+  std::string collector_env;  // of ProxyNode, where collectors are used through kuma-dp
 };
 
 class CellContext {

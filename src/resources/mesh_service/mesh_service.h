@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "model/condition.h"
 #include "model/fields.h"
 #include "model/resource_type.h"
 
@@ -144,26 +145,7 @@ struct Tls {
   }
 };
 
-struct Condition {
-  std::string type;
-  std::string status;  // True, False, Unknown
-  std::string reason;
-  std::string message;
-  static constexpr auto Fields() {
-    using model::Field;
-    using model::Required;
-    return std::tuple{
-        Field("type", &Condition::type, "What the condition says.", Required{},
-              model::MaxLength{316}),
-        Field("status", &Condition::status, "True, False or Unknown.", Required{},
-              model::OneOf("True", "False", "Unknown")),
-        Field("reason", &Condition::reason, "Why, in one word.", Required{}, model::MinLength{1},
-              model::MaxLength{1024}),
-        Field("message", &Condition::message, "Why, for people.", Required{},
-              model::MaxLength{32768}),
-    };
-  }
-};
+using model::Condition;
 struct HostnameGeneratorStatus {
   HostnameGeneratorRef hostname_generator_ref;
   std::vector<Condition> conditions;

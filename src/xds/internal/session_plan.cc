@@ -226,8 +226,9 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   std::vector<SealedPtr> chosen;
   size_t bytes = 0;
   const auto choose = [&](const SealedPtr& resource) {
-    if (!chosen.empty() && bytes + resource->bytes->size() > options.response_bytes) return false;
-    bytes += resource->bytes->size();
+    const size_t size = resource->ByteSize();
+    if (!chosen.empty() && bytes + size > options.response_bytes) return false;
+    bytes += size;
     chosen.push_back(resource);
     return true;
   };
