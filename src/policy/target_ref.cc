@@ -23,6 +23,11 @@ std::string WithKind(std::string_view what, TargetKind kind) {
   return base::Format("{} with kind {}", what, NameOf(kind));
 }
 
+std::string UnknownType(const std::string& type, std::string_view supported) {
+  if (type.empty()) return "must be set";
+  return base::Format("unrecognized type \"{}\", supported values are: {}", type, supported);
+}
+
 // Why a SPIFFE ID, or the beginning of one, is none.
 std::optional<std::string> SpiffeFault(const SpiffeIdMatch& match) {
   std::string_view text = match.value;
@@ -46,13 +51,14 @@ Violations ValidateTargetRef(const TargetRef& ref, std::initializer_list<TargetK
       out.Add("kind", base::Format("value '{}' is not supported", text));
     return out;
   }
+  const bool has_section = !ref.section_name.value_or("").empty();
   switch (kind) {
     case TargetKind::kMesh:
       if (!ref.labels.empty()) out.Add("labels", WithKind("must not be set", kind));
-      if (ref.section_name) out.Add("sectionName", WithKind("must not be set", kind));
+      if (has_section) out.Add("sectionName", WithKind("must not be set", kind));
       break;
     case TargetKind::kDataplane:
-      if (ref.section_name && !inbound)
+      if (has_section && !inbound)
         out.Add("sectionName", "can only be used with inbound policies",
                 "the section of a Dataplane is one of its inbounds; a policy with a 'to' list is "
                 "about its outbounds");
@@ -60,11 +66,13 @@ Violations ValidateTargetRef(const TargetRef& ref, std::initializer_list<TargetK
     case TargetKind::kMeshHttpRoute:
       if (ref.labels.empty())
         out.Add("labels", base::Format("must be set when kind is {}", NameOf(kind)));
-      if (ref.section_name) out.Add("sectionName", WithKind("must not be set", kind));
+      if (has_section) out.Add("sectionName", WithKind("must not be set", kind));
       break;
     case TargetKind::kMeshService:
     case TargetKind::kMeshExternalService:
     case TargetKind::kMeshMultiZoneService:
+      if (kind == TargetKind::kMeshExternalService && has_section)
+        out.Add("sectionName", WithKind("must not be set", kind), "it has one port only");
       if (ref.labels.empty())
         out.Add("labels", base::Format("must be set when kind is {}", NameOf(kind)),
                 base::Format("to name one, use the label {}", model::kDisplayNameLabel));
@@ -72,6 +80,14 @@ Violations ValidateTargetRef(const TargetRef& ref, std::initializer_list<TargetK
     case TargetKind::kUnknown: break;
   }
   return out;
+}
+
+Violations ValidateToTargetRef(const std::optional<TargetRef>& top, const TargetRef& ref) {
+  if (top && top->kind == TargetKind::kMeshHttpRoute)
+    return ValidateTargetRef(ref, {TargetKind::kMesh, TargetKind::kMeshExternalService});
+  return ValidateTargetRef(
+      ref, {TargetKind::kMesh, TargetKind::kMeshService, TargetKind::kMeshExternalService,
+            TargetKind::kMeshMultiZoneService, TargetKind::kMeshHttpRoute});
 }
 
 Violations ValidateBackendRef(const BackendRef& ref) {
@@ -84,6 +100,8 @@ Violations ValidateBackendRef(const BackendRef& ref) {
                                  TargetKind::kMeshMultiZoneService});
   if (ref.kind == TargetKind::kMeshMultiZoneService && !ref.port)
     out.Add("port", WithKind(kMustBeDefined, ref.kind));
+  if (ref.weight.value_or(0) > UINT32_MAX)
+    out.Add("weight", base::Format("must be in inclusive range [0, {}]", UINT32_MAX));
   return out;
 }
 
@@ -91,21 +109,20 @@ Violations ValidateMatches(const std::vector<Match>& matches) {
   Violations out;
   for (size_t i = 0; i < matches.size(); ++i) {
     const std::string path = IndexPath("", i);
+    if (!matches[i].spiffe_id && !matches[i].sni)
+      out.Add(path, "must specify at least one of 'spiffeID' or 'sni'",
+              "a rule without matches is for all traffic");
     if (const auto& spiffe_id = matches[i].spiffe_id) {
       const std::string at = JoinPath(path, "spiffeID");
       if (spiffe_id->type == SpiffeIdMatchType::kUnknown)
-        out.Add(JoinPath(at, "type"),
-                base::Format("unrecognized type \"{}\", supported values are: Exact, Prefix",
-                             NameOf(spiffe_id->type)));
-      else if (const auto fault = SpiffeFault(*spiffe_id))
+        out.Add(JoinPath(at, "type"), UnknownType(NameOf(spiffe_id->type), "Exact, Prefix"));
+      if (const auto fault = SpiffeFault(*spiffe_id))
         out.Add(at, base::Format("must be a valid Spiffe ID: {}", *fault));
     }
     if (const auto& sni = matches[i].sni) {
       const std::string at = JoinPath(path, "sni");
       if (sni->type == SniMatchType::kUnknown)
-        out.Add(JoinPath(at, "type"),
-                base::Format("unrecognized type \"{}\", supported values are: Exact",
-                             NameOf(sni->type)));
+        out.Add(JoinPath(at, "type"), UnknownType(NameOf(sni->type), "Exact"));
       if (sni->value.empty())
         out.Add(JoinPath(at, "value"), "must be set");
       else

@@ -63,7 +63,7 @@ struct BackendRef {
   std::map<std::string, std::string> labels;
   std::optional<std::string> section_name;
   std::optional<int32_t> port;
-  std::optional<uint32_t> weight = 1;
+  std::optional<uint64_t> weight = 1;
 
   static constexpr auto Fields() {
     using model::Field;
@@ -94,7 +94,7 @@ constexpr auto EnumNames(SpiffeIdMatchType) {
       {{SpiffeIdMatchType::kExact, "Exact"}, {SpiffeIdMatchType::kPrefix, "Prefix"}});
 }
 struct SpiffeIdMatch {
-  model::OpenEnum<SpiffeIdMatchType> type = SpiffeIdMatchType::kExact;
+  model::OpenEnum<SpiffeIdMatchType> type = SpiffeIdMatchType::kUnknown;
   std::string value;
   static constexpr auto Fields() {
     using model::Field;
@@ -110,7 +110,7 @@ constexpr auto EnumNames(SniMatchType) {
   return std::to_array<model::EnumName<SniMatchType>>({{SniMatchType::kExact, "Exact"}});
 }
 struct SniMatch {
-  model::OpenEnum<SniMatchType> type = SniMatchType::kExact;
+  model::OpenEnum<SniMatchType> type = SniMatchType::kUnknown;
   std::string value;
   static constexpr auto Fields() {
     using model::Field;
@@ -171,6 +171,9 @@ struct HeaderMatch {
 model::Violations ValidateTargetRef(const TargetRef& ref,
                                     std::initializer_list<TargetKind> supported,
                                     bool inbound = false);
+// A `to` entry of a policy that takes all kinds there. A route as the policy's top-level targetRef
+// (which is an error of its own) leaves the mesh and external services.
+model::Violations ValidateToTargetRef(const std::optional<TargetRef>& top, const TargetRef& ref);
 model::Violations ValidateBackendRef(const BackendRef& ref);
 model::Violations ValidateMatches(const std::vector<Match>& matches);
 model::Violations ValidateHeaderMatches(const std::vector<HeaderMatch>& headers);

@@ -53,6 +53,7 @@ inline Place ParsePlace(std::string_view view) {
 // A resource of the vectors with what the goldens print of it.
 struct Vector {
   ResourcePtr resource;
+  ResourcePtr printed;  // the same under the name that it has in the vectors
   bool rewritten = false;  // its metadata was replaced according to a place
   Value extensions;        // of its name; null on Universal
 };
@@ -81,8 +82,14 @@ struct World {
       vector.rewritten = true;
       Rewrite(*place, more, meta, vector.extensions);
     }
-    vector.resource = std::make_shared<model::Resource>(decoded.resource->type(), std::move(meta),
-                                                        decoded.resource->spec());
+    const auto make = [&](model::Metadata with) {
+      return std::make_shared<model::Resource>(decoded.resource->type(), std::move(with),
+                                               decoded.resource->spec());
+    };
+    vector.printed = make(meta);
+    // No store holds two resources of one name; some vectors do.
+    if (vectors.contains(vector.printed->key())) meta.name += base::Format("-{}", order.size());
+    vector.resource = make(std::move(meta));
     order.push_back(vector.resource->key());
     vectors[vector.resource->key()] = std::move(vector);
   }
@@ -142,7 +149,7 @@ struct World {
 // The metadata of a resource as the goldens print it: Go's fields where it was rewritten, the REST
 // form where it is as read.
 inline Value MetaOf(const Vector& vector) {
-  const model::Resource& resource = *vector.resource;
+  const model::Resource& resource = *vector.printed;
   Object labels;
   for (const auto& [key, value] : resource.meta().labels) labels.Set(key, value);
   if (vector.rewritten) {

@@ -18,12 +18,26 @@ void ValidateOutlierDetection(const OutlierDetection& detection, const std::stri
   CheckPercent(detection.max_ejection_percent, JoinPath(path, "maxEjectionPercent"), out);
   policy::ValidatePercentage(detection.healthy_panic_threshold,
                              JoinPath(path, "healthyPanicThreshold"), out);
-  if (!detection.detectors) return;
-  const Detectors& detectors = *detection.detectors;
   const std::string at = JoinPath(path, "detectors");
-  if (const auto& rate = detectors.success_rate)
-    if (rate->standard_deviation_factor && !rate->standard_deviation_factor->Number())
-      out.Add(JoinPath(at, "successRate.standardDeviationFactor"), "invalid number");
+  if (!detection.detectors) {
+    out.Add(at, std::string(policy::kMustBeDefined), "without a detector no endpoint is ejected");
+    return;
+  }
+  const Detectors& detectors = *detection.detectors;
+  if (!detectors.total_failures && !detectors.gateway_failures &&
+      !detectors.local_origin_failures && !detectors.success_rate && !detectors.failure_percentage)
+    out.Add(at, policy::MustHaveAtLeastOne({"totalFailures", "gatewayFailures",
+                                            "localOriginFailures", "successRate",
+                                            "failurePercentage"}));
+  if (detectors.success_rate && detectors.success_rate->standard_deviation_factor) {
+    const std::optional<double> factor =
+        detectors.success_rate->standard_deviation_factor->Number();
+    const std::string factor_path = JoinPath(at, "successRate.standardDeviationFactor");
+    if (!factor)
+      out.Add(factor_path, "invalid number");
+    else if (*factor <= 0)
+      out.Add(factor_path, "must be greater than 0");
+  }
   if (detectors.failure_percentage)
     CheckPercent(detectors.failure_percentage->threshold,
                  JoinPath(at, "failurePercentage.threshold"), out);
@@ -41,9 +55,6 @@ void Validate(const model::Resource& resource, model::Violations& out) {
   policy::ValidateTopTargetRef(spec.target_ref, !spec.rules.empty(), out);
   if (spec.to.empty() && spec.rules.empty())
     out.Add("spec", "at least one of 'to' or 'rules' has to be defined");
-  if (!spec.to.empty() && !spec.rules.empty())
-    out.Add("spec", "fields 'to' must be empty when 'rules' is defined",
-            "make two policies: one for outbounds with 'to', one for inbounds with 'rules'");
   for (size_t i = 0; i < spec.to.size(); ++i) {
     const std::string path = IndexPath("spec.to", i);
     out.AppendAt(JoinPath(path, "targetRef"),

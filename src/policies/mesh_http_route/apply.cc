@@ -314,7 +314,7 @@ std::vector<Plan> PlanRoutes(const policy::ListenerContext& context, const Merge
     plan.origin = rule.origin.kri.ToString();
     plan.conf = &rule.conf;
     for (const policy::BackendRef& ref : rule.conf.backend_refs) {
-      const uint32_t weight = ref.weight.value_or(1);
+      const auto weight = static_cast<uint32_t>(ref.weight.value_or(1));
       const Destination* backend = weight == 0 ? nullptr : HttpBackend(context, ref);
       if (backend == nullptr) {
         plan.unresolved_weight += weight;

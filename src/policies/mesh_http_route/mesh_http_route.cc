@@ -118,6 +118,9 @@ void ValidateFilter(const Filter& filter, const std::vector<Match>& matches,
       if (!Present(filter.url_rewrite, at, out)) return;
       ValidateHostname(filter.url_rewrite->hostname, JoinPath(at, "hostname"), out);
       ValidateRewrite(filter.url_rewrite->path, matches, JoinPath(at, "path"), out);
+      if (filter.url_rewrite->host_to_backend_hostname.value_or(false))
+        out.Add(JoinPath(at, "hostToBackendHostname"), "must not be set",
+                "backends inside of a mesh have no host name of their own");
       return;
     }
     case FilterType::kRequestMirror: {
@@ -154,7 +157,7 @@ void Validate(const model::Resource& resource, Violations& out) {
                      to.target_ref, {TargetKind::kMeshService, TargetKind::kMeshExternalService,
                                      TargetKind::kMeshMultiZoneService}));
     if (!to.hostnames.empty())
-      out.Add(JoinPath(path, "hostnames"), "must not be set",
+      out.Add(JoinPath(path, "hostnames"), std::string(policy::kMustNotBeDefined),
               "the host name of the request plays no part inside of a mesh");
     for (size_t j = 0; j < to.rules.size(); ++j)
       ValidateRule(to.rules[j], IndexPath(JoinPath(path, "rules"), j), out);

@@ -13,7 +13,6 @@ using model::IndexPath;
 using model::JoinPath;
 using model::NameOf;
 using model::Violations;
-using policy::TargetKind;
 
 constexpr std::string_view kHttpConditions[] = {"5xx",
                                                 "GatewayError",
@@ -59,7 +58,8 @@ void ValidateRateLimited(const std::optional<RateLimitedBackOff>& back_off, cons
   for (size_t i = 0; i < back_off->reset_headers.size(); ++i)
     if (back_off->reset_headers[i].name.empty())
       out.Add(JoinPath(IndexPath(headers, i), "name"), std::string(policy::kMustBeDefined));
-  CheckPositive(back_off->max_interval, JoinPath(path, "maxInterval"), out);
+  if (back_off->max_interval && back_off->max_interval->value.count() <= 0)
+    out.Add(JoinPath(path, "maxInterval"), "must be defined and greater than zero");
 }
 
 void ValidateHostSelection(const std::vector<HostSelection>& selection, const std::string& path,
@@ -81,7 +81,7 @@ void ValidateHostSelection(const std::vector<HostSelection>& selection, const st
           out.Add(JoinPath(at, "predicate"), "OmitPreviousPriorities must only be specified once");
         priorities = true;
         if (entry.update_frequency && *entry.update_frequency <= 0)
-          out.Add(JoinPath(at, "updateFrequency"), "must be greater than 0");
+          out.Add(JoinPath(at, "updateFrequency"), "must be defined and greater than zero");
         break;
       case Predicate::kOmitPreviousHosts: break;
     }
@@ -89,6 +89,10 @@ void ValidateHostSelection(const std::vector<HostSelection>& selection, const st
 }
 
 void ValidateHttp(const Http& http, const std::string& path, Violations& out) {
+  if (!http.num_retries && !http.per_try_timeout && !http.back_off && http.retry_on.empty() &&
+      http.retriable_request_headers.empty() && http.retriable_response_headers.empty() &&
+      !http.rate_limited_back_off && http.host_selection.empty())
+    out.Add(path, std::string(policy::kMustNotBeEmpty));
   CheckNonNegative(http.per_try_timeout, JoinPath(path, "perTryTimeout"), out);
   ValidateBackOff(http.back_off, JoinPath(path, "backOff"), out);
   ValidateRateLimited(http.rate_limited_back_off, JoinPath(path, "rateLimitedBackOff"), out);
@@ -105,6 +109,9 @@ void ValidateHttp(const Http& http, const std::string& path, Violations& out) {
 }
 
 void ValidateGrpc(const Grpc& grpc, const std::string& path, Violations& out) {
+  if (!grpc.num_retries && !grpc.per_try_timeout && !grpc.back_off && grpc.retry_on.empty() &&
+      !grpc.rate_limited_back_off)
+    out.Add(path, std::string(policy::kMustNotBeEmpty));
   CheckNonNegative(grpc.per_try_timeout, JoinPath(path, "perTryTimeout"), out);
   ValidateBackOff(grpc.back_off, JoinPath(path, "backOff"), out);
   ValidateRateLimited(grpc.rate_limited_back_off, JoinPath(path, "rateLimitedBackOff"), out);
@@ -117,7 +124,9 @@ void ValidateGrpc(const Grpc& grpc, const std::string& path, Violations& out) {
 // The paths hold a "conf" that is not in the resource; tools compare them with Kuma's.
 void ValidateConf(const Conf& conf, const std::string& path, Violations& out) {
   if (!conf.tcp && !conf.http && !conf.grpc)
-    out.Add(path, policy::MustHaveAtLeastOne({"tcp", "http", "grpc"}));
+    out.Add(path, "at least one of the 'tcp', 'http', 'grpc' must be specified");
+  if (conf.tcp && !conf.tcp->max_connect_attempt)
+    out.Add(JoinPath(path, "tcp"), std::string(policy::kMustNotBeEmpty));
   if (conf.tcp && conf.tcp->max_connect_attempt && *conf.tcp->max_connect_attempt == 0)
     out.Add(JoinPath(path, "tcp.maxConnectAttempt"), "must be greater than 0");
   if (conf.http) ValidateHttp(*conf.http, JoinPath(path, "http"), out);
@@ -130,10 +139,7 @@ void Validate(const model::Resource& resource, Violations& out) {
   for (size_t i = 0; i < spec.to.size(); ++i) {
     const std::string path = IndexPath("spec.to", i);
     out.AppendAt(JoinPath(path, "targetRef"),
-                 policy::ValidateTargetRef(
-                     spec.to[i].target_ref,
-                     {TargetKind::kMesh, TargetKind::kMeshService, TargetKind::kMeshExternalService,
-                      TargetKind::kMeshMultiZoneService, TargetKind::kMeshHttpRoute}));
+                 policy::ValidateToTargetRef(spec.target_ref, spec.to[i].target_ref));
     ValidateConf(spec.to[i].default_conf, JoinPath(path, "default.conf"), out);
   }
 }

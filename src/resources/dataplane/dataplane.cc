@@ -60,6 +60,18 @@ void CheckPositive(const std::optional<uint32_t>& value, const std::string& path
   if (value && *value == 0) out.Add(path, "must have a positive value");
 }
 
+// tls and mysql are taken as tcp.
+void CheckProtocol(std::string_view protocol, const std::string& path, Violations& out) {
+  constexpr std::string_view kKnown[] = {"grpc", "http", "http2", "tcp", "tls", "mysql"};
+  const bool known = std::any_of(std::begin(kKnown), std::end(kKnown), [&](std::string_view name) {
+    return base::EqualsIgnoreCase(protocol, name);
+  });
+  if (protocol.empty() || known) return;
+  out.Add(path,
+          base::Format("has an invalid value \"{}\". Allowed values: grpc, http, http2, tcp",
+                       protocol));
+}
+
 void CheckInbound(const Networking& networking, const Inbound& inbound, const std::string& path,
                   Violations& out) {
   CheckPort(inbound.port, JoinPath(path, "port"), out);
@@ -78,6 +90,7 @@ void CheckInbound(const Networking& networking, const Inbound& inbound, const st
     if (inbound.address == "0.0.0.0" || inbound.address == "::")
       out.Add(JoinPath(path, "address"), "must not be 0.0.0.0 or ::");
   }
+  CheckProtocol(inbound.protocol, JoinPath(path, "protocol"), out);
   if (inbound.service_probe) {
     const std::string probe = JoinPath(path, "serviceProbe");
     CheckPositive(inbound.service_probe->interval, JoinPath(probe, "interval"), out);
@@ -127,9 +140,36 @@ void CheckReachable(const ReachableBackendRef& ref, const std::string& path, Vio
 
 void CheckGateway(const Gateway& gateway, Violations& out) {
   const std::string path = "networking.gateway.tags";
-  if (!gateway.tags.contains("kuma.io/service"))
+  if (!gateway.tags.empty() && !gateway.tags.contains("kuma.io/service"))
     out.Add(path, "mandatory tag \"kuma.io/service\" is missing");
   CheckTags(gateway.tags, path, out);
+  const auto protocol = gateway.tags.find("kuma.io/protocol");
+  if (protocol != gateway.tags.end() && !base::EqualsIgnoreCase(protocol->second, "tcp"))
+    out.Add(path + "[\"kuma.io/protocol\"]",
+            base::Format("other values than tcp are not allowed, provided value \"{}\"",
+                         protocol->second));
+}
+
+// Two listeners cannot have one address and port.
+void CheckPlace(const Networking& networking, size_t index, const std::string& path,
+                Violations& out) {
+  const Listener& listener = networking.listeners[index];
+  const std::string place = base::Format("{}:{}", listener.address, listener.port);
+  for (size_t i = 0; i < index; ++i) {
+    const Listener& other = networking.listeners[i];
+    if (other.port != listener.port || other.address != listener.address) continue;
+    const std::string_view how = other.type == listener.type
+                                     ? "already used by another listener"
+                                     : "used by listeners of different types";
+    out.Add(path, base::Format("address:port {} is {}", place, how));
+    break;
+  }
+  if (std::any_of(networking.inbound.begin(), networking.inbound.end(),
+                  [&](const Inbound& inbound) {
+                    return inbound.port == listener.port &&
+                           AddressOf(networking, inbound) == listener.address;
+                  }))
+    out.Add(path, base::Format("address:port {} collides with an inbound listener", place));
 }
 
 void CheckListeners(const Networking& networking, Violations& out) {
@@ -140,13 +180,14 @@ void CheckListeners(const Networking& networking, Violations& out) {
     const Listener& listener = networking.listeners[i];
     const std::string path = IndexPath("networking.listeners", i);
     if (listener.type == ListenerType::kUnspecified)
-      out.Add(JoinPath(path, "type"), "must be defined");
-    CheckIp(listener.address, JoinPath(path, "address"), "address", out);
+      out.Add(JoinPath(path, "type"), "type must be ZoneIngress or ZoneEgress");
+    CheckAddress(listener.address, JoinPath(path, "address"), out);
     CheckPort(listener.port, JoinPath(path, "port"), out);
     if (!listener.name.empty() && !names.insert(listener.name).second)
       out.Add(
           JoinPath(path, "name"),
           base::Format("name \"{}\" must be unique across inbounds and listeners", listener.name));
+    CheckPlace(networking, i, path, out);
   }
 }
 
@@ -160,15 +201,18 @@ void Validate(const model::Resource& resource, Violations& out) {
   CheckAdmin(networking, out);
   if (networking.gateway) {
     if (!networking.inbound.empty())
-      out.Add("networking", "inbound cannot be defined for delegated gateways");
+      out.Add("networking.inbound", "inbound cannot be defined for delegated gateways");
+    if (!networking.listeners.empty())
+      out.Add("networking.listeners", "listeners cannot be defined for delegated gateways");
     CheckGateway(*networking.gateway, out);
+  } else {
+    CheckListeners(networking, out);
   }
   CheckAddress(networking.address, "networking.address", out);
   for (size_t i = 0; i < networking.inbound.size(); ++i)
     CheckInbound(networking, networking.inbound[i], IndexPath("networking.inbound", i), out);
   for (size_t i = 0; i < networking.outbound.size(); ++i)
     CheckOutbound(networking.outbound[i], IndexPath("networking.outbound", i), out);
-  CheckListeners(networking, out);
   if (networking.transparent_proxying && networking.transparent_proxying->reachable_backends) {
     const auto& refs = networking.transparent_proxying->reachable_backends->refs;
     // The path is misspelled in Kuma; tools compare it.

@@ -1,5 +1,6 @@
 #include "resources/hostname_generator/hostname_generator.h"
 
+#include <cctype>
 #include <vector>
 
 #include "base/format.h"
@@ -14,6 +15,17 @@ namespace {
 struct Action {
   std::vector<std::string> words;
 };
+
+bool IsPartOfWord(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+         std::string_view("_.$|:,()").find(c) != std::string_view::npos;
+}
+
+// As Go's templates say it.
+base::Error BadCharacter(char c) {
+  return base::Invalid(base::Format("template: :1: bad character U+{:04X} '{}'",
+                                    static_cast<unsigned char>(c), c));
+}
 
 base::Result<Action> ParseAction(std::string_view text) {
   // {{- and -}} eat white space, of which a host name has none.
@@ -33,8 +45,10 @@ base::Result<Action> ParseAction(std::string_view text) {
     } else {
       size_t end = at;
       while (end < text.size() && text[end] != ' ' && text[end] != '\t' && text[end] != '"' &&
-             text[end] != '`')
+             text[end] != '`') {
+        if (!IsPartOfWord(text[end])) return BadCharacter(text[end]);
         ++end;
+      }
       action.words.emplace_back(text.substr(at, end - at));
       at = end;
     }
@@ -101,6 +115,8 @@ TemplateInput SampleFor(std::string_view text) {
 
 void Validate(const model::Resource& resource, model::Violations& out) {
   const Spec& spec = resource.Spec<Spec>();
+  if (spec.extension && spec.extension->type.empty())
+    out.Add("spec.extension.type", "must not be empty");
   const int selectors = (spec.selector.mesh_service ? 1 : 0) +
                         (spec.selector.mesh_external_service ? 1 : 0) +
                         (spec.selector.mesh_multi_zone_service ? 1 : 0);

@@ -45,7 +45,7 @@ const View* FindView(std::string_view name) {
 Value SelectedPolicies(const World& world, const policy::View& view) {
   Array items;
   for (const model::ResourceKey& key : view.policies) {
-    Value item = model::EncodeResource(*world.vectors.at(key).resource);
+    Value item = model::EncodeResource(*world.vectors.at(key).printed);
     for (const char* time : {"creationTime", "modificationTime"})
       item.if_object()->Set(time, kZeroTime);
     items.push_back(std::move(item));
