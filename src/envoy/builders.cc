@@ -19,6 +19,9 @@ namespace {
 
 namespace listener_filters = ::envoy::extensions::filters::listener;
 
+// Where Envoy's load balancer looks for what an endpoint is.
+constexpr const char* kBalancingMetadata = "envoy.lb";
+
 void ExceptOn(std::span<const uint32_t> ports, api::ListenerFilter& filter) {
   const auto set_port = [](uint32_t port, auto* predicate) {
     auto* range = predicate->mutable_destination_port_range();
@@ -215,6 +218,29 @@ void SpeakHttp1(ClusterDraft& cluster) {
 
 void SpeakHttp2(ClusterDraft& cluster) {
   cluster.Http().mutable_explicit_http_config()->mutable_http2_protocol_options();
+}
+
+EndpointDraft EndpointOf(std::string_view address, uint32_t port, uint32_t weight,
+                         const std::map<std::string, std::string>& labels) {
+  EndpointDraft draft;
+  *draft.endpoint.mutable_endpoint()->mutable_address() = SocketAddress(address, port);
+  if (weight > 0) draft.endpoint.mutable_load_balancing_weight()->set_value(weight);
+  if (labels.empty()) return draft;
+  auto& metadata = *draft.endpoint.mutable_metadata()->mutable_filter_metadata();
+  for (const char* part : {kBalancingMetadata, "envoy.transport_socket_match"}) {
+    auto& fields = *metadata[part].mutable_fields();
+    for (const auto& [label, value] : labels) fields[label].set_string_value(value);
+  }
+  return draft;
+}
+
+std::optional<std::string_view> LabelOf(const EndpointDraft& endpoint, std::string_view label) {
+  const auto& metadata = endpoint.endpoint.metadata().filter_metadata();
+  const auto part = metadata.find(kBalancingMetadata);
+  if (part == metadata.end()) return std::nullopt;
+  const auto field = part->second.fields().find(std::string(label));
+  if (field == part->second.fields().end()) return std::nullopt;
+  return field->second.string_value();
 }
 
 api::HeaderMatcher HeaderMatcherOf(HeaderMatchKind kind, std::string_view name,

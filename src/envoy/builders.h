@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -74,6 +75,12 @@ ClusterDraft OriginalDstCluster(std::string_view name);
 std::string StatName(std::string_view name);
 void SpeakHttp1(ClusterDraft& cluster);
 void SpeakHttp2(ClusterDraft& cluster);
+
+// An endpoint with labels as metadata. `weight` 0: none.
+EndpointDraft EndpointOf(std::string_view address, uint32_t port, uint32_t weight,
+                         const std::map<std::string, std::string>& labels);
+// Of an endpoint made so; nothing: it has no such label.
+std::optional<std::string_view> LabelOf(const EndpointDraft& endpoint, std::string_view label);
 
 enum class HeaderMatchKind : uint8_t { kExact, kPrefix, kRegularExpression, kPresent, kAbsent };
 // `value` is not read for kPresent and kAbsent.

@@ -4,6 +4,7 @@
 // by meaning, so that policies neither search by name nor unpack and repack. Seal() (seal.h) packs
 // each draft once. A draft is a plain value, confined to the job that builds its cell.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -113,8 +114,18 @@ struct ClusterDraft {
   }
 };
 
+struct EndpointDraft {
+  api::LbEndpoint endpoint;
+  std::string zone;      // empty: no locality
+  std::string sub_zone;  // a part of the zone, or empty
+  // Endpoints of one zone, sub-zone and priority are one locality, and agree on its weight.
+  uint32_t priority = 0;
+  uint32_t locality_weight = 0;  // 0: none
+};
+
 struct EndpointsDraft {
-  api::ClusterLoadAssignment assignment;
+  api::ClusterLoadAssignment assignment;  // without endpoints
+  std::vector<EndpointDraft> endpoints;   // in any order
 };
 
 // An inbound: its listener and the cluster of the application behind it.

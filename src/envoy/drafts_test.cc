@@ -62,6 +62,57 @@ TEST(ListenerDraftTest, ClustersAreThoseOfRoutesMirrorsAndProxies) {
   EXPECT_EQ(draft.Clusters(), (std::vector<std::string>{"a", "extra", "mirror", "tcp", "w1"}));
 }
 
+TEST(SealTest, EndpointsOfOneZoneAndPriorityAreALocality) {
+  EndpointsDraft draft;
+  draft.assignment.set_cluster_name("c");
+  const auto add = [&](const char* address, uint32_t port, const char* zone, const char* sub_zone,
+                       uint32_t priority, uint32_t weight) {
+    EndpointDraft& endpoint = draft.endpoints.emplace_back(EndpointOf(address, port, 1, {}));
+    endpoint.zone = zone;
+    endpoint.sub_zone = sub_zone;
+    endpoint.priority = priority;
+    endpoint.locality_weight = weight;
+  };
+  add("10.0.0.2", 80, "east", "k=v", 0, 9);
+  add("10.0.0.1", 81, "east", "", 0, 1);
+  add("10.0.0.1", 80, "east", "", 0, 1);
+  add("10.0.0.4", 80, "east", "", 1, 0);
+  add("10.0.0.5", 80, "east-2", "", 0, 0);
+  add("10.0.0.6", 80, "", "", 0, 0);
+  ::envoy::service::discovery::v3::DeltaDiscoveryResponse response;
+  api::ClusterLoadAssignment sealed;
+  ASSERT_TRUE(response.ParseFromString(*Seal(std::move(draft), {})->bytes));
+  ASSERT_TRUE(response.resources(0).resource().UnpackTo(&sealed));
+  std::vector<std::string> places;
+  for (const api::LocalityLbEndpoints& locality : sealed.endpoints()) {
+    std::string place = locality.has_locality() ? locality.locality().zone() + "/" +
+                                                      locality.locality().sub_zone()
+                                                : std::string("none");
+    place += " " + std::to_string(locality.priority()) + " " +
+             std::to_string(locality.load_balancing_weight().value());
+    for (const api::LbEndpoint& endpoint : locality.lb_endpoints()) {
+      const auto& address = endpoint.endpoint().address().socket_address();
+      place += " " + address.address() + ":" + std::to_string(address.port_value());
+    }
+    places.push_back(std::move(place));
+  }
+  EXPECT_EQ(places, (std::vector<std::string>{
+                        "none 0 0 10.0.0.6:80",
+                        "east/ 0 1 10.0.0.1:80 10.0.0.1:81",
+                        "east/ 1 0 10.0.0.4:80",
+                        "east-2/ 0 0 10.0.0.5:80",
+                        "east/k=v 0 9 10.0.0.2:80",
+                    }));
+}
+
+TEST(SealTest, LabelsOfAnEndpointAreMetadata) {
+  const EndpointDraft endpoint = EndpointOf("10.0.0.1", 80, 0, {{"app", "web"}});
+  EXPECT_EQ(LabelOf(endpoint, "app"), "web");
+  EXPECT_EQ(LabelOf(endpoint, "other"), std::nullopt);
+  EXPECT_EQ(LabelOf(EndpointOf("10.0.0.1", 80, 0, {}), "app"), std::nullopt);
+  EXPECT_FALSE(endpoint.endpoint.has_load_balancing_weight());
+}
+
 TEST(FractionalPercentTest, UsesTheSmallestDenominator) {
   EXPECT_EQ(FractionalPercent(50).numerator(), 50u);
   EXPECT_EQ(FractionalPercent(50).denominator(), api::FractionalPercent::HUNDRED);

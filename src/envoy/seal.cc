@@ -1,6 +1,9 @@
 #include "envoy/seal.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
+#include <utility>
 
 #include <envoy/extensions/filters/http/router/v3/router.pb.h>
 #include <envoy/service/discovery/v3/discovery.pb.h>
@@ -55,6 +58,35 @@ void PackTls(const google::protobuf::Message& context, api::TransportSocket* soc
   Pack(context, socket->mutable_typed_config());
 }
 
+// Localities in the order of zone and sub-zone written as one text (so that those without come
+// first), then by priority; endpoints by address and port.
+void AddLocalities(std::vector<EndpointDraft> endpoints, api::ClusterLoadAssignment& assignment) {
+  const auto place = [](const EndpointDraft& endpoint) {
+    return std::pair(endpoint.zone + endpoint.sub_zone, endpoint.priority);
+  };
+  std::map<std::pair<std::string, uint32_t>, std::vector<EndpointDraft*>> localities;
+  for (EndpointDraft& endpoint : endpoints) localities[place(endpoint)].push_back(&endpoint);
+  for (auto& [key, members] : localities) {
+    std::stable_sort(members.begin(), members.end(), [](const auto* a, const auto* b) {
+      const auto& x = a->endpoint.endpoint().address().socket_address();
+      const auto& y = b->endpoint.endpoint().address().socket_address();
+      return std::pair(std::string_view(x.address()), x.port_value()) <
+             std::pair(std::string_view(y.address()), y.port_value());
+    });
+    const EndpointDraft& first = *members.front();
+    api::LocalityLbEndpoints& locality = *assignment.add_endpoints();
+    if (!first.zone.empty()) {
+      locality.mutable_locality()->set_zone(first.zone);
+      locality.mutable_locality()->set_sub_zone(first.sub_zone);
+    }
+    if (first.locality_weight > 0)
+      locality.mutable_load_balancing_weight()->set_value(first.locality_weight);
+    locality.set_priority(first.priority);
+    for (EndpointDraft* member : members)
+      *locality.add_lb_endpoints() = std::move(member->endpoint);
+  }
+}
+
 }  // namespace
 
 void Finish(ListenerDraft& draft) {
@@ -106,6 +138,7 @@ bundle::SealedPtr Seal(ClusterDraft&& draft, std::vector<std::string> origins) {
 }
 
 bundle::SealedPtr Seal(EndpointsDraft&& draft, std::vector<std::string> origins) {
+  AddLocalities(std::move(draft.endpoints), draft.assignment);
   return SealMessage(bundle::XdsType::kEndpoints, draft.assignment.cluster_name(), draft.assignment,
                      {}, std::move(origins));
 }

@@ -100,11 +100,20 @@ void Put(bundle::SealedPtr resource, SealedCell& cell) {
   if (resource != nullptr) cell.resources.push_back(std::move(resource));
 }
 
-CellId EndpointsId(const CellId& cluster, const policy::Destination& destination) {
+// One for all callers, unless policies of the cluster's view place its endpoints.
+CellId EndpointsId(const CellId& cluster, const policy::Destination& destination,
+                   const policy::Confs& confs, const policy::PolicyTable& table) {
   CellId id;
   id.kind = CellKind::kEndpoints;
   id.mesh = cluster.mesh;
   id.destination = DestinationId(destination);
+  for (const policy::PolicyType& type : table) {
+    if (type.hooks.endpoints == nullptr) continue;
+    const policy::Effective* conf = confs.Find(type.conf.tag);
+    if (conf == nullptr || (type.places_endpoints && !type.places_endpoints(conf->raw()))) continue;
+    id.view = cluster.view;
+    id.slot = policy::Narrow(cluster.slot, policy::SlotFields::kAffinity);
+  }
   return id;
 }
 
@@ -154,9 +163,9 @@ std::string BindOf(std::string_view address, uint32_t port) {
 // ---- names of cells
 
 bool CellId::operator==(const CellId& other) const {
-  return std::tie(kind, mesh, proxy, destination, bind, locality, traits) ==
+  return std::tie(kind, mesh, proxy, destination, bind, traits) ==
              std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind,
-                      other.locality, other.traits) &&
+                      other.traits) &&
          SameView(view, other.view) && policy::SameSlot(slot, other.slot);
 }
 
@@ -167,7 +176,6 @@ size_t CellId::Hash() const {
       .Add(proxy)
       .Add(destination)
       .Add(bind)
-      .Add(locality)
       .Add(slot == nullptr ? base::ContentHash() : slot->hash);
   hasher.Add(view == nullptr ? uint64_t{0} : view->hash).Add(traits.identity);
   hasher.Add(uint64_t{traits.transparent_proxy}).Add(uint64_t{traits.ipv6});
@@ -196,9 +204,9 @@ std::strong_ordering CellId::operator<=>(const CellId& other) const {
   const uint64_t other_view = view_key(other.view);
   const base::ContentHash own_slot = slot_key(slot);
   const base::ContentHash other_slot = slot_key(other.slot);
-  return std::tie(kind, mesh, proxy, destination, bind, locality, own_slot, traits, own_view) <=>
-         std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind,
-                  other.locality, other_slot, other.traits, other_view);
+  return std::tie(kind, mesh, proxy, destination, bind, own_slot, traits, own_view) <=>
+         std::tie(other.kind, other.mesh, other.proxy, other.destination, other.bind, other_slot,
+                  other.traits, other_view);
 }
 
 OutboundList::OutboundList(std::vector<OutboundAt> items) : items_(std::move(items)) {
@@ -236,7 +244,10 @@ CellContext::CellContext(Content content) : content_(std::move(content)) {
   base::Hasher hasher;
   hasher.Add(uint64_t{content_.index()});
   if (const auto* listener = std::get_if<ListenerCell>(&content_)) listener->context.AddTo(hasher);
-  if (const auto* cluster = std::get_if<ClusterCell>(&content_)) cluster->context.AddTo(hasher);
+  if (const auto* cluster = std::get_if<ClusterCell>(&content_)) {
+    cluster->context.AddTo(hasher);
+    hasher.Add(uint64_t{cluster->endpoints.Hash()});
+  }
   if (const auto* endpoints = std::get_if<EndpointsCell>(&content_))
     endpoints->context.AddTo(hasher);
   if (const auto* own = std::get_if<OwnCell>(&content_)) {
@@ -331,7 +342,7 @@ policy::SlotPtr Generator::State::SlotInUse(const mesh::MeshSnapshot& mesh,
                                             const policy::View& view, const ProxyNode& node) const {
   const policy::SlotUse use = policy::SlotUseOf(view, mesh, policies);
   if (use == policy::SlotUse()) return nullptr;
-  return policy::Narrow(SlotOf(dataplane, node), use.listener | use.cluster);
+  return policy::Narrow(SlotOf(dataplane, node, use.affinity), use.All());
 }
 
 OutboundListPtr Generator::State::OutboundsOf(const mesh::MeshSnapshot& mesh,
@@ -397,7 +408,8 @@ CellContextPtr Generator::State::ListenerContext(const mesh::MeshSnapshot& mesh,
   AddBackends(mesh, policies, context);
   context.collectors = CollectorsOf(mesh, policies, context);
 
-  const policy::SlotPtr cluster_slot = policy::Narrow(id.slot, use.cluster);
+  const policy::SlotPtr cluster_slot =
+      policy::Narrow(id.slot, use.cluster | policy::SlotFields::kAffinity);
   const auto add_cluster = [&](const policy::Destination& to) {
     cell.clusters.emplace(to.Name(), ClusterId(id, cluster_slot, to));
   };
@@ -414,11 +426,11 @@ CellContextPtr Generator::State::ClusterContext(const mesh::MeshSnapshot& mesh,
   ClusterCell cell;
   cell.context.destination = *std::move(destination);
   cell.context.traits = id.traits;
-  cell.context.slot = id.slot;
+  cell.context.slot = policy::Narrow(id.slot, policy::SlotFields::kAll);
   AddConfsOf(
       service, cell.context.destination, mesh, *id.view, policies,
       [](const policy::Hooks& hooks) { return hooks.cluster != nullptr; }, cell.context.confs);
-  cell.endpoints = EndpointsId(id, cell.context.destination);
+  cell.endpoints = EndpointsId(id, cell.context.destination, cell.context.confs, policies);
   return std::make_shared<CellContext>(std::move(cell));
 }
 
@@ -430,7 +442,13 @@ CellContextPtr Generator::State::EndpointsContext(const mesh::MeshSnapshot& mesh
   EndpointsCell cell;
   cell.context.endpoints = EndpointsOf(mesh, *service, *destination);
   cell.context.destination = *std::move(destination);
-  cell.context.locality = id.locality;
+  cell.context.zone = settings.zone;
+  if (id.view != nullptr) {
+    cell.context.slot = id.slot;
+    AddConfsOf(
+        service, cell.context.destination, mesh, *id.view, policies,
+        [](const policy::Hooks& hooks) { return hooks.endpoints != nullptr; }, cell.context.confs);
+  }
   return std::make_shared<CellContext>(std::move(cell));
 }
 
@@ -456,7 +474,7 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
   TransparentProxy& tproxy = cell.transparent_proxy;
   if (networking) tproxy = TransparentProxyOf(*networking, node);
   proxy.traits = TraitsOf(node, tproxy);
-  const policy::SlotPtr slot = SlotOf(*resource, node);
+  const policy::SlotPtr slot = SlotOf(*resource, node, {});
   for (const policy::PolicyType& type : policies) {
     if (type.hooks.proxy != nullptr)
       proxy.confs.Add(policy::EffectiveForProxy(type, mesh, *id.view));

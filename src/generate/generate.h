@@ -66,10 +66,11 @@ struct CellId {
   std::string proxy;        // Own: name of the Dataplane
   std::string destination;  // others: "MeshService/<name>/<port>"
   std::string bind;         // Listener: "<address>:<port>"
-  policy::ViewPtr view;     // Listener, Cluster, Own; compared by identity of its policies
-  std::string locality;     // Endpoints: locality view; empty: the plain one
+  // Listener, Cluster, Own, and Endpoints that policies place in localities; compared by identity of
+  // its policies.
+  policy::ViewPtr view;
   Traits traits;            // Listener, Cluster
-  policy::SlotPtr slot;     // Listener, Cluster: values in use; compared by content
+  policy::SlotPtr slot;     // Listener, Cluster, Endpoints: values in use; compared by content
 
   bool operator==(const CellId&) const;
   std::strong_ordering operator<=>(const CellId&) const;  // views by their hash

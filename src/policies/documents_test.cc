@@ -81,7 +81,8 @@ TEST(Schemas, SayWhatTheyHave) {
     table += base::Format("{} {} {}\n", type->kind, type->policy_has_to ? "to" : "-",
                           type->policy_has_rules ? "rules" : "-");
   EXPECT_EQ(table,
-            "MeshHTTPRoute to -\nMeshPassthrough - -\nMeshAccessLog to rules\nMeshTimeout to rules\n"
+            "MeshHTTPRoute to -\nMeshPassthrough - -\nMeshLoadBalancingStrategy to -\n"
+            "MeshAccessLog to rules\nMeshTimeout to rules\nMeshHealthCheck to -\n"
             "MeshCircuitBreaker to rules\nMeshRetry to -\nMeshProxyPatch - -\n");
 }
 

@@ -92,13 +92,14 @@ void ClusterContext::AddTo(base::Hasher& hasher) const {
 
 void EndpointsContext::AddTo(base::Hasher& hasher) const {
   destination.AddTo(hasher);
-  hasher.Add(locality).Add(endpoints.size());
+  hasher.Add(zone).Add(endpoints.size());
   for (const Endpoint& endpoint : endpoints) {
     hasher.Add(endpoint.address).Add(uint64_t{endpoint.port}).Add(endpoint.zone);
     hasher.Add(uint64_t{endpoint.weight}).Add(uint64_t{endpoint.priority});
     AddLabels(endpoint.labels, hasher);
   }
   confs.AddTo(hasher);
+  AddSlot(slot, hasher);
 }
 
 void InboundContext::AddTo(base::Hasher& hasher) const {

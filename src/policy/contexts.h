@@ -184,9 +184,10 @@ struct Endpoint {
 // The endpoint set of one destination port.
 struct EndpointsContext {
   Destination destination;
-  std::string locality;
+  std::string zone;  // of the callers
   std::vector<Endpoint> endpoints;
   Confs confs;
+  SlotPtr slot;  // `affinity` of the callers, where confs use it; else null
 
   template <class C>
   const C* Conf() const {

@@ -115,6 +115,8 @@ struct PolicyType {
   // Which values of the proxy the policy's entries put into shared cells. Null: none. What is not
   // declared here, the hooks do not see.
   SlotUse (*slots)(const model::Resource& policy) = nullptr;
+  // Does the merged conf make endpoint sets differ from those of callers without one? Null: always.
+  bool (*places_endpoints)(const void* conf) = nullptr;
   CollectorOps collectors = {};
 
   std::string_view kind() const { return schema->kind; }

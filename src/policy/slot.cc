@@ -20,6 +20,8 @@ SlotPtr MakeSlot(Slot values) {
       .Add(values.access_log_socket)
       .Add(values.labels.size());
   for (const auto& [key, value] : values.labels) hasher.Add(key).Add(value);
+  hasher.Add(values.affinity.size());
+  for (const auto& [key, value] : values.affinity) hasher.Add(key).Add(value);
   values.hash = hasher.Finish();
   return std::make_shared<const Slot>(std::move(values));
 }
@@ -42,6 +44,7 @@ SlotPtr Narrow(const SlotPtr& slot, SlotFields fields) {
   }
   if (Has(fields, SlotFields::kAccessLogSocket)) values.access_log_socket = slot->access_log_socket;
   if (Has(fields, SlotFields::kLabels)) values.labels = slot->labels;
+  if (Has(fields, SlotFields::kAffinity)) values.affinity = slot->affinity;
   return MakeSlot(std::move(values));
 }
 
@@ -52,6 +55,13 @@ bool SameSlot(const SlotPtr& a, const SlotPtr& b) {
 const Slot& ValuesOf(const SlotPtr& slot) {
   static const Slot kNothing;
   return slot == nullptr ? kNothing : *slot;
+}
+
+SlotUse operator|(SlotUse a, const SlotUse& b) {
+  a.listener = a.listener | b.listener;
+  a.cluster = a.cluster | b.cluster;
+  a.affinity.insert(b.affinity.begin(), b.affinity.end());
+  return a;
 }
 
 }  // namespace kuma::policy

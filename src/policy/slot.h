@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/hash.h"
@@ -19,7 +20,8 @@ enum class SlotFields : uint8_t {
   kWorkload = 4,
   kAccessLogSocket = 8,
   kLabels = 16,
-  kAll = 31,
+  kAll = 31,       // that listeners and clusters can have
+  kAffinity = 32,  // of endpoint sets; listeners and clusters carry it to them
 };
 constexpr SlotFields operator|(SlotFields a, SlotFields b) {
   return static_cast<SlotFields>(static_cast<uint8_t>(a) | static_cast<uint8_t>(b));
@@ -39,6 +41,7 @@ struct Slot {
   std::string workload_kri;       // of the label kuma.io/workload, or empty; with kWorkload
   std::string access_log_socket;
   model::Labels labels;
+  model::Labels affinity = {};  // of the labels those that balancing compares with the endpoints'
   base::ContentHash hash = {};  // of all of the above
 };
 using SlotPtr = std::shared_ptr<const Slot>;  // null: the cell knows nothing of its proxy
@@ -56,10 +59,12 @@ const Slot& ValuesOf(const SlotPtr& slot);
 struct SlotUse {
   SlotFields listener = SlotFields::kNone;
   SlotFields cluster = SlotFields::kNone;
+  std::set<std::string> affinity = {};  // labels, for endpoint sets
   bool operator==(const SlotUse&) const = default;
+  SlotFields All() const {
+    return listener | cluster | (affinity.empty() ? SlotFields::kNone : SlotFields::kAffinity);
+  }
 };
-inline SlotUse operator|(const SlotUse& a, const SlotUse& b) {
-  return {a.listener | b.listener, a.cluster | b.cluster};
-}
+SlotUse operator|(SlotUse a, const SlotUse& b);
 
 }  // namespace kuma::policy

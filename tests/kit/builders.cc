@@ -114,6 +114,27 @@ spec:
                                mesh, name, top, target, connection_timeout));
 }
 
+model::ResourcePtr NearBy(std::string_view name, std::string_view app, std::string_view label) {
+  return FromYaml(base::Format(R"(type: MeshLoadBalancingStrategy
+mesh: default
+name: {}
+spec:
+  targetRef:
+    kind: Dataplane
+    labels:
+      app: {}
+  to:
+  - targetRef:
+      kind: Mesh
+    default:
+      localityAwareness:
+        localZone:
+          affinityTags:
+          - key: {}
+)",
+                               name, app, label));
+}
+
 model::ResourcePtr WithLabels(const model::Resource& resource, model::Labels labels) {
   model::Metadata meta = resource.meta();
   meta.labels = std::move(labels);

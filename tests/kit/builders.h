@@ -51,6 +51,10 @@ model::ResourcePtr MeshTimeout(std::string_view name, std::string_view app, std:
                                std::string_view connection_timeout,
                                std::string_view mesh = "default");
 
+// A MeshLoadBalancingStrategy: proxies with label app=<app> prefer endpoints that have their own
+// value of `label`.
+model::ResourcePtr NearBy(std::string_view name, std::string_view app, std::string_view label);
+
 // The same resource with something else in its metadata.
 model::ResourcePtr WithLabels(const model::Resource& resource, model::Labels labels);
 model::ResourcePtr OwnedBy(const model::Resource& resource, const model::ResourceKey& owner);

@@ -438,6 +438,48 @@ TEST_F(CostsTest, LabelsInClustersCostTheirDifferentSets) {
   EXPECT_EQ(loop_.counters().cells, cells - 1);
 }
 
+TEST_F(CostsTest, LocalitiesCostTheirValues) {
+  const auto set_rack = [&](const std::string& name, int rack) {
+    kit::DataplaneOptions& options = dataplanes_.at(name);
+    options.labels["rack"] = Format("r{}", rack);
+    Commit({kit::Put(kit::Dataplane(name, options))});
+  };
+  for (int i = 0; i < 10; ++i) set_rack(Format("both-{}", i), i % 2);
+  for (int i = 0; i < 5; ++i) {
+    set_rack(Format("s0-{}", i), i % 2);
+    set_rack(Format("s1-{}", i), i % 2);
+  }
+  Settle();
+  const auto endpoints_of = [&](const std::string& name) {
+    return BundleOf(name)->Of(XdsType::kEndpoints);
+  };
+  const auto plain = endpoints_of("both-0");
+
+  Commit({kit::Put(kit::NearBy("near", "both", "rack"))});
+  EXPECT_EQ(Cost().endpoints, 4u) << "two services, two racks";
+  EXPECT_THAT(published_, SizeIs(10));
+  EXPECT_EQ(endpoints_of("both-0"), endpoints_of("both-2"));
+  EXPECT_NE(*endpoints_of("both-0").at(0)->Bytes(), *endpoints_of("both-1").at(0)->Bytes());
+  Settle();
+
+  kit::DataplaneOptions moved = dataplanes_.at("s1-3");
+  moved.address = "10.1.9.9";
+  Commit({kit::Put(kit::Dataplane("s1-3", moved))});
+  EXPECT_EQ(Cost().endpoints, 3u) << "two racks, and the plain set of those without the policy";
+  EXPECT_EQ(Cost().clusters, 0u);
+  Settle();
+
+  const auto near_r1 = endpoints_of("both-1");
+  set_rack("both-0", 1);
+  EXPECT_EQ(Cost().endpoints, 0u) << "the sets of the rack are there";
+  EXPECT_EQ(endpoints_of("both-0"), near_r1);
+  Settle();
+
+  Commit({kit::Delete({"MeshLoadBalancingStrategy", "default", "near"})});
+  Settle();
+  EXPECT_EQ(*endpoints_of("both-0").at(0)->Bytes(), *plain.at(0)->Bytes());
+}
+
 // Texts of a proxy cost one cell for all proxies: they are filled in when bundles are put together.
 TEST_F(CostsTest, AnAccessLogThatNamesTheProxyIsBuiltOnce) {
   const auto log = [](const std::string& path) {

@@ -21,10 +21,8 @@ constexpr std::array<std::string_view, 6> kNeverRead = {
     "Workload", "HostnameGenerator", "Zone", "ZoneInsight", "MeshInsight", "ServiceInsight"};
 constexpr std::array<std::string_view, 3> kDestinations = {"MeshService", "MeshExternalService",
                                                            "MeshMultiZoneService"};
-// Policies that shape cells of proxies that they do not select: by their existence, or through
-// endpoint sets, which have no view.
-constexpr std::array<std::string_view, 2> kMeshWidePolicies = {"MeshFaultInjection",
-                                                               "MeshLoadBalancingStrategy"};
+// Policies that shape cells of proxies that they do not select, by their existence.
+constexpr std::array<std::string_view, 1> kMeshWidePolicies = {"MeshFaultInjection"};
 
 template <class List>
 bool Contains(const List& list, std::string_view kind) {

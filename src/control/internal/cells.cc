@@ -14,7 +14,7 @@ using generate::CellKind;
 constexpr size_t kMaxCauses = 64;
 
 auto AlikeKey(const CellId& id) {
-  return std::tuple(id.kind, id.mesh, id.proxy, id.destination, id.bind, id.locality,
+  return std::tuple(id.kind, id.mesh, id.proxy, id.destination, id.bind,
                     id.slot == nullptr ? base::ContentHash() : id.slot->hash);
 }
 

@@ -211,7 +211,7 @@ class Cells {
   std::map<std::string, MeshIndex> meshes_;
   // By everything of the id but view and traits: another value of a slot is another thing.
   std::map<std::tuple<generate::CellKind, std::string, std::string, std::string, std::string,
-                      std::string, base::ContentHash>,
+                      base::ContentHash>,
            CellSet>
       alike_;
   std::map<uint64_t, std::unique_ptr<Group>> groups_;

@@ -130,31 +130,11 @@ envoy::ClusterDraft OutboundCluster(const policy::ClusterContext& context) {
 envoy::EndpointsDraft OutboundEndpoints(const policy::EndpointsContext& context) {
   envoy::EndpointsDraft draft;
   draft.assignment.set_cluster_name(context.destination.Name());
-
-  // By locality and priority; those without locality come first.
-  std::map<std::pair<std::string, uint32_t>, std::vector<const policy::Endpoint*>> localities;
   for (const policy::Endpoint& endpoint : context.endpoints) {
-    localities[{endpoint.zone, endpoint.priority}].push_back(&endpoint);
-  }
-  for (auto& [key, endpoints] : localities) {
-    std::stable_sort(endpoints.begin(), endpoints.end(), [](const auto* a, const auto* b) {
-      return std::tie(a->address, a->port) < std::tie(b->address, b->port);
-    });
-    api::LocalityLbEndpoints& locality = *draft.assignment.add_endpoints();
-    if (!key.first.empty()) locality.mutable_locality()->set_zone(key.first);
-    locality.set_priority(key.second);
-    for (const policy::Endpoint* endpoint : endpoints) {
-      api::LbEndpoint& entry = *locality.add_lb_endpoints();
-      *entry.mutable_endpoint()->mutable_address() =
-          envoy::SocketAddress(endpoint->address, endpoint->port);
-      if (endpoint->weight > 0) entry.mutable_load_balancing_weight()->set_value(endpoint->weight);
-      if (endpoint->labels.empty()) continue;
-      auto& metadata = *entry.mutable_metadata()->mutable_filter_metadata();
-      for (const char* part : {"envoy.lb", "envoy.transport_socket_match"}) {
-        auto& fields = *metadata[part].mutable_fields();
-        for (const auto& [label, value] : endpoint->labels) fields[label].set_string_value(value);
-      }
-    }
+    envoy::EndpointDraft& entry = draft.endpoints.emplace_back(
+        envoy::EndpointOf(endpoint.address, endpoint.port, endpoint.weight, endpoint.labels));
+    entry.zone = endpoint.zone;
+    entry.priority = endpoint.priority;
   }
   return draft;
 }

@@ -26,11 +26,12 @@ constexpr std::array<std::string Slot::*, 6> kTexts = {
 
 }  // namespace
 
-policy::SlotPtr SlotOf(const model::Resource& dataplane, const ProxyNode& node) {
+policy::SlotPtr SlotOf(const model::Resource& dataplane, const ProxyNode& node,
+                       const std::set<std::string>& affinity) {
   const model::Metadata& meta = dataplane.meta();
   const auto& networking = dataplane.Spec<resources::dataplane::Spec>().networking;
   Slot slot;
-  slot.fields = policy::SlotFields::kAll;
+  slot.fields = policy::SlotFields::kAll | policy::SlotFields::kAffinity;
   if (networking) {
     slot.address = networking->address;
     slot.address_with_port = model::IsIpv6Address(slot.address) ? "[" + slot.address + "]:0"
@@ -50,6 +51,10 @@ policy::SlotPtr SlotOf(const model::Resource& dataplane, const ProxyNode& node) 
   }
   slot.access_log_socket = AccessLogSocket(node.workdir, meta.name, meta.mesh);
   slot.labels = meta.labels;
+  for (const std::string& key : affinity) {
+    const auto label = meta.labels.find(key);
+    if (label != meta.labels.end()) slot.affinity.insert(*label);
+  }
   return policy::MakeSlot(std::move(slot));
 }
 
