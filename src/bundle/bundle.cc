@@ -97,6 +97,7 @@ SealedPtr Seal(SealInput input) {
   sealed->name = std::move(input.name);
   sealed->version = input.version != nullptr ? *input.version : base::HashBytes(input.message);
   sealed->wire_version = std::move(input.wire_version);
+  sealed->dispensable = input.dispensable;
   sealed->clusters = std::move(input.clusters);
   std::sort(sealed->clusters.begin(), sealed->clusters.end());
   sealed->clusters.erase(std::unique(sealed->clusters.begin(), sealed->clusters.end()),

@@ -51,6 +51,8 @@ struct SealedResource {
   // Empty, or the version text that Envoy keeps and names again after a reconnect: secrets use
   // authenticated text.
   std::string wire_version;
+  // Its users do without it: it is taken away at once, although they still name it.
+  bool dispensable = false;
 
   bool IsTemplate() const { return mould != nullptr && values == nullptr; }
   // REQUIRES: !IsTemplate().
@@ -96,6 +98,7 @@ struct SealInput {
   std::vector<std::string> origins = {};
   const ContentHash* version = nullptr;
   std::string wire_version = {};
+  bool dispensable = false;
 };
 SealedPtr Seal(SealInput input);
 

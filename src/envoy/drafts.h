@@ -106,6 +106,8 @@ struct ClusterDraft {
   std::optional<api::HttpProtocolOptions> http;
   std::optional<api::UpstreamTlsContext> tls;
   Protocol protocol = Protocol::kTcp;  // of the destination's application
+  // What names it in ListenerDraft::may_lack: it goes at once when the proxy should not have it.
+  bool dispensable = false;
   DraftNotes notes;
 
   api::HttpProtocolOptions& Http() {

@@ -17,7 +17,8 @@ constexpr std::string_view kHttpOptions = "envoy.extensions.upstreams.http.v3.Ht
 
 bundle::SealedPtr SealMessage(bundle::XdsType type, const std::string& name,
                               const google::protobuf::Message& message,
-                              std::vector<std::string> clusters, std::vector<std::string> origins) {
+                              std::vector<std::string> clusters, std::vector<std::string> origins,
+                              bool dispensable = false) {
   const std::string content = SerializeDeterministic(message);
   std::sort(origins.begin(), origins.end());
   origins.erase(std::unique(origins.begin(), origins.end()), origins.end());
@@ -27,6 +28,7 @@ bundle::SealedPtr SealMessage(bundle::XdsType type, const std::string& name,
   input.message = content;
   input.clusters = std::move(clusters);
   input.origins = std::move(origins);
+  input.dispensable = dispensable;
   return bundle::Seal(std::move(input));
 }
 
@@ -134,7 +136,7 @@ bundle::SealedPtr Seal(ClusterDraft&& draft, std::vector<std::string> origins) {
   Finish(draft);
   Join(draft.notes.touched_by, origins);
   return SealMessage(bundle::XdsType::kCluster, draft.cluster.name(), draft.cluster, {},
-                     std::move(origins));
+                     std::move(origins), draft.dispensable);
 }
 
 bundle::SealedPtr Seal(EndpointsDraft&& draft, std::vector<std::string> origins) {

@@ -61,6 +61,7 @@ envoy::PassthroughDraft PassthroughOf(const OwnCell& own, const Family& family) 
   draft.outbound.chains.push_back(ChainTo(outbound, outbound));
   draft.outbound.may_lack.push_back(outbound);
   draft.outbound_cluster = ClusterOf(outbound);
+  draft.outbound_cluster->dispensable = true;
 
   const std::string inbound = NameOf("inbound", family);
   draft.inbound = ListenerOf(inbound, family, tproxy.inbound_port);

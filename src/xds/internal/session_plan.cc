@@ -202,6 +202,11 @@ void SessionState::RemoveClusters(Time now, Survey& clusters) {
   TypeState& ts = Of(XdsType::kCluster);
   const Uses uses = UsesOfClient();
   for (const std::string_view name : clusters.gone) {
+    const SealedPtr& held = ts.Touch(name).certain;
+    if (held != nullptr && held->dispensable) {
+      clusters.removed.push_back(name);
+      continue;
+    }
     RemoveAfterDelay(ts, now, name, !uses.Contains(name), clusters);
   }
 }
