@@ -17,12 +17,12 @@ constexpr std::string_view kLua = "type.googleapis.com/envoy.extensions.filters.
 constexpr std::string_view kNested = R"({
   "name": "f",
   "typedConfig": {
-    "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-    "extensionConfig": {
-      "name": "lua",
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
+    "typedConfig": {
+      "name": "metadata",
       "typedConfig": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
-        "defaultSourceCode": {"inlineString": "-- x"}
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config",
+        "metadata": [{"metadataNamespace": "n", "value": {"a": [1, true]}}]
       }
     }
   }
@@ -54,11 +54,16 @@ TEST(MessageTypes, TheWholeApiCanBeMade) {
 }
 
 TEST(MessageTypes, JsonGoesAndComesBack) {
+  for (const char* type : {"envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
+                           "envoy.extensions.filters.http.set_metadata.v3.Config"})
+    EXPECT_EQ(google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(type),
+              nullptr)
+        << "take another one, this is compiled in: " << type;
   api::Filter filter;
   const auto read = FromJson(kNested, filter);
   ASSERT_TRUE(read.has_value()) << read.error().message();
   EXPECT_EQ(filter.typed_config().type_url(),
-            "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher");
+            "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction");
   const auto json = ToJson(filter);
   ASSERT_TRUE(json.has_value()) << json.error().message();
   EXPECT_EQ(WithoutSpace(*json), WithoutSpace(kNested));

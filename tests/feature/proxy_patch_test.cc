@@ -67,7 +67,7 @@ TEST_F(ProxyPatchWrite, EnvoyDoesNotKnowIt) {
 
 TEST_F(ProxyPatchWrite, EveryMessageOfTheApiIsTaken) {
   const auto reply = Put(
-      R"({httpFilter: {operation: AddFirst, value: "{name: a, typedConfig: {'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, defaultSourceCode: {inlineString: x}}}"}})");
+      R"({httpFilter: {operation: AddFirst, value: "{name: a, typedConfig: {'@type': type.googleapis.com/envoy.extensions.filters.http.csrf.v3.CsrfPolicy, additionalOrigins: [{exact: x}]}}"}})");
   EXPECT_EQ(reply.status, 201) << reply.body;
   EXPECT_EQ(reply.body, "{}\n");
 }
