@@ -103,6 +103,10 @@ mesh::SnapshotPtr World(const std::string& modification) {
     put(kit::Dataplane(name, {.labels = {{"app", "web"}},
                               .outbounds = {{.service = "backend", .port = 10001},
                                             {.service = "other", .port = 10002}}}));
+  put(kit::FromYaml(
+      "{type: Dataplane, mesh: default, name: redirected, networking: {address: 10.0.0.9, inbound: "
+      "[{port: 8080}], transparentProxying: {redirectPortInbound: 15006, redirectPortOutbound: "
+      "15001}}}"));
   put(kit::FromYaml(Format(
       "{{type: MeshProxyPatch, mesh: default, name: p, spec: {{default: {{appendModifications: "
       "[{}]}}}}}}",
@@ -122,7 +126,7 @@ TEST(ProxyPatchCells, ProxiesOfOneViewShareThePatchedCells) {
   const auto a = TheGenerator().PlanOf(*snapshot, {"default", "a"}, {});
   const auto b = TheGenerator().PlanOf(*snapshot, {"default", "b"}, {});
   ASSERT_TRUE(a.has_value() && b.has_value());
-  EXPECT_EQ(a->listeners, b->listeners);
+  EXPECT_TRUE(a->listener == b->listener && *a->outbounds == *b->outbounds);
 }
 
 // By cell: "" or why it cannot be built.
@@ -130,8 +134,9 @@ std::map<std::string, std::string> Failures(const mesh::Snapshot& snapshot) {
   const generate::ProxyNode node;
   const auto plan = TheGenerator().PlanOf(snapshot, {"default", "a"}, node);
   std::map<std::string, std::string> failures;
-  std::vector<generate::CellId> open = plan->listeners;
-  open.push_back(plan->own);
+  std::vector<generate::CellId> open = {plan->own};
+  for (const generate::OutboundAt& outbound : plan->outbounds->items())
+    open.push_back(plan->Listener(outbound));
   while (!open.empty()) {
     const generate::CellId id = open.back();
     open.pop_back();
@@ -185,6 +190,23 @@ TEST(ProxyPatchCells, OriginsNameThePolicyWhereItTouchedSomething) {
   EXPECT_EQ(origins.at("self_inbound_dp_8080"), policy);
   EXPECT_EQ(origins.at("added"), policy);
   EXPECT_THAT(origins.at("kri_msvc_default_default__backend_80"), IsEmpty());
+}
+
+// Listeners and clusters for redirected traffic, by their old names, too.
+TEST(ProxyPatchCells, RedirectedTraffic) {
+  const auto snapshot = World(
+      R"({listener: {operation: Patch, match: {name: "outbound:passthrough:ipv4"}, value: "perConnectionBufferLimitBytes: 7"}}, {cluster: {operation: Patch, match: {origin: transparent}, value: "altStatName: all"}})");
+  const auto bundle = TheGenerator().BuildAll(*snapshot, {"default", "redirected"}, {});
+  ASSERT_TRUE(bundle.has_value()) << bundle.error().message();
+  std::vector<std::string> touched;
+  for (const auto type : {bundle::XdsType::kListener, bundle::XdsType::kCluster}) {
+    for (const auto& resource : bundle->Of(type)) {
+      if (!resource->origins.empty()) touched.push_back(resource->name);
+    }
+  }
+  EXPECT_THAT(touched, testing::IsSupersetOf({"self_transparentproxy_passthrough_outbound_ipv4",
+                                              "self_transparentproxy_passthrough_inbound_ipv4"}));
+  EXPECT_THAT(touched, testing::Not(testing::Contains("self_inbound_dp_8080")));
 }
 
 // Envoy must have a cluster before a filter uses it.
