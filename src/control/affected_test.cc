@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "policy/target_ref.h"
 #include "tests/kit/builders.h"
 
 namespace kuma::control::internal {
@@ -93,14 +94,27 @@ TEST(Affected, AToListIsNothingToOwnParts) {
     const auto policy = kit::MeshTimeout("t", "web", "", "1s");
     return ScopesOf(Change(policy, policy), mesh::Snapshot(), table).front().own_parts;
   };
-  EXPECT_FALSE(own_parts()) << "a kind without rules";
+  using OwnParts = Scope::OwnParts;
+  EXPECT_EQ(own_parts(), OwnParts::kNone) << "a kind without rules";
   table[0].spec.rules = [](const model::Resource&) { return std::vector<policy::RuleItem>(); };
-  EXPECT_FALSE(own_parts()) << "no rules in this one";
+  EXPECT_EQ(own_parts(), OwnParts::kNone) << "no rules in this one";
   table[0].spec.rules = [](const model::Resource&) { return std::vector<policy::RuleItem>(1); };
-  EXPECT_TRUE(own_parts());
+  EXPECT_EQ(own_parts(), OwnParts::kAll);
   table[0].spec.rules = nullptr;
   table[0].spec.proxy = [](const model::Resource& policy) -> const void* { return &policy; };
-  EXPECT_TRUE(own_parts()) << "a conf for the whole proxy";
+  EXPECT_EQ(own_parts(), OwnParts::kAll) << "a conf for the whole proxy";
+  table[0].spec.proxy = nullptr;
+  table[0].hooks.outside = [](const policy::ProxyContext&, envoy::PassthroughDraft&) {
+    return base::Status(base::Ok{});
+  };
+  static policy::TargetRef target;
+  table[0].spec.to = [](const model::Resource&) {
+    return std::vector<policy::ToItem>{{.target = &target, .conf = nullptr}};
+  };
+  target.kind = policy::TargetKind::kMeshService;
+  EXPECT_EQ(own_parts(), OwnParts::kNone) << "nothing about the outside";
+  target.kind = policy::TargetKind::kMesh;
+  EXPECT_EQ(own_parts(), OwnParts::kWithPassthrough);
 }
 
 TEST(Affected, MembersAreInEndpointsOnly) {

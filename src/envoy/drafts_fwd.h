@@ -8,6 +8,7 @@ struct ListenerDraft;
 struct ClusterDraft;
 struct EndpointsDraft;
 struct InboundDraft;
+struct PassthroughDraft;
 struct ProxyDraft;
 
 }  // namespace kuma::envoy

@@ -11,12 +11,12 @@
 #include "base/format.h"
 #include "base/strings.h"
 #include "bundle/template.h"
+#include "envoy/message_types.h"
 
 namespace kuma::envoy {
 namespace {
 
 using google::protobuf::Descriptor;
-using google::protobuf::DescriptorPool;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::internal::WireFormatLite;
 
@@ -53,14 +53,11 @@ class Walk {
     google::protobuf::Any any;
     if (!any.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
       return Unreadable("an Any");
-    const std::string& url = any.type_url();
-    const Descriptor* packed = DescriptorPool::generated_pool()->FindMessageTypeByName(
-        url.substr(url.rfind('/') + 1));
-    if (packed == nullptr) return Unreadable(url);
+    TRY_ASSIGN(const auto packed, NewMessage(any.type_url()));
     return Fields(bytes, [&](const FieldDescriptor* field, std::string_view value) -> base::Status {
       if (field == nullptr || field->number() != google::protobuf::Any::kValueFieldNumber)
         return Unreadable("a type URL");
-      return Message(*packed, value);
+      return Message(*packed->GetDescriptor(), value);
     }, *google::protobuf::Any::descriptor());
   }
 

@@ -480,6 +480,15 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
       proxy.confs.Add(policy::EffectiveForProxy(type, mesh, *id.view));
   }
 
+  if (tproxy.HasPassthrough()) {
+    for (const policy::PolicyType& type : policies) {
+      if (type.hooks.outside != nullptr)
+        proxy.outside.confs.Add(policy::EffectiveForOutside(type, mesh, *id.view));
+    }
+    if (!proxy.outside.confs.list().empty()) proxy.outside.slot = slot;
+    proxy.outside.collectors = CollectorsOf(mesh, policies, proxy);
+  }
+
   if (!networking) return std::make_shared<CellContext>(std::move(cell));
   proxy.address = networking->address;
   if (tproxy.HasDns()) {
@@ -535,7 +544,7 @@ void Generator::State::AddUsedCollectors(const mesh::MeshSnapshot& mesh,
   CollectorUses uses(mesh);
   for (const policy::PolicyType& type : policies) {
     if (type.collectors.refs == nullptr) continue;
-    uses.Add(type, cell.proxy.confs);
+    uses.Add(type, cell.proxy);
     for (const policy::InboundContext& inbound : cell.inbounds) uses.Add(type, inbound);
     if (!ToListsUseCollectors(type, mesh, *id.view)) continue;
     const OutboundListPtr outbounds = OutboundsOf(mesh, dataplane, cell.transparent_proxy);
@@ -644,9 +653,14 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
   if (!cell.dns.empty()) draft.dynamic_config.push_back({"dns", "/dns", cell.dns});
   for (const policy::PolicyType& type : policies) {
     if (type.hooks.proxy != nullptr) TRY(Named(type.hooks.proxy(cell.proxy, draft), type));
+    if (type.hooks.outside == nullptr) continue;
+    for (envoy::PassthroughDraft& family : draft.passthrough)
+      TRY(Named(type.hooks.outside(cell.proxy, family), type));
   }
   AddDynamicConfig(cell.proxy, draft);
-  const std::vector<std::string> origins = OriginsOf(cell.proxy.confs, policies);
+  std::vector<std::string> origins = OriginsOf(cell.proxy.confs, policies);
+  const std::vector<std::string> of_outside = OriginsOf(cell.proxy.outside.confs, policies);
+  origins.insert(origins.end(), of_outside.begin(), of_outside.end());
   const auto seal = [&](auto& of) { Put(envoy::Seal(std::move(of), origins), sealed); };
   draft.ForEachListener(seal);
   draft.ForEachCluster(seal);

@@ -1,5 +1,6 @@
 #include "model/json_patch.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,53 @@ using Op = JsonPatchOperation::Op;
 
 // An index in a patch makes lists as long as this at most.
 constexpr int64_t kMaxListSize = 10'000;
+// A few copies of copies would fill any memory, and so would lists in lists.
+constexpr size_t kMaxAddedValues = 200'000;
+constexpr size_t kMaxAddedBytes = 8 << 20;
+// What is deeper than this is nothing that Envoy would read.
+constexpr size_t kMaxDepth = 100;
+
+struct Extent {
+  size_t values = 0;
+  size_t bytes = 0;  // of texts
+  size_t depth = 0;
+};
+Extent ExtentOf(const Value& value) {
+  Extent extent{.values = 1, .bytes = 0, .depth = 1};
+  const auto add = [&](const Value& child) {
+    const Extent more = ExtentOf(child);
+    extent.values += more.values;
+    extent.bytes += more.bytes;
+    extent.depth = std::max(extent.depth, more.depth + 1);
+  };
+  if (const std::string* text = value.if_string()) extent.bytes = text->size();
+  if (const Array* array = value.if_array()) {
+    for (const Value& child : *array) add(child);
+  }
+  if (const Object* object = value.if_object()) {
+    for (const auto& [name, child] : *object) {
+      extent.bytes += name.size();
+      add(child);
+    }
+  }
+  return extent;
+}
+
+// What the operations may add beyond what they hold themselves.
+class Budget {
+ public:
+  base::Status Take(size_t values, size_t bytes) {
+    if (values > values_ || bytes > bytes_)
+      return base::Invalid("the operations copy or fill up too much");
+    values_ -= values;
+    bytes_ -= bytes;
+    return base::Ok{};
+  }
+
+ private:
+  size_t values_ = kMaxAddedValues;
+  size_t bytes_ = kMaxAddedBytes;
+};
 
 std::string_view NameOfOp(Op op) {
   switch (op) {
@@ -44,6 +92,8 @@ base::Result<std::vector<std::string>> ParsePointer(std::string_view text) {
     }
     tokens.push_back(std::move(token));
   }
+  if (tokens.size() > kMaxDepth)
+    return base::Invalid(base::Format("a JSON pointer has at most {} parts", kMaxDepth));
   return tokens;
 }
 
@@ -110,29 +160,32 @@ base::Status AddTo(Value& parent, const std::string& token, Value value) {
   return base::Ok{};
 }
 
+// Fills a list with nulls up to the place that the token names, if it names one.
+base::Status FillUp(Value& parent, std::string_view token, Budget& budget) {
+  Array* array = parent.if_array();
+  const auto place = ParseIndex(token);
+  if (array == nullptr || !place || *place < 0 || static_cast<size_t>(*place) <= array->size())
+    return base::Ok{};
+  TRY(budget.Take(static_cast<size_t>(*place) - array->size(), 0));
+  array->resize(static_cast<size_t>(*place));
+  return base::Ok{};
+}
+
 // Makes what is missing above the last token; a number as a token stands for a list.
-base::Status MakeWay(Value& document, std::span<const std::string> tokens) {
+base::Status MakeWay(Value& document, std::span<const std::string> tokens, Budget& budget) {
   Value* at = &document;
   for (size_t i = 0; i + 1 < tokens.size(); ++i) {
     Value* next = Child(*at, tokens[i]);
     if (next == nullptr) {
       const bool list = tokens[i + 1] == "-" || ParseIndex(tokens[i + 1]).has_value();
       Value made = list ? Value(Array()) : Value(Object());
-      // Lists are filled with nulls up to the place.
-      const auto place = ParseIndex(tokens[i]);
-      if (Array* array = at->if_array(); array != nullptr && place && *place >= 0) {
-        while (array->size() < static_cast<size_t>(*place)) array->emplace_back();
-      }
+      TRY(FillUp(*at, tokens[i], budget));
       TRY(AddTo(*at, tokens[i], std::move(made)));
       next = tokens[i] == "-" ? &at->if_array()->back() : Child(*at, tokens[i]);
     }
     at = next;
   }
-  const auto place = tokens.empty() ? std::nullopt : ParseIndex(tokens.back());
-  if (Array* array = at->if_array(); array != nullptr && place && *place >= 0) {
-    while (array->size() < static_cast<size_t>(*place)) array->emplace_back();
-  }
-  return base::Ok{};
+  return tokens.empty() ? base::Status(base::Ok{}) : FillUp(*at, tokens.back(), budget);
 }
 
 base::Result<Value> Get(Value& document, std::span<const std::string> tokens) {
@@ -158,6 +211,8 @@ base::Status Remove(Value& document, std::span<const std::string> tokens) {
 }
 
 base::Status Add(Value& document, std::span<const std::string> tokens, Value value) {
+  if (tokens.size() + ExtentOf(value).depth > kMaxDepth)
+    return base::Invalid(base::Format("the result is more than {} values deep", kMaxDepth));
   if (tokens.empty()) {
     document = std::move(value);
     return base::Ok{};
@@ -166,11 +221,11 @@ base::Status Add(Value& document, std::span<const std::string> tokens, Value val
   return AddTo(*parent, tokens.back(), std::move(value));
 }
 
-base::Status Apply(Value& document, const JsonPatchOperation& operation) {
+base::Status Apply(Value& document, const JsonPatchOperation& operation, Budget& budget) {
   TRY_ASSIGN(const auto path, ParsePointer(operation.path));
   switch (operation.op) {
     case Op::kAdd:
-      TRY(MakeWay(document, path));
+      TRY(MakeWay(document, path, budget));
       return Add(document, path, operation.value);
     case Op::kRemove: {
       const bool there = Get(document, path).has_value();
@@ -193,6 +248,8 @@ base::Status Apply(Value& document, const JsonPatchOperation& operation) {
     case Op::kCopy: {
       TRY_ASSIGN(const auto from, ParsePointer(operation.from));
       TRY_ASSIGN(Value copied, Get(document, from));
+      const Extent extent = ExtentOf(copied);
+      TRY(budget.Take(extent.values, extent.bytes));
       return Add(document, path, std::move(copied));
     }
   }
@@ -202,8 +259,9 @@ base::Status Apply(Value& document, const JsonPatchOperation& operation) {
 }  // namespace
 
 base::Result<Value> ApplyJsonPatch(Value document, std::span<const JsonPatchOperation> operations) {
+  Budget budget;
   for (size_t i = 0; i < operations.size(); ++i) {
-    if (auto done = Apply(document, operations[i]); !done.has_value())
+    if (auto done = Apply(document, operations[i], budget); !done.has_value())
       return std::move(done).error().Context(
           base::Format("[{}] {} {}", i, NameOfOp(operations[i].op), operations[i].path));
   }

@@ -21,6 +21,7 @@ struct JsonPatchOperation {
 // The operations one after the other, all or none. Beyond the RFC, as Kuma has it: an addition makes
 // the objects and lists on its way, the removal of what is not there does nothing, and a negative
 // index counts from the end of a list.
+// Bounded, whatever the operations are: what they copy and fill up, and how deep the result is.
 // kInvalid names the operation ("[2] replace /a/b: there is no /a").
 base::Result<Value> ApplyJsonPatch(Value document, std::span<const JsonPatchOperation> operations);
 

@@ -28,6 +28,32 @@ JsonPatchOperation Copy(std::string from, std::string path) {
   return {.op = Op::kCopy, .path = std::move(path), .from = std::move(from), .value = {}};
 }
 
+// Sixty copies of a document into itself would be 2^60 values.
+TEST(JsonPatchApply, IsBounded) {
+  const auto contains = [](const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+  };
+  std::vector<JsonPatchOperation> copies;
+  for (int i = 0; i < 60; ++i) copies.push_back(Copy("", "/" + std::to_string(i)));
+  EXPECT_TRUE(contains(Patched(R"({"a":"text"})", copies), "too much"));
+
+  std::string path;
+  for (int i = 0; i < 50; ++i) path += "/9999";
+  EXPECT_TRUE(contains(Patched("[]", {Add(path, "1")}), "too much"));
+
+  path.clear();
+  for (int i = 0; i < 1000; ++i) path += "/a";
+  EXPECT_TRUE(contains(Patched("{}", {Add(path, "1")}), "at most 100 parts"));
+
+  std::vector<JsonPatchOperation> nested;
+  for (int i = 0; i < 1000; ++i) {
+    nested.push_back(Add("/b", "{}"));
+    nested.push_back(Move("/a", "/b/a"));
+    nested.push_back(Move("/b", "/a"));
+  }
+  EXPECT_TRUE(contains(Patched(R"({"a":1})", nested), "100 values deep"));
+}
+
 TEST(JsonPatchApply, ObjectsAndLists) {
   EXPECT_EQ(Patched(R"({"a":1})", {Add("/b", "2")}), R"({"a":1,"b":2})");
   EXPECT_EQ(Patched(R"({"a":1})", {Add("/a", "2")}), R"({"a":2})");

@@ -143,6 +143,9 @@ void ProxyContext::AddTo(base::Hasher& hasher) const {
   for (const std::string& range : internal_ranges) hasher.Add(range);
   AddTraits(traits, hasher);
   confs.AddTo(hasher);
+  outside.confs.AddTo(hasher);
+  AddSlot(outside.slot, hasher);
+  AddCollectors(outside.collectors, hasher);
 }
 
 const PolicyType* FindPolicy(const PolicyTable& table, std::string_view kind) {

@@ -132,6 +132,13 @@ Effective EffectiveFor(const PolicyType& type, const mesh::MeshSnapshot& mesh, c
   return ForService(type, mesh, view, service, &destination);
 }
 
+Effective EffectiveForOutside(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                              const View& view) {
+  return Merge(type, CollectTo(type, mesh, view, [](const TargetRef& target) {
+                 return target.kind == TargetKind::kMesh;
+               }));
+}
+
 Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& mesh,
                             const View& view, const model::Resource& route) {
   bool named = false;

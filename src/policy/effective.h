@@ -20,6 +20,10 @@ namespace kuma::policy {
 Effective EffectiveFor(const PolicyType& type, const mesh::MeshSnapshot& mesh, const View& view,
                        const Destination& destination, const model::Resource& service);
 
+// For destinations outside of the mesh: entries for the mesh.
+Effective EffectiveForOutside(const PolicyType& type, const mesh::MeshSnapshot& mesh,
+                              const View& view);
+
 // For a MeshHTTPRoute: entries for the mesh and for the route. Empty when no entry names the route,
 // whatever is said for the mesh: then what holds for the destination counts.
 Effective EffectiveForRoute(const PolicyType& type, const mesh::MeshSnapshot& mesh,

@@ -73,7 +73,8 @@ model::ResourcePtr Policy(const char* conf) {
   return *policy;
 }
 
-base::Result<bundle::XdsBundle> Generate(const char* conf) {
+base::Result<bundle::XdsBundle> Generate(const char* conf,
+                                         const std::vector<model::ResourcePtr>& more = {}) {
   generate::Settings settings;
   settings.internal_ranges = {"127.0.0.1/32", "::1/128"};
   const generate::Generator generator(policies::AllPolicies(), std::move(settings));
@@ -85,6 +86,8 @@ base::Result<bundle::XdsBundle> Generate(const char* conf) {
   std::vector<mesh::Change> changes;
   for (const model::ResourcePtr& resource :
        {kit::Mesh(), kit::Dataplane("web", options), Policy(conf)})
+    changes.push_back({resource->key(), nullptr, resource, {1}});
+  for (const model::ResourcePtr& resource : more)
     changes.push_back({resource->key(), nullptr, resource, {1}});
   state.Apply(changes);
   return generator.BuildAll(*state.Freeze(), {"default", "web"}, node);
@@ -161,6 +164,46 @@ INSTANTIATE_TEST_SUITE_P(Recorded, PassthroughGoldens, testing::ValuesIn(kCases)
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
+
+// What an access log says of the mesh holds for what passes through, too, as TCP and as HTTP.
+TEST(Passthrough, IsLogged) {
+  const auto log = [](const char* target) {
+    return kit::FromYaml(std::string(R"(
+type: MeshAccessLog
+mesh: default
+name: log
+spec:
+  to:
+  - targetRef: )") + target + R"(
+    default: {backends: [{type: File, file: {path: /outside.log}}]}
+)");
+  };
+  const auto outbound = [](const base::Result<bundle::XdsBundle>& bundle) {
+    const auto* found = bundle::Find(bundle->Of(bundle::XdsType::kListener),
+                                     "self_transparentproxy_passthrough_outbound_ipv4");
+    return found == nullptr ? std::string() : generate::ResourceJson(*found);
+  };
+  constexpr const char* kHttpHost =
+      "{appendMatch: [{type: Domain, value: a.com, port: 80, protocol: http}]}";
+  const auto tcp = Generate("{passthroughMode: All}", {log("{kind: Mesh}")});
+  ASSERT_TRUE(tcp.has_value()) << tcp.error().message();
+  EXPECT_NE(outbound(tcp).find("->%UPSTREAM_HOST%(external) took"), std::string::npos)
+      << outbound(tcp);
+  const auto http = Generate(kHttpHost, {log("{kind: Mesh}")});
+  ASSERT_TRUE(http.has_value()) << http.error().message();
+  EXPECT_NE(outbound(http).find("%REQ(:METHOD)%"), std::string::npos) << outbound(http);
+  // Where nothing is said of the mesh, and on what comes in.
+  const auto service =
+      Generate("{passthroughMode: All}",
+               {log("{kind: MeshService, labels: {kuma.io/display-name: backend}}")});
+  ASSERT_TRUE(service.has_value()) << service.error().message();
+  EXPECT_EQ(outbound(service).find("/outside.log"), std::string::npos);
+  const auto* inbound =
+      bundle::Find(tcp->Of(bundle::XdsType::kListener),
+                   "self_transparentproxy_passthrough_inbound_ipv4");
+  ASSERT_NE(inbound, nullptr);
+  EXPECT_EQ(generate::ResourceJson(*inbound).find("/outside.log"), std::string::npos);
+}
 
 // What is refused only when Envoy would refuse it.
 TEST(Passthrough, ProtocolsThatCannotBeToldApartAreAnError) {

@@ -43,7 +43,7 @@ Scope ScopeOf(What what, std::string mesh, std::string name = {}) {
           .name = std::move(name),
           .also = {},
           .policy = {},
-          .own_parts = true};
+          .own_parts = Scope::OwnParts::kAll};
 }
 
 bool SelectsAlike(const policy::PolicyType& row, const model::Resource& before,
@@ -66,6 +66,15 @@ bool ShapesOwnParts(const policy::PolicyType& row, const model::ResourcePtr& pol
   if (policy == nullptr) return false;  // the view is another one, and so is the own part
   return (row.spec.proxy != nullptr && row.spec.proxy(*policy) != nullptr) ||
          (row.spec.rules != nullptr && !row.spec.rules(*policy).empty());
+}
+
+// What passes through a proxy reads entries for the mesh.
+bool ShapesOutside(const policy::PolicyType& row, const model::ResourcePtr& policy) {
+  if (policy == nullptr || row.hooks.outside == nullptr || row.spec.to == nullptr) return false;
+  const std::vector<policy::ToItem> items = row.spec.to(*policy);
+  return std::any_of(items.begin(), items.end(), [](const policy::ToItem& item) {
+    return item.target->kind == policy::TargetKind::kMesh;
+  });
 }
 
 // Does an entry of the policy's `to` list refer to a collector?
@@ -95,8 +104,9 @@ Reach ReachOf(const model::Resource& dataplane, const generate::ProxyNode& node)
   const auto& networking = dataplane.Spec<resources::dataplane::Spec>().networking;
   Reach reach;
   if (!networking) return reach;
-  reach.everything = generate::TransparentProxyOf(*networking, node).UsesVirtualAddresses() ||
-                     !networking->listeners.empty();
+  const generate::TransparentProxy tproxy = generate::TransparentProxyOf(*networking, node);
+  reach.outside = tproxy.HasPassthrough();
+  reach.everything = tproxy.UsesVirtualAddresses() || !networking->listeners.empty();
   for (const resources::dataplane::Outbound& outbound : networking->outbound) {
     if (!outbound.backend_ref) continue;
     if (!outbound.backend_ref->labels.empty() || outbound.backend_ref->name.empty())
@@ -140,10 +150,13 @@ std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& sn
     return {ScopeOf(What::kMesh, key.mesh)};
   std::vector<Scope> scopes = {ScopeOf(What::kView, key.mesh)};
   scopes.back().policy = key;
-  scopes.back().own_parts =
-      ShapesOwnParts(*row, change.before) || ShapesOwnParts(*row, change.after) ||
-      UsesCollectors(*row, change.before) ||
-      AnyUsesCollectors(snapshot.Mesh(key.mesh), policies);
+  const bool all = ShapesOwnParts(*row, change.before) || ShapesOwnParts(*row, change.after) ||
+                   UsesCollectors(*row, change.before) ||
+                   AnyUsesCollectors(snapshot.Mesh(key.mesh), policies);
+  const bool outside = ShapesOutside(*row, change.before) || ShapesOutside(*row, change.after);
+  scopes.back().own_parts = all       ? Scope::OwnParts::kAll
+                            : outside ? Scope::OwnParts::kWithPassthrough
+                                      : Scope::OwnParts::kNone;
   // Views hold the keys of policies in order; their content counts as far as it selects and orders.
   if (change.before == nullptr || change.after == nullptr ||
       !SelectsAlike(*row, *change.before, *change.after) ||

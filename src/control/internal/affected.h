@@ -32,7 +32,7 @@ struct Scope {
     kEndpoints,    // Endpoints cells of the destination `name`
     kKind,         // Listener, Cluster and Endpoints cells of all destinations of the kind `name`
     kListeners,    // all Listener cells of the mesh
-    kView,         // cells whose view has `policy`; own parts only if `own_parts`
+    kView,         // cells whose view has `policy`; of own parts those of `own_parts`
     kPlans,        // plans of all proxies of the mesh
     kMesh,         // all plans and cells of the mesh
     kEverything,   // of all meshes
@@ -42,7 +42,7 @@ struct Scope {
   std::string name;
   std::string also;  // kReaders: the destination by its display name, or empty
   model::ResourceKey policy;
-  bool own_parts = true;
+  enum class OwnParts : uint8_t { kNone, kWithPassthrough, kAll } own_parts = OwnParts::kAll;
   bool operator==(const Scope&) const = default;
 };
 
@@ -52,8 +52,9 @@ std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& sn
 // Of MeshServices whose members changed.
 std::vector<Scope> ScopesOfMembers(const std::string& mesh, const std::string& mesh_service);
 
-// Destinations that a Dataplane may reach by its outbounds.
+// Where calls of a Dataplane may lead.
 struct Reach {
+  bool outside = false;            // what no outbound takes passes through
   bool everything = false;         // virtual addresses, zone proxies, selection by labels
   std::set<std::string> services;  // "MeshService/backend"
 };

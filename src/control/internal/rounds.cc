@@ -140,7 +140,8 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
         const auto& policies = view->policies;
         if (std::find(policies.begin(), policies.end(), scope.policy) == policies.end()) continue;
         for (Cell* cell : *cells) {
-          if (cell->id.kind != CellKind::kOwn || scope.own_parts) MarkCell(*cell, cause);
+          if (cell->id.kind != CellKind::kOwn || ReadsPolicy(*cell, scope.own_parts))
+            MarkCell(*cell, cause);
         }
       }
       break;
@@ -164,24 +165,36 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
                           {"proxies", queue_.size() + new_queue_.size()}});
 }
 
+const Reach* Rounds::ReachOfProxy(Proxy& proxy) const {
+  if (!proxy.reach) {
+    const mesh::MeshSnapshot* mesh = next_snapshot_->Mesh(proxy.key.mesh);
+    const model::ResourcePtr dataplane =
+        mesh == nullptr ? nullptr : mesh->Find("Dataplane", proxy.key.name);
+    if (dataplane == nullptr) return nullptr;
+    proxy.reach = ReachOf(*dataplane, *proxy.node);
+  }
+  return &*proxy.reach;
+}
+
+bool Rounds::ReadsPolicy(const Cell& own, Scope::OwnParts parts) const {
+  if (parts != Scope::OwnParts::kWithPassthrough) return parts == Scope::OwnParts::kAll;
+  Proxy* owner = OwnerOf(own);
+  const Reach* reach = owner == nullptr ? nullptr : ReachOfProxy(*owner);
+  return reach != nullptr && reach->outside;
+}
+
 void Rounds::MarkReaders(const Scope& scope, const CausePtr& cause) {
-  const mesh::MeshSnapshot* mesh = next_snapshot_->Mesh(scope.mesh);
-  if (mesh == nullptr) return;
-  const mesh::Table<model::ResourcePtr>& dataplanes = mesh->Of("Dataplane");
   ForProxiesOf(scope.mesh, [&](Proxy& proxy) {
-    if (!proxy.reach) {
-      const model::ResourcePtr* dataplane = dataplanes.Find(proxy.key.name);
-      if (dataplane == nullptr) return;  // when it comes, it marks the proxy
-      proxy.reach = ReachOf(**dataplane, *proxy.node);
-    }
-    if (proxy.reach->everything || proxy.reach->services.contains(scope.name) ||
-        proxy.reach->services.contains(scope.also)) {
+    const Reach* reach = ReachOfProxy(proxy);
+    if (reach == nullptr) return;
+    if (reach->everything || reach->services.contains(scope.name) ||
+        reach->services.contains(scope.also)) {
       MarkProxy(proxy, true, true, cause);
     }
   });
 }
 
-Proxy* Rounds::OwnerOf(const Cell& own) {
+Proxy* Rounds::OwnerOf(const Cell& own) const {
   const auto found = proxies_.find({own.id.mesh, own.id.proxy});
   return found != proxies_.end() && found->second->own == &own ? found->second.get() : nullptr;
 }

@@ -80,6 +80,9 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void MarkCell(Cell& cell, const CausePtr& cause);
   void MarkProxy(Proxy& proxy, bool plan, bool own, const CausePtr& cause);
   void MarkReaders(const Scope& scope, const CausePtr& cause);
+  // Null: its Dataplane is not there; when it comes, it marks the proxy.
+  const Reach* ReachOfProxy(Proxy& proxy) const;
+  bool ReadsPolicy(const Cell& own, Scope::OwnParts parts) const;
   template <class F>
   void ForProxiesOf(const std::string& mesh, F f);
 
@@ -98,7 +101,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void TakeCell(CellJob& job);
   bool TakeBuilt(Cell& cell, generate::SealedCell& sealed);
   bool TakeFailure(Cell& cell, std::string failure);
-  Proxy* OwnerOf(const Cell& own);
+  Proxy* OwnerOf(const Cell& own) const;
   void Regroup(Proxy& proxy);
   void MaybeFinish();
   void Finish();

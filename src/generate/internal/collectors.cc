@@ -40,6 +40,11 @@ void AddRefs(const policy::PolicyType& type, const policy::InboundContext& conte
   }
 }
 
+void AddRefs(const policy::PolicyType& type, const policy::ProxyContext& context, Refs& refs) {
+  AddRefs(type, context.confs.Find(type.conf.tag), refs);
+  AddRefs(type, context.outside.confs.Find(type.conf.tag), refs);
+}
+
 template <class Context>
 policy::CollectorsPtr Collect(const mesh::MeshSnapshot& mesh, const policy::PolicyTable& table,
                               const Context& context) {
@@ -183,6 +188,11 @@ policy::CollectorsPtr CollectorsOf(const mesh::MeshSnapshot& mesh, const policy:
   return Collect(mesh, table, context);
 }
 
+policy::CollectorsPtr CollectorsOf(const mesh::MeshSnapshot& mesh, const policy::PolicyTable& table,
+                                   const policy::ProxyContext& context) {
+  return Collect(mesh, table, context);
+}
+
 bool ToListsUseCollectors(const policy::PolicyType& type, const mesh::MeshSnapshot& mesh,
                           const policy::View& view) {
   if (type.collectors.refs == nullptr || type.spec.to == nullptr) return false;
@@ -216,9 +226,9 @@ void CollectorUses::Add(const policy::PolicyType& type, const Refs& refs) {
   }
 }
 
-void CollectorUses::Add(const policy::PolicyType& type, const policy::Confs& confs) {
+void CollectorUses::Add(const policy::PolicyType& type, const policy::ProxyContext& context) {
   Refs refs;
-  AddRefs(type, confs.Find(type.conf.tag), refs);
+  AddRefs(type, context, refs);
   Add(type, refs);
 }
 void CollectorUses::Add(const policy::PolicyType& type, const policy::ListenerContext& context) {

@@ -26,6 +26,9 @@ policy::CollectorsPtr CollectorsOf(const mesh::MeshSnapshot& mesh, const policy:
                                    const policy::ListenerContext& context);
 policy::CollectorsPtr CollectorsOf(const mesh::MeshSnapshot& mesh, const policy::PolicyTable& table,
                                    const policy::InboundContext& context);
+// Those of what passes through the proxy.
+policy::CollectorsPtr CollectorsOf(const mesh::MeshSnapshot& mesh, const policy::PolicyTable& table,
+                                   const policy::ProxyContext& context);
 
 // Does an entry of a `to` list of the view's policies refer to a collector?
 bool ToListsUseCollectors(const policy::PolicyType& type, const mesh::MeshSnapshot& mesh,
@@ -43,7 +46,7 @@ class CollectorUses {
  public:
   // REQUIRES: `mesh` outlives this.
   explicit CollectorUses(const mesh::MeshSnapshot& mesh) : mesh_(mesh) {}
-  void Add(const policy::PolicyType& type, const policy::Confs& confs);
+  void Add(const policy::PolicyType& type, const policy::ProxyContext& context);
   void Add(const policy::PolicyType& type, const policy::ListenerContext& context);
   void Add(const policy::PolicyType& type, const policy::InboundContext& context);
   std::vector<UsedCollector> Take() &&;  // sorted by name

@@ -69,6 +69,7 @@ struct Values {
 };
 
 constexpr std::string_view kUnknownService = "unknown";
+constexpr std::string_view kOutside = "external";  // as a destination
 
 struct Placeholder {
   std::string_view text;
@@ -327,13 +328,19 @@ base::Result<std::vector<AccessLog>> LogsOf(const Conf& conf, const Surroundings
   return logs;
 }
 
-void AddLogs(const std::vector<AccessLog>& logs, envoy::ListenerDraft& listener) {
+void AddLogsOfHttp(const std::vector<AccessLog>& logs, envoy::ListenerDraft& listener) {
   listener.ForEachHttp([&](envoy::HttpManagerDraft& http) {
     for (const AccessLog& log : logs) *http.manager.add_access_log() = log;
   });
+}
+void AddLogsOfTcp(const std::vector<AccessLog>& logs, envoy::ListenerDraft& listener) {
   listener.ForEachTcp([&](api::TcpProxy& tcp) {
     for (const AccessLog& log : logs) *tcp.add_access_log() = log;
   });
+}
+void AddLogs(const std::vector<AccessLog>& logs, envoy::ListenerDraft& listener) {
+  AddLogsOfHttp(logs, listener);
+  AddLogsOfTcp(logs, listener);
 }
 
 // ---- outbounds
@@ -398,6 +405,28 @@ base::Status ApplyListener(const policy::ListenerContext& context, envoy::Listen
     AddLogs(logs, listener);
   }
   return ApplyToRoutes(context, around, listener);
+}
+
+// ---- what passes through
+
+base::Status ApplyOutside(const policy::ProxyContext& context, envoy::PassthroughDraft& family) {
+  const Conf* conf = context.outside.confs.Get<Conf>();
+  if (conf == nullptr) return base::Ok{};
+  const policy::Slot& proxy = policy::ValuesOf(context.outside.slot);
+  Values values{.proxy = proxy,
+                .source = proxy.service,
+                .destination = std::string(kOutside),
+                .mesh = context.key.mesh,
+                .direction = "OUTBOUND",
+                .http = true};
+  const Surroundings around{values, context.outside.collectors,
+                            context.HasFeature(policy::kCollectorsViaKumaDp)};
+  TRY_ASSIGN(const std::vector<AccessLog> of_http, LogsOf(*conf, around));
+  AddLogsOfHttp(of_http, family.outbound);
+  values.http = false;
+  TRY_ASSIGN(const std::vector<AccessLog> of_tcp, LogsOf(*conf, around));
+  AddLogsOfTcp(of_tcp, family.outbound);
+  return base::Ok{};
 }
 
 // ---- inbounds
@@ -468,6 +497,7 @@ policy::PolicyType Policy() {
                                                                     .endpoints = nullptr,
                                                                     .inbound = ApplyInbound,
                                                                     .proxy = nullptr});
+  type.hooks.outside = ApplyOutside;
   type.slots = SlotsOf;
   type.collectors = {.refs = CollectorRefsOf,
                      .signal = policy::Signal::kLogs,
