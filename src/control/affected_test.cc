@@ -118,7 +118,7 @@ TEST(Affected, AToListIsNothingToOwnParts) {
 }
 
 TEST(Affected, MembersAreInEndpointsOnly) {
-  EXPECT_THAT(ScopesOfMembers("default", "web"),
+  EXPECT_THAT(ScopesOfMembers("default", "web", true),
               ElementsAre(Field(&Scope::what, What::kEndpoints), Field(&Scope::what, What::kKind)));
 }
 

@@ -344,8 +344,13 @@ class ControlLoop::Writer final : public store::WatchSink,
   void TakeChanges(const mesh::ChangeSet& applied, CausesOf causes_of) {
     const mesh::Snapshot& now = state_.current();
     std::map<std::string, Causes> of_members;
+    std::set<std::string> other_changes;  // meshes of Dataplanes that left or changed
     for (const mesh::Change& change : applied.changes) {
-      if (change.key.kind == "Dataplane") TakeDataplane(change);
+      if (change.key.kind == "Dataplane") {
+        TakeDataplane(change);
+        if (change.before != nullptr && change.inputs_changed)
+          other_changes.insert(change.key.mesh);
+      }
       const Causes causes = causes_of(change);
       if (change.key.kind == "Dataplane" || change.key.kind == "MeshService")
         of_members[change.key.mesh].insert(causes.begin(), causes.end());
@@ -354,9 +359,21 @@ class ControlLoop::Writer final : public store::WatchSink,
       if (!scopes.empty()) AddMarks(causes, internal::TextOf(change), std::move(scopes));
     }
     for (const auto& [mesh, service] : applied.services_with_changed_members) {
+      const bool joined =
+          !other_changes.contains(mesh) && HasOlderMember(applied, now, mesh, service);
       AddMarks(of_members[mesh], "MeshService " + mesh + "/" + service + " has other endpoints",
-               internal::ScopesOfMembers(mesh, service));
+               internal::ScopesOfMembers(mesh, service, joined));
     }
+  }
+  static bool HasOlderMember(const mesh::ChangeSet& applied, const mesh::Snapshot& now,
+                             const std::string& mesh, const std::string& service) {
+    const mesh::MeshSnapshot* found = now.Mesh(mesh);
+    if (found == nullptr) return false;
+    const mesh::MembersPtr members = found->MembersOf(service);
+    return std::any_of(members->begin(), members->end(), [&](const model::ResourcePtr& member) {
+      const mesh::Change* change = applied.Find(member->key());
+      return change == nullptr || change->before != nullptr;
+    });
   }
   void TakeChanges(const mesh::ChangeSet& applied, const Causes& causes) {
     TakeChanges(applied, [&](const mesh::Change&) { return causes; });

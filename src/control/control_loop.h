@@ -52,9 +52,9 @@ struct Settings {
   // Bundles for more proxies than this, and more than an eighth of all, wait while the streams are
   // still busy with earlier ones: what changes meanwhile merges.
   size_t few = 64;
-  // When so many new streams are being brought into step at once, they come first: the others'
-  // bundles rest, twice as long each time, at most `longest_rest`. Endpoints that join one by one
-  // reach them together.
+  // When so many new streams are being brought into step at once, endpoints that join services with
+  // others reach the rest of the mesh together, after rests that double, at most `longest_rest`.
+  // Nothing else rests.
   uint64_t wave_of = 16;
   runtime::Duration longest_rest = std::chrono::seconds(5);
   // The hub forgets the bundle of a proxy that has been away for so long.

@@ -239,31 +239,72 @@ TEST_F(CostsTest, AChangeOfFewDoesNotWaitForOneOfMany) {
   Settle();
 }
 
-TEST_F(CostsTest, InAWaveOfNewProxiesTheOthersRestTwiceAsLongEachTime) {
+TEST_F(CostsTest, InAWaveOfNewProxiesJoiningEndpointsRestTwiceAsLongEachTime) {
   newcomers_ = 100;
+  // Replicas that nobody is connected for: only clients of s0 could hear of them.
+  int replicas = 0;
+  const auto join = [&] {
+    ++replicas;
+    Commit({kit::Put(kit::Dataplane(
+        Format("s0-new-{}", replicas),
+        {.labels = {{"app", "s0"}},
+         .address = Format("10.9.{}.{}", replicas / 250, replicas % 250 + 1)}))});
+    simulation_.RunUntilIdle();
+    return std::exchange(published_, {}).size();
+  };
   std::vector<int> at;
-  for (int i = 0; i < 1000; ++i) {
-    Move(Format("10.9.{}.{}", i / 250, i % 250 + 1));
-    if (!std::exchange(published_, {}).empty()) at.push_back(10 * i);
+  for (int i = 0; i < 300; ++i) {
+    if (join() > 0) at.push_back(10 * i);
     simulation_.Advance(milliseconds(10));
   }
-  EXPECT_THAT(at, testing::ElementsAre(0, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120));
-  const auto added = [this](int i) {
-    const std::string name = Format("one-new-{}", i);
-    Add(name, {.labels = {{"app", "one"}}, .outbounds = {{"s1", 80, 10001}}});
-    simulation_.RunUntilIdle();
-    return std::exchange(published_, {}) == std::set<std::string>{name};
-  };
-  EXPECT_TRUE(added(1)) << "a new one does not wait, and nobody gets more because it came";
+  EXPECT_THAT(at, testing::ElementsAre(0, 10, 20, 40, 80, 160, 320, 640, 1280, 2560));
+
+  const std::string name = "one-new";
+  Add(name, {.labels = {{"app", "one"}}, .outbounds = {{"s1", 80, 10001}}});
+  simulation_.RunUntilIdle();
+  EXPECT_EQ(std::exchange(published_, {}), std::set<std::string>{name})
+      << "a new one does not wait, and nobody gets more because it came";
+
+  EXPECT_EQ(join(), 0u);
+  Move("10.8.0.1");
+  EXPECT_THAT(std::exchange(published_, {}), SizeIs(11)) << "an endpoint that moves does not wait";
+  EXPECT_EQ(join(), 0u) << "nor does it end the rest";
+  Commit({kit::Delete({"Dataplane", "default", "s0-4"})});
+  simulation_.RunUntilIdle();
+  EXPECT_THAT(std::exchange(published_, {}), testing::Contains("both-0"))
+      << "nor does one that leaves";
+  Commit({kit::Put(kit::MeshTimeout("t", "one", "s1", "4s"))});
+  simulation_.RunUntilIdle();
+  EXPECT_THAT(std::exchange(published_, {}), SizeIs(11)) << "nor what a user writes";
+  EXPECT_EQ(join(), 0u);
 
   // The wave is over, and so is the rest.
   newcomers_ = 0;
   simulation_.Advance(milliseconds(110));
-  EXPECT_THAT(std::exchange(published_, {}), SizeIs(11));
-  for (int i = 0; i < 10; ++i) {
-    Move(Format("10.9.100.{}", i + 1));
-    EXPECT_THAT(std::exchange(published_, {}), SizeIs(11)) << i;
+  EXPECT_THAT(std::exchange(published_, {}), SizeIs(10));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(join(), 10u) << i;
+}
+
+TEST_F(CostsTest, TheFirstEndpointOfAServiceDoesNotRest) {
+  Commit({kit::Put(kit::MeshService("empty"))});
+  Add("caller", {.labels = {{"app", "caller"}}, .outbounds = {{"empty", 80, 10002}}});
+  Settle();
+  newcomers_ = 100;
+  const auto join = [&](const std::string& name, const std::string& service) {
+    Commit({kit::Put(kit::Dataplane(name, {.labels = {{"app", service}}, .address = "10.9.1.1"}))});
+    simulation_.RunUntilIdle();
+    return std::exchange(published_, {}).size();
+  };
+  for (int i = 0; i < 50; ++i) {
+    join(Format("s0-new-{}", i), "s0");
+    simulation_.Advance(milliseconds(10));
   }
+  published_.clear();
+  EXPECT_EQ(join("s0-last", "s0"), 0u) << "a rest";
+  EXPECT_EQ(join("empty-0", "empty"), 1u);
+  EXPECT_EQ(join("empty-1", "empty"), 0u);
+  newcomers_ = 0;
+  simulation_.Advance(milliseconds(110));
 }
 
 TEST_F(CostsTest, AReadinessFlapCostsItsEndpointSet) {

@@ -43,7 +43,8 @@ Scope ScopeOf(What what, std::string mesh, std::string name = {}) {
           .name = std::move(name),
           .also = {},
           .policy = {},
-          .own_parts = Scope::OwnParts::kAll};
+          .own_parts = Scope::OwnParts::kAll,
+          .can_wait = false};
 }
 
 bool SelectsAlike(const policy::PolicyType& row, const model::Resource& before,
@@ -165,9 +166,12 @@ std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& sn
   return scopes;
 }
 
-std::vector<Scope> ScopesOfMembers(const std::string& mesh, const std::string& mesh_service) {
-  return {ScopeOf(What::kEndpoints, mesh, "MeshService/" + mesh_service),
-          ScopeOf(What::kKind, mesh, "MeshMultiZoneService")};
+std::vector<Scope> ScopesOfMembers(const std::string& mesh, const std::string& mesh_service,
+                                   bool joined) {
+  std::vector<Scope> scopes = {ScopeOf(What::kEndpoints, mesh, "MeshService/" + mesh_service),
+                               ScopeOf(What::kKind, mesh, "MeshMultiZoneService")};
+  for (Scope& scope : scopes) scope.can_wait = joined;
+  return scopes;
 }
 
 }  // namespace kuma::control::internal

@@ -43,14 +43,16 @@ struct Scope {
   std::string also;  // kReaders: the destination by its display name, or empty
   model::ResourceKey policy;
   enum class OwnParts : uint8_t { kNone, kWithPassthrough, kAll } own_parts = OwnParts::kAll;
+  bool can_wait = false;  // in a wave of new proxies: nobody calls what is gone or has changed
   bool operator==(const Scope&) const = default;
 };
 
 // `snapshot`: after the change.
 std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& snapshot,
                             const policy::PolicyTable& policies);
-// Of MeshServices whose members changed.
-std::vector<Scope> ScopesOfMembers(const std::string& mesh, const std::string& mesh_service);
+// Of a MeshService whose members changed. `joined`: it had members, and all of them are as they were.
+std::vector<Scope> ScopesOfMembers(const std::string& mesh, const std::string& mesh_service,
+                                   bool joined);
 
 // Where calls of a Dataplane may lead.
 struct Reach {

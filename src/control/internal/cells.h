@@ -68,6 +68,7 @@ struct Cell {
   base::Revision failed_since;
 
   bool marked = false;   // to be checked in the next round
+  bool pressing = false;  // not all marks can wait
   bool running = false;  // in this round
   Causes causes;         // of the mark
   Causes checking;       // of the check in this round
@@ -108,8 +109,9 @@ struct Group {
   std::vector<Cell*> cells;  // closure, roots first; also of content that is not sent
   std::array<bundle::SealedListPtr, bundle::kXdsTypeCount> lists;
   std::set<Proxy*, ProxyLess> proxies;
-  bool fresh = true;    // no closure yet
-  bool urgent = false;  // to be worked out at the end of this round in any case
+  bool fresh = true;     // no closure yet
+  bool needed = false;   // somebody who has nothing waits for it
+  bool pressing = false;  // not all that changed can wait
   Effects effects;      // of its cells, not given to its proxies yet
 };
 
@@ -132,8 +134,6 @@ struct Proxy {
   bool check_own = false;  // in this round
   bool regroup = false;    // at the end of this round
   bool behind = false;     // was marked before this round and is not looked at in it
-  bool touched =
-      false;  // to be assembled at the end of this round, or when it is not behind any more
   bool must_publish = false;  // its stream has not got a bundle yet
   Causes causes;              // of the marks
   Causes checking;            // of what is looked at in this round

@@ -83,12 +83,13 @@ void Rounds::Begin(base::Revision revision) {
 
 // Marks.
 
-void Rounds::MarkCell(Cell& cell, const CausePtr& cause) {
+void Rounds::MarkCell(Cell& cell, const CausePtr& cause, bool can_wait) {
   if (cell.id.kind == CellKind::kOwn) {
     if (Proxy* owner = OwnerOf(cell)) MarkProxy(*owner, false, true, cause);
     return;
   }
   AddCauses(cell.causes, {cause});
+  cell.pressing = cell.pressing || !can_wait;
   if (cell.marked) return;
   cell.marked = true;
   marked_cells_.push_back(cell.number);
@@ -105,7 +106,7 @@ void Rounds::MarkProxy(Proxy& proxy, bool plan, bool own, const CausePtr& cause)
 
 void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
   const auto mark_cells = [&](const auto& cells) {
-    for (Cell* cell : cells) MarkCell(*cell, cause);
+    for (Cell* cell : cells) MarkCell(*cell, cause, scope.can_wait);
   };
   const auto mark_proxies = [&](bool own) {
     ForProxiesOf(scope.mesh, [&](Proxy& proxy) { MarkProxy(proxy, true, own, cause); });
@@ -126,13 +127,13 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
     case kDestination: mark_cells(cells_.OfDestination(scope.mesh, scope.name)); break;
     case kEndpoints:
       for (Cell* cell : cells_.OfDestination(scope.mesh, scope.name)) {
-        if (cell->id.kind == CellKind::kEndpoints) MarkCell(*cell, cause);
+        if (cell->id.kind == CellKind::kEndpoints) MarkCell(*cell, cause, scope.can_wait);
       }
       break;
     case kKind: mark_cells(cells_.OfKind(scope.mesh, scope.name)); break;
     case kListeners:
       for (Cell* cell : cells_.OfMesh(scope.mesh)) {
-        if (cell->id.kind == CellKind::kListener) MarkCell(*cell, cause);
+        if (cell->id.kind == CellKind::kListener) MarkCell(*cell, cause, scope.can_wait);
       }
       break;
     case kView:
@@ -141,7 +142,7 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
         if (std::find(policies.begin(), policies.end(), scope.policy) == policies.end()) continue;
         for (Cell* cell : *cells) {
           if (cell->id.kind != CellKind::kOwn || ReadsPolicy(*cell, scope.own_parts))
-            MarkCell(*cell, cause);
+            MarkCell(*cell, cause, scope.can_wait);
         }
       }
       break;
@@ -153,7 +154,7 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
     case kEverything:
       for (auto& [key, proxy] : proxies_) MarkProxy(*proxy, true, true, cause);
       for (const auto& [id, cell] : cells_.all()) {
-        if (cell->id.kind != CellKind::kOwn) MarkCell(*cell, cause);
+        if (cell->id.kind != CellKind::kOwn) MarkCell(*cell, cause, scope.can_wait);
       }
       break;
   }
@@ -231,6 +232,7 @@ bool Rounds::Disconnected(const ProxyKey& proxy, StreamId stream) {
 
 void Rounds::Detach(Proxy& proxy) {
   touched_.erase(&proxy);
+  resting_.erase(&proxy);
   cells_.Join(proxy, nullptr);
   cells_.SetOwn(proxy, nullptr);
 }
@@ -239,7 +241,7 @@ void Rounds::Detach(Proxy& proxy) {
 
 bool Rounds::idle() const {
   return !running_ && marked_cells_.empty() && queue_.empty() && new_queue_.empty() &&
-         touched_.empty() && stale_.empty();
+         touched_.empty() && resting_.empty() && stale_.empty();
 }
 
 void Rounds::LookForWave() {
@@ -255,27 +257,28 @@ void Rounds::LookForWave() {
 bool Rounds::Rests() const { return wave_began_ && around_.clock.Now() < rest_until_; }
 
 // What concerns few overtakes what concerns many: no reason to hold it.
-bool Rounds::HoldsOthers() const {
-  const bool few = touched_.size() <= std::max(settings_.few, proxies_.size() / 8);
-  return Rests() || (taking_ > 0 && !few);
+bool Rounds::StreamsAreBusy() const {
+  return taking_ > 0 && touched_.size() > std::max(settings_.few, proxies_.size() / 8);
 }
 
 bool Rounds::HasWork() const {
+  const bool some_rest = !stale_.empty() || !resting_.empty();
   return !marked_cells_.empty() || !queue_.empty() || !new_queue_.empty() ||
-         (!stale_.empty() && !Rests()) || (!touched_.empty() && !HoldsOthers());
+         (some_rest && !Rests()) || (!touched_.empty() && !StreamsAreBusy());
 }
 
-// Goes when the streams have taken what is published now.
-std::shared_ptr<void> Rounds::OnTaken() {
+// Goes when the streams have taken what is published now. Those who rested get the next ones when
+// the wave is twice as old as it is then.
+std::shared_ptr<void> Rounds::OnTaken(bool of_all) {
   ++taking_;
-  return std::shared_ptr<void>(this, [weak = weak_from_this(), writer = &around_.writer](void*) {
-    writer->Post([weak] {
+  auto* const writer = &around_.writer;
+  return std::shared_ptr<void>(this, [weak = weak_from_this(), writer, of_all](void*) {
+    writer->Post([weak, of_all] {
       const auto self = weak.lock();
       if (self == nullptr) return;
       --self->taking_;
-      // The next ones at twice the age that the wave has now.
       const runtime::Time now = self->around_.clock.Now();
-      if (self->wave_began_)
+      if (self->wave_began_ && of_all)
         self->rest_until_ = now + std::min(now - *self->wave_began_, self->settings_.longest_rest);
       self->Wake();
     });
@@ -285,7 +288,7 @@ std::shared_ptr<void> Rounds::OnTaken() {
 // Bundles that are held go out when nothing holds them any more.
 void Rounds::ArmRest() {
   rest_timer_.Cancel();
-  if ((touched_.empty() && stale_.empty()) || !Rests()) return;  // or the streams wake us
+  if ((resting_.empty() && stale_.empty()) || !Rests()) return;  // or the streams wake us
   const runtime::Time now = around_.clock.Now();
   const runtime::Duration rest =
       std::clamp<runtime::Duration>(rest_until_ - now, runtime::Duration(1), kWaveGap);
@@ -299,8 +302,8 @@ void Rounds::Wake() {
   LookForWave();
   if (HasWork()) return StartRound();
   ArmRest();
-  const bool settles =
-      touched_.empty() && stale_.empty() && settled_ < next_snapshot_->revision;
+  const bool settles = touched_.empty() && resting_.empty() && stale_.empty() &&
+                       settled_ < next_snapshot_->revision;
   if (settles || !left_.empty()) {
     if (settles) settled_ = next_snapshot_->revision;
     if (around_.on_round)
@@ -515,7 +518,7 @@ Cell& Rounds::Need(const generate::CellId& id) {
   // Marks that came while this round runs could not find it, and it is about to be built from
   // before them.
   if (snapshot_ != next_snapshot_) {
-    for (const CausePtr& cause : late_causes_) MarkCell(cell, cause);
+    for (const CausePtr& cause : late_causes_) MarkCell(cell, cause, false);
   }
   return cell;
 }
@@ -581,8 +584,6 @@ void Rounds::MaybeFinish() {
   if (running_ && outstanding_ == 0 && plan_jobs_.empty() && cell_jobs_.empty()) Finish();
 }
 
-void Rounds::Touch(Proxy& proxy) { touched_.insert(&proxy); }
-
 void Rounds::Regroup(Proxy& proxy) {
   proxy.regroup = false;
   GroupKey key{proxy.plan->listener, proxy.plan->outbounds, {}};
@@ -591,32 +592,38 @@ void Rounds::Regroup(Proxy& proxy) {
   proxy.plan->outbounds = group.key.outbounds;  // equal: one of them is enough
   cells_.Join(proxy, &group);
   if (group.fresh) {
-    group.urgent = true;
+    group.pressing = true;
     stale_.insert(&group);
   }
-  Touch(proxy);
+  touched_.insert(&proxy);
 }
 
-// While the others rest, a group whose endpoint sets alone changed need not be looked at before
-// somebody is given its lists. Cells that others need must not wait: nothing else keeps them.
-void Rounds::RefreshGroups() {
-  const bool rests = Rests();
+// In a rest, a group that only got more endpoints need not be looked at before somebody is given
+// its lists. Cells that others need must not wait: nothing else keeps them.
+void Rounds::RefreshGroups(bool rests) {
+  if (!stale_.empty()) {
+    for (const Proxy* proxy : touched_)
+      if (proxy->group != nullptr) proxy->group->needed = true;
+  }
   for (auto at = stale_.begin(); at != stale_.end();) {
     Group& group = **at;
-    if (rests && !group.urgent) {
+    if (rests && !group.needed && !group.pressing) {
       ++at;
       continue;
     }
     if (!group.proxies.empty() && cells_.Refresh(group, interner_)) {
       for (Proxy* proxy : group.proxies) {
         AddEffects(proxy->effects, group.effects);
-        Touch(*proxy);
+        (rests && !group.pressing ? resting_ : touched_).insert(proxy);
       }
     }
     group.effects.clear();
-    group.urgent = false;
+    group.needed = group.pressing = false;
     at = stale_.erase(at);
   }
+  if (rests) return;
+  touched_.merge(resting_);
+  resting_.clear();
 }
 
 void Rounds::Collect() {
@@ -635,7 +642,8 @@ void Rounds::Finish() {
       const Effects effects = EffectsOf(cell->checking, cell->id.ToString());
       for (Group* group : cell->groups) {
         AddEffects(group->effects, effects);
-        group->urgent = group->urgent || cell->id.kind != CellKind::kEndpoints;
+        group->pressing =
+            group->pressing || cell->pressing || cell->id.kind != CellKind::kEndpoints;
         stale_.insert(group);
       }
     }
@@ -645,21 +653,21 @@ void Rounds::Finish() {
     if (found == proxies_.end()) continue;
     Proxy& proxy = *found->second;
     if (proxy.regroup && proxy.plan) Regroup(proxy);
-    if (proxy.must_publish && proxy.group != nullptr && stale_.contains(proxy.group))
-      proxy.group->urgent = true;
     proxy.checking.clear();
     proxy.check_own = false;
   }
   LookForWave();
-  RefreshGroups();
-  const bool holds = HoldsOthers();
+  const bool rests = Rests();
+  RefreshGroups(rests);
+  const bool busy = StreamsAreBusy();
 
   RoundReport report;
   std::vector<std::pair<ProxyKey, bundle::BundlePtr>> bundles;
   bool gives_others = false;
   std::erase_if(touched_, [&](Proxy* proxy) {
     const bool is_new = proxy->must_publish;
-    if (proxy->behind || (holds && !is_new)) return false;
+    if (proxy->behind || (busy && !is_new)) return false;
+    resting_.erase(proxy);
     if (auto published = Assemble(*proxy)) {
       gives_others = gives_others || !is_new;
       report.published.push_back(*std::move(published));
@@ -670,6 +678,7 @@ void Rounds::Finish() {
 
   for (Cell* cell : round_cells_) {
     cell->running = false;
+    cell->pressing = cell->pressing && cell->marked;
     cell->checking.clear();
   }
   round_cells_.clear();
@@ -678,8 +687,8 @@ void Rounds::Finish() {
   needed_lists_.clear();
   Collect();
   interner_.Sweep();
-  const bool settled = all_looked_at_ && touched_.empty() && stale_.empty() &&
-                       settled_ < snapshot_->revision;
+  const bool settled = all_looked_at_ && touched_.empty() && resting_.empty() &&
+                       stale_.empty() && settled_ < snapshot_->revision;
   if (settled) settled_ = snapshot_->revision;
   report.settled = settled_;
   report.left = std::exchange(left_, {});
@@ -691,7 +700,7 @@ void Rounds::Finish() {
   if (around_.on_round && (settled || !report.published.empty() || !report.left.empty()))
     around_.on_round(std::move(report));
   if (!bundles.empty())
-    around_.publish(std::move(bundles), gives_others ? OnTaken() : nullptr);
+    around_.publish(std::move(bundles), gives_others ? OnTaken(!rests) : nullptr);
   // Behind the events that wait: they join the next round.
   if (!idle() || settled_ < next_snapshot_->revision) {
     around_.writer.Post([weak = weak_from_this()] {
@@ -786,11 +795,13 @@ void Rounds::SampleOracle(const std::vector<Published>& published) {
 // Its bundle is all of the snapshot of this round.
 bool Rounds::IsAsOf(const Proxy& proxy) const {
   const auto fails = [](const Cell* cell) { return !cell->failure.empty(); };
+  const auto waits_in = [&](const auto& proxies) {
+    return std::any_of(proxies.begin(), proxies.end(),
+                       [&](const Proxy* other) { return other == &proxy; });
+  };
   return proxy.plan && proxy.bundle != nullptr && !proxy.behind && proxy.group != nullptr &&
          !stale_.contains(proxy.group) &&
-         std::none_of(touched_.begin(), touched_.end(),
-                      [&](const Proxy* other) { return other == &proxy; }) &&
-         !fails(proxy.own) &&
+         !waits_in(touched_) && !waits_in(resting_) && !fails(proxy.own) &&
          std::none_of(proxy.group->cells.begin(), proxy.group->cells.end(), fails);
 }
 
@@ -885,7 +896,7 @@ std::vector<std::string> Rounds::CheckAll() const {
   std::vector<std::string> differences;
   for (const auto& [key, proxy] : proxies_) {
     if (!proxy->plan || proxy->queued || running_ || !marked_cells_.empty() ||
-        touched_.contains(proxy.get()) ||
+        touched_.contains(proxy.get()) || resting_.contains(proxy.get()) ||
         (proxy->group != nullptr && stale_.contains(proxy->group)))
       continue;
     const std::optional<ProxyReport> report = Report(key);

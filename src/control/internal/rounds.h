@@ -10,7 +10,8 @@
 // at in a round; a proxy that waits for its turn keeps the bundle that it has.
 //
 // Bundles of many proxies that have one already are not published while the streams are still busy
-// with the last ones; and in a wave of new proxies ever more rarely: what changes meanwhile merges.
+// with the last ones. In a wave of new proxies their endpoints reach the others ever more rarely:
+// those that join meanwhile merge. Everything else, such as an endpoint that leaves, does not wait.
 
 #include <deque>
 #include <map>
@@ -77,7 +78,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
     std::string failure;
   };
 
-  void MarkCell(Cell& cell, const CausePtr& cause);
+  void MarkCell(Cell& cell, const CausePtr& cause, bool can_wait);
   void MarkProxy(Proxy& proxy, bool plan, bool own, const CausePtr& cause);
   void MarkReaders(const Scope& scope, const CausePtr& cause);
   // Null: its Dataplane is not there; when it comes, it marks the proxy.
@@ -105,14 +106,13 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void Regroup(Proxy& proxy);
   void MaybeFinish();
   void Finish();
-  void Touch(Proxy& proxy);
   bool HasWork() const;
   void LookForWave();
   bool Rests() const;
-  bool HoldsOthers() const;
-  void RefreshGroups();
+  bool StreamsAreBusy() const;
+  void RefreshGroups(bool rests);
   void Collect();
-  std::shared_ptr<void> OnTaken();
+  std::shared_ptr<void> OnTaken(bool of_all);
   void ArmRest();
   // Of a template what the proxy has already, if it still counts.
   static bundle::SealedPtr FillFor(const Proxy& proxy, const bundle::SealedPtr& resource);
@@ -161,6 +161,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   std::set<std::pair<generate::OutboundListPtr, generate::CellId>> needed_lists_;
   bool all_looked_at_ = true;                  // no proxy is behind
   std::set<Proxy*, ProxyLess> touched_;  // also of earlier rounds, when behind or held
+  std::set<Proxy*, ProxyLess> resting_;  // what changed for them can wait until the rest is over
   std::set<Group*, ByNumber> stale_;     // their lists are to be worked out again
 
   // The sample of the oracle.
