@@ -95,9 +95,8 @@ void Observation::OnEvent(const xds::ProxyEvent& event) {
 }
 
 void Observation::OnRound(control::RoundReport report) {
-  executor_.Post([this, report = std::move(report)]() mutable {
-    TakeRound(std::move(report), progress_);
-  });
+  executor_.Post(
+      [this, report = std::move(report)]() mutable { TakeRound(std::move(report), progress_); });
 }
 
 void TakeRound(control::RoundReport report, insight::Progress& progress) {

@@ -44,11 +44,11 @@ class Template {
   enum class What : uint8_t { kText, kHole, kLength };
   struct Part {
     What what;
-    size_t at;  // kText: offset in text_; kHole: its number; kLength: index in lengths_
+    size_t at;        // kText: offset in text_; kHole: its number; kLength: index in lengths_
     size_t size = 0;  // kText
   };
   struct Length {
-    size_t parent;  // index in lengths_, or kNone
+    size_t parent;       // index in lengths_, or kNone
     size_t literal = 0;  // bytes directly in it: without holes and what is in lengths of its own
     std::vector<size_t> holes;
   };

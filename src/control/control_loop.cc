@@ -95,10 +95,10 @@ class ControlLoop::Writer final : public store::WatchSink,
     counters_.events += events.size();
     // Nothing here reads insights; that they were written counts as a revision.
     std::vector<store::StoreEvent> read;
-    std::copy_if(
-        events.begin(), events.end(), std::back_inserter(read), [](const store::StoreEvent& event) {
-          return !(event.after != nullptr ? event.after : event.before)->type().is_insight;
-        });
+    std::copy_if(events.begin(), events.end(), std::back_inserter(read),
+                 [](const store::StoreEvent& event) {
+                   return !(event.after != nullptr ? event.after : event.before)->type().is_insight;
+                 });
     Post([revision = events.back().revision, events = std::move(read)](Writer& self) mutable {
       self.heard_ = std::max(self.heard_, revision);
       std::move(events.begin(), events.end(), std::back_inserter(self.events_));

@@ -136,7 +136,8 @@ void AccessLogForwarder::TakeLine(std::string_view text) {
   const auto line = ParseAccessLogLine(text);
   if (!line.has_value()) {
     if (counts_.unreadable++ == reported_.unreadable)
-      log_.Warn("a line of the access log has no destination", {{"reason", line.error().message()}});
+      log_.Warn("a line of the access log has no destination",
+                {{"reason", line.error().message()}});
     return ReportLater();
   }
   Destination* destination = DestinationOf(*line);

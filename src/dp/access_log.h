@@ -36,10 +36,10 @@ base::Result<AccessLogLine> ParseAccessLogLine(std::string_view line);
 class AccessLogForwarder final : public net::FdWatcher {
  public:
   struct Counts {
-    uint64_t taken = 0;        // given to a sender
-    uint64_t not_sent = 0;     // no room in the queue of a destination
-    uint64_t unreadable = 0;   // no message, or too long
-    uint64_t no_sender = 0;    // too many destinations
+    uint64_t taken = 0;       // given to a sender
+    uint64_t not_sent = 0;    // no room in the queue of a destination
+    uint64_t unreadable = 0;  // no message, or too long
+    uint64_t no_sender = 0;   // too many destinations
   };
   struct Options {
     size_t max_destinations = 16;
@@ -86,7 +86,7 @@ class AccessLogForwarder final : public net::FdWatcher {
   base::Logger log_{"access-log"};
   int fd_;
   std::string partial_;
-  bool skipping_ = false;  // the rest of a line that is too long
+  bool skipping_ = false;                            // the rest of a line that is too long
   std::map<std::string, Destination> destinations_;  // by host:port
   std::list<std::string> recent_;                    // the one that was used last is first
   Counts counts_;

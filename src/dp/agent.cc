@@ -175,11 +175,10 @@ void Agent::RetryBootstrap(const std::string& reason) {
 base::Status Agent::StartEnvoy(const std::string& bootstrap) {
   const Settings& settings = options_.settings;
   TRY_ASSIGN(admin_, FindAdmin(bootstrap));
-  TRY_ASSIGN(access_log_,
-             AccessLogForwarder::Open(
-                 loop_, SocketPath(options_.work_folder,
-                                   base::Format("kuma-al-{}-{}", options_.proxy.name,
-                                                options_.proxy.mesh))));
+  TRY_ASSIGN(access_log_, AccessLogForwarder::Open(
+                              loop_, SocketPath(options_.work_folder,
+                                                base::Format("kuma-al-{}-{}", options_.proxy.name,
+                                                             options_.proxy.mesh))));
   TRY(StartDns());
   const std::string file = options_.work_folder + "/bootstrap.yaml";
   TRY(WriteFile(file, WithAnchoredStatsTags(bootstrap)));

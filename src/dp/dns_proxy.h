@@ -45,7 +45,7 @@ class DnsProxy {
  public:
   struct Options {
     net::DnsServer::Options listen;
-    bool ipv6 = false;              // at ::1 as well, if this host has it
+    bool ipv6 = false;               // at ::1 as well, if this host has it
     net::DnsClient::Options others;  // who answers the other names; empty host: nobody
   };
   static base::Result<std::unique_ptr<DnsProxy>> Start(net::EventLoop& loop, Options options);
@@ -60,7 +60,7 @@ class DnsProxy {
 
   DnsTable table_;
   bool has_table_ = false;
-  std::unique_ptr<net::DnsClient> others_;  // null: nobody
+  std::unique_ptr<net::DnsClient> others_;                // null: nobody
   std::vector<std::unique_ptr<net::DnsServer>> servers_;  // last: they call this
 };
 

@@ -167,7 +167,8 @@ class DnsProxyTest : public testing::Test {
 TEST_F(DnsProxyTest, TheMeshItselfAndOthersByTheHost) {
   loop_.RunAndWait([&] {
     auto started = net::DnsServer::Start(
-        loop_, {}, [](std::string_view query, DnsTransport transport, const net::DnsAnswer& answer) {
+        loop_, {},
+        [](std::string_view query, DnsTransport transport, const net::DnsAnswer& answer) {
           answer(std::string(query) + (transport == DnsTransport::kTcp ? "tcp" : "udp"));
         });
     ASSERT_TRUE(started.has_value());

@@ -572,8 +572,7 @@ TEST_F(EndToEnd, WaitsForOpenConnections) {
   ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   // An answer shows that Envoy has taken the connection.
   const std::string_view request = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
-  ASSERT_EQ(send(client, request.data(), request.size(), 0),
-            static_cast<ssize_t>(request.size()));
+  ASSERT_EQ(send(client, request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
   std::string answer;
   char bytes[512];
   while (answer.find("hello") == std::string::npos) {
@@ -605,8 +604,7 @@ TEST_F(EndToEnd, SecondSignalStopsAtOnce) {
   const auto kuma_dp = Start();
   ASSERT_TRUE(WaitReady()) << kuma_dp->log();
   kuma_dp->Signal(SIGTERM);
-  ASSERT_TRUE(
-      Eventually([&] { return GetBody(ReadinessPort(), "/ready") == "503 TERMINATING"; }))
+  ASSERT_TRUE(Eventually([&] { return GetBody(ReadinessPort(), "/ready") == "503 TERMINATING"; }))
       << kuma_dp->log();
   kuma_dp->Signal(SIGTERM);
   EXPECT_EQ(kuma_dp->Wait(seconds(5)), 0) << kuma_dp->log();

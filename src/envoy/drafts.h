@@ -157,7 +157,8 @@ struct DynamicConfig {
 struct ProxyDraft {
   std::vector<ListenerDraft> listeners;
   std::vector<ClusterDraft> clusters;
-  std::vector<PassthroughDraft> passthrough;  // one for each IP family; empty: nothing is redirected
+  std::vector<PassthroughDraft>
+      passthrough;  // one for each IP family; empty: nothing is redirected
   std::vector<DynamicConfig> dynamic_config;
   std::vector<api::Secret> secrets;
 

@@ -85,9 +85,9 @@ TEST(SealTest, EndpointsOfOneZoneAndPriorityAreALocality) {
   ASSERT_TRUE(response.resources(0).resource().UnpackTo(&sealed));
   std::vector<std::string> places;
   for (const api::LocalityLbEndpoints& locality : sealed.endpoints()) {
-    std::string place = locality.has_locality() ? locality.locality().zone() + "/" +
-                                                      locality.locality().sub_zone()
-                                                : std::string("none");
+    std::string place = locality.has_locality()
+                            ? locality.locality().zone() + "/" + locality.locality().sub_zone()
+                            : std::string("none");
     place += " " + std::to_string(locality.priority()) + " " +
              std::to_string(locality.load_balancing_weight().value());
     for (const api::LbEndpoint& endpoint : locality.lb_endpoints()) {

@@ -35,16 +35,19 @@ class Walk {
 
   base::Status Message(const Descriptor& type, std::string_view bytes) {
     if (type.full_name() == "google.protobuf.Any") return Any(bytes);
-    return Fields(bytes, [&](const FieldDescriptor* field, std::string_view value) -> base::Status {
-      if (field != nullptr && field->type() == FieldDescriptor::TYPE_MESSAGE)
-        return Message(*field->message_type(), value);
-      if (field != nullptr && (field->type() == FieldDescriptor::TYPE_STRING ||
-                               field->type() == FieldDescriptor::TYPE_BYTES)) {
-        Text(value);
-        return base::Ok{};
-      }
-      return Unreadable(type.full_name());
-    }, type);
+    return Fields(
+        bytes,
+        [&](const FieldDescriptor* field, std::string_view value) -> base::Status {
+          if (field != nullptr && field->type() == FieldDescriptor::TYPE_MESSAGE)
+            return Message(*field->message_type(), value);
+          if (field != nullptr && (field->type() == FieldDescriptor::TYPE_STRING ||
+                                   field->type() == FieldDescriptor::TYPE_BYTES)) {
+            Text(value);
+            return base::Ok{};
+          }
+          return Unreadable(type.full_name());
+        },
+        type);
   }
 
  private:
@@ -54,11 +57,14 @@ class Walk {
     if (!any.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
       return Unreadable("an Any");
     TRY_ASSIGN(const auto packed, NewMessage(any.type_url()));
-    return Fields(bytes, [&](const FieldDescriptor* field, std::string_view value) -> base::Status {
-      if (field == nullptr || field->number() != google::protobuf::Any::kValueFieldNumber)
-        return Unreadable("a type URL");
-      return Message(*packed->GetDescriptor(), value);
-    }, *google::protobuf::Any::descriptor());
+    return Fields(
+        bytes,
+        [&](const FieldDescriptor* field, std::string_view value) -> base::Status {
+          if (field == nullptr || field->number() != google::protobuf::Any::kValueFieldNumber)
+            return Unreadable("a type URL");
+          return Message(*packed->GetDescriptor(), value);
+        },
+        *google::protobuf::Any::descriptor());
   }
 
   // Calls on_hole(descriptor or null, content) for each length-delimited field with marks.
@@ -132,8 +138,8 @@ base::Result<bundle::SealedPtr> WithHoles(bundle::SealedPtr sealed, size_t holes
   // The version is a text like the others.
   if (!response.ParseFromString(*sealed->bytes) || response.resources_size() != 1)
     return Unreadable("a response");
-  response.mutable_resources(0)->set_version(base::Format(
-      "{}{}{}", bundle::kHoleMarkBegin, Walk::kVersionMark, bundle::kHoleMarkEnd));
+  response.mutable_resources(0)->set_version(
+      base::Format("{}{}{}", bundle::kHoleMarkBegin, Walk::kVersionMark, bundle::kHoleMarkEnd));
   const std::string marked = response.SerializeAsString();
   auto mould = std::make_shared<bundle::Template>();
   TRY(Walk(holes, *mould).Message(*response.GetDescriptor(), marked));

@@ -71,8 +71,8 @@ class AllTypes : public pb::util::TypeResolver {
   }
 
  private:
-  std::unique_ptr<pb::util::TypeResolver> compiled_{pb::util::NewTypeResolverForDescriptorPool(
-      kUrlPrefix, pb::DescriptorPool::generated_pool())};
+  std::unique_ptr<pb::util::TypeResolver> compiled_{
+      pb::util::NewTypeResolverForDescriptorPool(kUrlPrefix, pb::DescriptorPool::generated_pool())};
 };
 
 AllTypes& Resolver() {
@@ -102,10 +102,10 @@ bool IsScalar(const pb::FieldDescriptor& field) {
   if (field.message_type() == nullptr) return true;
   const std::string& name = field.message_type()->full_name();
   return name.starts_with("google.protobuf.") &&
-         (name.ends_with("Value") ? name != "google.protobuf.Value" &&
-                                        name != "google.protobuf.ListValue"
-                                  : name.ends_with(".Duration") || name.ends_with(".Timestamp") ||
-                                        name.ends_with(".FieldMask"));
+         (name.ends_with("Value")
+              ? name != "google.protobuf.Value" && name != "google.protobuf.ListValue"
+              : name.ends_with(".Duration") || name.ends_with(".Timestamp") ||
+                    name.ends_with(".FieldMask"));
 }
 
 const pb::FieldDescriptor* FindField(const pb::Descriptor& type, const std::string& member) {
@@ -124,7 +124,8 @@ class Reviewer {
     if (type.full_name() == "google.protobuf.Any") return Any(json, path);
     if (HasOwnJson(type) || json.has_null_value()) return;
     if (!json.has_struct_value()) return Fault(path, "an object expected");
-    for (const auto& [member, value] : json.struct_value().fields()) Member(member, value, type, path);
+    for (const auto& [member, value] : json.struct_value().fields())
+      Member(member, value, type, path);
   }
 
  private:
@@ -198,7 +199,8 @@ void ClearReplacedDurations(const pb::Message& from, pb::Message& into) {
     if (field->message_type()->full_name() == "google.protobuf.Duration") {
       of_into.ClearField(&into, field);
     } else {
-      ClearReplacedDurations(of_from.GetMessage(from, field), *of_into.MutableMessage(&into, field));
+      ClearReplacedDurations(of_from.GetMessage(from, field),
+                             *of_into.MutableMessage(&into, field));
     }
   }
 }
@@ -227,9 +229,8 @@ base::Status FromJson(std::string_view json, pb::Message& into) {
   std::string bytes;
   pb::util::JsonParseOptions options;
   options.ignore_unknown_fields = true;
-  const auto status =
-      pb::util::JsonToBinaryString(&Resolver(), UrlOf(into.GetDescriptor()->full_name()),
-                                   std::string(json), &bytes, options);
+  const auto status = pb::util::JsonToBinaryString(
+      &Resolver(), UrlOf(into.GetDescriptor()->full_name()), std::string(json), &bytes, options);
   if (!status.ok()) return base::Invalid(std::string(status.message()));
   if (!into.ParseFromString(bytes)) return base::Invalid("a text in it is not UTF-8");
   return base::Ok{};

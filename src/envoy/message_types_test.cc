@@ -151,10 +151,11 @@ TEST(MessageTypes, MergesAsProtobufDoesButForDurations) {
   };
   EXPECT_EQ(merged(R"({"name":"a","connectTimeout":"5.5s"})", R"({"connectTimeout":"7s"})"),
             R"({"name":"a","connectTimeout":"7s"})");
-  EXPECT_EQ(merged(R"({"outlierDetection":{"interval":"0.5s","consecutive5xx":3}})",
-                   R"({"outlierDetection":{"interval":"2s","splitExternalLocalOriginErrors":true}})"),
-            R"({"outlierDetection":{"consecutive5xx":3,"interval":"2s",)"
-            R"("splitExternalLocalOriginErrors":true}})");
+  EXPECT_EQ(
+      merged(R"({"outlierDetection":{"interval":"0.5s","consecutive5xx":3}})",
+             R"({"outlierDetection":{"interval":"2s","splitExternalLocalOriginErrors":true}})"),
+      R"({"outlierDetection":{"consecutive5xx":3,"interval":"2s",)"
+      R"("splitExternalLocalOriginErrors":true}})");
   EXPECT_EQ(merged(R"({"dnsResolvers":[{"pipe":{"path":"a"}}]})",
                    R"({"dnsResolvers":[{"pipe":{"path":"b"}}]})"),
             R"({"dnsResolvers":[{"pipe":{"path":"a"}},{"pipe":{"path":"b"}}]})");

@@ -88,7 +88,8 @@ void AddBackends(const mesh::MeshSnapshot& mesh, const policy::PolicyTable& tabl
 std::vector<std::string> OriginsOf(const policy::Confs& confs, const policy::PolicyTable& table) {
   std::vector<std::string> origins;
   for (const policy::PolicyType& type : table) {
-    const policy::Effective* conf = type.notes_what_it_touches ? nullptr : confs.Find(type.conf.tag);
+    const policy::Effective* conf =
+        type.notes_what_it_touches ? nullptr : confs.Find(type.conf.tag);
     if (conf == nullptr) continue;
     for (const policy::Origin& origin : conf->origins())
       origins.push_back(origin.policy.ToString());
@@ -295,9 +296,11 @@ struct Generator::State {
 };
 
 Generator::Generator(policy::PolicyTable policies, Settings settings)
-    : state_(std::make_unique<State>(
-          State{std::move(policies), std::move(settings), {}, std::make_unique<AdminMemo>(),
-                std::make_unique<VipMemo>()})) {
+    : state_(std::make_unique<State>(State{std::move(policies),
+                                           std::move(settings),
+                                           {},
+                                           std::make_unique<AdminMemo>(),
+                                           std::make_unique<VipMemo>()})) {
   state_->internal_ranges.assign(state_->settings.internal_ranges.begin(),
                                  state_->settings.internal_ranges.end());
 }
@@ -355,8 +358,7 @@ OutboundListPtr Generator::State::OutboundsOf(const mesh::MeshSnapshot& mesh,
     const dataplane::Outbound& outbound = networking->outbound[i];
     if (!outbound.backend_ref) continue;
     const dataplane::OutboundBackendRef& ref = *outbound.backend_ref;
-    const model::ResourcePtr service =
-        FindService(mesh, ref.kind, LabelsOf(ref, dataplane.meta()));
+    const model::ResourcePtr service = FindService(mesh, ref.kind, LabelsOf(ref, dataplane.meta()));
     if (service == nullptr) continue;
     const auto destination =
         DestinationOf(*service, ref.port == 0 ? std::string() : std::to_string(ref.port));
@@ -493,10 +495,9 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
   proxy.address = networking->address;
   if (tproxy.HasDns()) {
     const VipsPtr vips = vip_memo->Of(mesh);
-    cell.dns = base::Format(
-        R"({{"records":{},"ttl":{},"extraLabels":{}}})",
-        *vips->RecordsOf(vips->ListFor(mesh, *resource), tproxy.ipv6), kDnsTtl.count(),
-        model::ToJson(ExtraLabels(resource->meta())));
+    cell.dns = base::Format(R"({{"records":{},"ttl":{},"extraLabels":{}}})",
+                            *vips->RecordsOf(vips->ListFor(mesh, *resource), tproxy.ipv6),
+                            kDnsTtl.count(), model::ToJson(ExtraLabels(resource->meta())));
   }
   if (tproxy.HasPassthrough() && !proxy.traits.identity.empty() &&
       proxy.HasFeature(kStrictInboundPorts)) {
@@ -664,8 +665,7 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
   const auto seal = [&](auto& of) { Put(envoy::Seal(std::move(of), origins), sealed); };
   draft.ForEachListener(seal);
   draft.ForEachCluster(seal);
-  for (const envoy::api::Secret& secret : draft.secrets)
-    Put(envoy::Seal(secret, origins), sealed);
+  for (const envoy::api::Secret& secret : draft.secrets) Put(envoy::Seal(secret, origins), sealed);
   return sealed;
 }
 
@@ -683,7 +683,8 @@ base::Result<bundle::XdsBundle> Generator::BuildAll(const mesh::Snapshot& snapsh
              PlanOf(snapshot, proxy, node, with_shadow ? &*with_shadow : nullptr));
   std::vector<bundle::SealedPtr> resources;
   std::vector<CellId> open = {plan.own};
-  for (const OutboundAt& outbound : plan.outbounds->items()) open.push_back(plan.Listener(outbound));
+  for (const OutboundAt& outbound : plan.outbounds->items())
+    open.push_back(plan.Listener(outbound));
   std::set<CellId> done;
   while (!open.empty()) {
     const CellId id = std::move(open.back());

@@ -69,8 +69,8 @@ struct CellId {
   // Listener, Cluster, Own, and Endpoints that policies place in localities; compared by identity of
   // its policies.
   policy::ViewPtr view;
-  Traits traits;            // Listener, Cluster
-  policy::SlotPtr slot;     // Listener, Cluster, Endpoints: values in use; compared by content
+  Traits traits;         // Listener, Cluster
+  policy::SlotPtr slot;  // Listener, Cluster, Endpoints: values in use; compared by content
 
   bool operator==(const CellId&) const;
   std::strong_ordering operator<=>(const CellId&) const;  // views by their hash

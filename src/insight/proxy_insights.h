@@ -99,7 +99,7 @@ class ProxyInsights final : public store::WatchSink {
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 
   std::map<base::ProxyKey, std::unique_ptr<Proxy>> proxies_;
-  std::deque<base::ProxyKey> dirty_;  // oldest first; those marked so count
+  std::deque<base::ProxyKey> dirty_;     // oldest first; those marked so count
   std::vector<base::ProxyKey> orphans_;  // connected, but their Dataplane is not there
   bool flushing_ = false;
   bool scheduled_ = false;

@@ -37,11 +37,11 @@ std::optional<Network> ParseNetwork(std::string_view text) {
   if (*bits > (network.ipv6 ? 128 : 32)) return std::nullopt;
   network.bits = static_cast<unsigned>(*bits);
   const unsigned kept = network.bits + (network.ipv6 ? 0 : 96);
-  for (unsigned bit = kept; bit < 128; ++bit) (*bytes)[bit / 8] &= static_cast<unsigned char>(~(0x80u >> bit % 8));
+  for (unsigned bit = kept; bit < 128; ++bit)
+    (*bytes)[bit / 8] &= static_cast<unsigned char>(~(0x80u >> bit % 8));
   char buffer[INET6_ADDRSTRLEN];
-  network.address = network.ipv6
-                        ? inet_ntop(AF_INET6, bytes->data(), buffer, sizeof buffer)
-                        : inet_ntop(AF_INET, bytes->data() + 12, buffer, sizeof buffer);
+  network.address = network.ipv6 ? inet_ntop(AF_INET6, bytes->data(), buffer, sizeof buffer)
+                                 : inet_ntop(AF_INET, bytes->data() + 12, buffer, sizeof buffer);
   return network;
 }
 

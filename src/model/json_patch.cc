@@ -150,12 +150,10 @@ base::Status AddTo(Value& parent, const std::string& token, Value value) {
     return base::Ok{};
   }
   Array* array = parent.if_array();
-  if (array == nullptr)
-    return base::Invalid(base::Format("{} has no members", parent.TypeName()));
+  if (array == nullptr) return base::Invalid(base::Format("{} has no members", parent.TypeName()));
   const auto at = token == "-" ? array->size() : Place(token, array->size() + 1);
   if (!at)
-    return base::Invalid(
-        base::Format("'{}' is no place in a list of {}", token, array->size()));
+    return base::Invalid(base::Format("'{}' is no place in a list of {}", token, array->size()));
   array->insert(array->begin() + static_cast<std::ptrdiff_t>(*at), std::move(value));
   return base::Ok{};
 }

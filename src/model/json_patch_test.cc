@@ -94,7 +94,8 @@ TEST(JsonPatchApply, Errors) {
   EXPECT_EQ(Patched("{}", {Move("/a", "/b")}), "error: [0] move /b: there is no /a");
   EXPECT_EQ(Patched(R"({"a":{"x":1}})", {Copy("/a", "/b/c")}),
             "error: [0] copy /b/c: there is no /b");
-  EXPECT_EQ(Patched(R"({"a":1})", {Add("/a/b", "1")}), "error: [0] add /a/b: number has no members");
+  EXPECT_EQ(Patched(R"({"a":1})", {Add("/a/b", "1")}),
+            "error: [0] add /a/b: number has no members");
   EXPECT_EQ(Patched(R"({"a":[1]})", {Add("/a/x", "1")}),
             "error: [0] add /a/x: 'x' is no place in a list of 1");
   EXPECT_EQ(Patched(R"({"a":[1]})", {Add("/a/999999999999", "1")}),

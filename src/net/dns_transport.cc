@@ -34,8 +34,8 @@ std::string Framed(std::string_view message) {
 // The first message of a TCP stream; nothing: not whole yet.
 std::optional<std::string_view> FirstFrame(std::string_view bytes) {
   if (bytes.size() < 2) return std::nullopt;
-  const size_t size = static_cast<size_t>(static_cast<uint8_t>(bytes[0])) << 8 |
-                      static_cast<uint8_t>(bytes[1]);
+  const size_t size =
+      static_cast<size_t>(static_cast<uint8_t>(bytes[0])) << 8 | static_cast<uint8_t>(bytes[1]);
   if (bytes.size() < 2 + size) return std::nullopt;
   return bytes.substr(2, size);
 }
@@ -46,8 +46,8 @@ base::Result<int> BindUdp(const std::string& host, uint16_t port) {
   if (fd < 0 || bind(fd, address.get(), address.size) != 0) {
     const std::string reason = internal::ErrnoText(errno);
     if (fd >= 0) close(fd);
-    return base::Unavailable(base::Format("listen on {} (UDP): {}",
-                                          Address{host, port}.ToString(), reason));
+    return base::Unavailable(
+        base::Format("listen on {} (UDP): {}", Address{host, port}.ToString(), reason));
   }
   return fd;
 }
@@ -82,8 +82,8 @@ class DnsServer::State final : public std::enable_shared_from_this<State> {
 
   void Close() {
     connections_.clear();
-    for (const auto& [fd, watcher] : {std::pair<int*, FdWatcher*>{&udp_.fd, &udp_},
-                                      {&tcp_.fd, &tcp_}}) {
+    for (const auto& [fd, watcher] :
+         {std::pair<int*, FdWatcher*>{&udp_.fd, &udp_}, {&tcp_.fd, &tcp_}}) {
       if (*fd < 0) continue;
       loop_.Unwatch(*fd, *watcher);
       close(std::exchange(*fd, -1));
@@ -161,13 +161,14 @@ class DnsServer::State final : public std::enable_shared_from_this<State> {
       const std::string message(*query);
       in_.erase(0, 2 + message.size());
       Watch(0);
-      state_.handler_(message, DnsTransport::kTcp,
-                      [weak = state_.weak_from_this(), number = number_](const std::string& answer) {
-                        const auto state = weak.lock();
-                        if (state == nullptr) return;
-                        const auto found = state->connections_.find(number);
-                        if (found != state->connections_.end()) found->second->Answer(answer);
-                      });
+      state_.handler_(
+          message, DnsTransport::kTcp,
+          [weak = state_.weak_from_this(), number = number_](const std::string& answer) {
+            const auto state = weak.lock();
+            if (state == nullptr) return;
+            const auto found = state->connections_.find(number);
+            if (found != state->connections_.end()) found->second->Answer(answer);
+          });
     }
     void Write() {
       const ssize_t sent = send(fd_, out_.data(), out_.size(), MSG_NOSIGNAL);
@@ -318,14 +319,16 @@ class DnsClient::Question final : public FdWatcher {
     buffer.resize(static_cast<size_t>(got));
     if (!tcp_) {
       // Something that is no answer to this question is none of ours.
-      if (buffer.size() >= kHeader && buffer.starts_with(id_)) state_.End(number_, std::move(buffer));
+      if (buffer.size() >= kHeader && buffer.starts_with(id_))
+        state_.End(number_, std::move(buffer));
       return;
     }
     if (got == 0) return Fail("the server closed the connection");
     in_ += buffer;
     const auto answer = FirstFrame(in_);
     if (!answer) return;
-    if (answer->size() < kHeader || !answer->starts_with(id_)) return Fail("no answer to the query");
+    if (answer->size() < kHeader || !answer->starts_with(id_))
+      return Fail("no answer to the query");
     state_.End(number_, std::string(*answer));
   }
 

@@ -119,7 +119,8 @@ TEST_F(DnsTransportTest, QuestionsAreBounded) {
   loop_.RunAndWait([&] {
     for (const auto& answer : held_) answer();
   });
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(answers[static_cast<size_t>(i)].get(), Message("ab", " by udp"));
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(answers[static_cast<size_t>(i)].get(), Message("ab", " by udp"));
 }
 
 TEST_F(DnsTransportTest, AnswersAfterTheEndAreDropped) {

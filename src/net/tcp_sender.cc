@@ -50,18 +50,19 @@ class TcpSender::State final : public FdWatcher, public std::enable_shared_from_
 
   void Connect() {
     stage_ = Stage::kConnecting;
-    timer_ = loop_.PostAfter(options_.connect_timeout, [this] { Fail("connecting took too long"); });
-    internal::Resolve(options_.host, options_.port, loop_.MakePoster(),
-                      [weak = weak_from_this(), attempt = ++attempt_](
-                          base::Result<std::vector<SocketAddress>> found) {
-                        const auto self = weak.lock();
-                        if (self == nullptr || self->attempt_ != attempt ||
-                            self->stage_ != Stage::kConnecting)
-                          return;
-                        if (!found.has_value()) return self->Fail(found.error().message());
-                        self->addresses_.assign(found->begin(), found->end());
-                        self->TryNext("no address");
-                      });
+    timer_ =
+        loop_.PostAfter(options_.connect_timeout, [this] { Fail("connecting took too long"); });
+    internal::Resolve(
+        options_.host, options_.port, loop_.MakePoster(),
+        [weak = weak_from_this(),
+         attempt = ++attempt_](base::Result<std::vector<SocketAddress>> found) {
+          const auto self = weak.lock();
+          if (self == nullptr || self->attempt_ != attempt || self->stage_ != Stage::kConnecting)
+            return;
+          if (!found.has_value()) return self->Fail(found.error().message());
+          self->addresses_.assign(found->begin(), found->end());
+          self->TryNext("no address");
+        });
   }
 
   void TryNext(std::string reason) {
@@ -119,12 +120,12 @@ class TcpSender::State final : public FdWatcher, public std::enable_shared_from_
       if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
       if (sent < 0) {
         // Posted: this may be within Send.
-        loop_.Post([weak = weak_from_this(), attempt = attempt_,
-                    reason = internal::ErrnoText(errno)] {
-          const auto self = weak.lock();
-          if (self != nullptr && self->stage_ == Stage::kOpen && self->attempt_ == attempt)
-            self->Fail(reason);
-        });
+        loop_.Post(
+            [weak = weak_from_this(), attempt = attempt_, reason = internal::ErrnoText(errno)] {
+              const auto self = weak.lock();
+              if (self != nullptr && self->stage_ == Stage::kOpen && self->attempt_ == attempt)
+                self->Fail(reason);
+            });
         return;
       }
       offset_ += static_cast<size_t>(sent);
@@ -133,8 +134,7 @@ class TcpSender::State final : public FdWatcher, public std::enable_shared_from_
       offset_ = 0;
       queue_.pop_front();
     }
-    const uint32_t interest =
-        EPOLLIN | (queue_.empty() ? 0U : static_cast<uint32_t>(EPOLLOUT));
+    const uint32_t interest = EPOLLIN | (queue_.empty() ? 0U : static_cast<uint32_t>(EPOLLOUT));
     if (interest != interest_) loop_.Rewatch(fd_, interest_ = interest, *this);
   }
 

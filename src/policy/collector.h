@@ -21,8 +21,7 @@ namespace kuma::policy {
 enum class CollectorKind { kUnknown, kMeshOpenTelemetryBackend };
 constexpr auto EnumNames(CollectorKind) {
   return std::to_array<model::EnumName<CollectorKind>>(
-      {{CollectorKind::kMeshOpenTelemetryBackend,
-        resources::mesh_open_telemetry_backend::kKind}});
+      {{CollectorKind::kMeshOpenTelemetryBackend, resources::mesh_open_telemetry_backend::kKind}});
 }
 
 struct CollectorRef {
@@ -77,7 +76,6 @@ const Collector* FindCollector(const CollectorsPtr& collectors, const CollectorR
 // A proxy with this feature talks to collectors through its kuma-dp.
 inline constexpr std::string_view kCollectorsViaKumaDp = "feature-otel-via-kuma-dp";
 // Name of the cluster through which a policy reaches the collector. `prefix`: "meshaccesslog".
-std::string CollectorCluster(std::string_view prefix, const Collector& collector,
-                             bool via_kuma_dp);
+std::string CollectorCluster(std::string_view prefix, const Collector& collector, bool via_kuma_dp);
 
 }  // namespace kuma::policy

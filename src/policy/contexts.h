@@ -24,8 +24,8 @@ namespace kuma::policy {
 
 using envoy::Protocol;
 
-struct BackendRef;  // policy/target_ref.h
-class Collectors;   // policy/collector.h
+struct BackendRef;                                        // policy/target_ref.h
+class Collectors;                                         // policy/collector.h
 using CollectorsPtr = std::shared_ptr<const Collectors>;  // null: none
 
 // What may differ between classes of proxies and shapes shared cells.
@@ -135,7 +135,7 @@ struct ListenerContext {
   // References of confs to backends that exist, by BackendKey(). What is not here did not resolve.
   std::map<std::string, Destination> backends;
   CollectorsPtr collectors;  // that confs refer to
-  SlotPtr slot;  // what policies of the view use of the proxy; null: nothing
+  SlotPtr slot;              // what policies of the view use of the proxy; null: nothing
 
   // Null when the policy says nothing for the destination.
   template <class C>
@@ -259,14 +259,14 @@ struct ProxyContext {
   std::string workdir;
   std::string system_ca_path;
   std::string zone;
-  std::vector<std::string> features;  // all of them, sorted
+  std::vector<std::string> features;         // all of them, sorted
   std::vector<std::string> internal_ranges;  // networks that requests of our own come from
   Traits traits;
   Confs confs;  // of policies that are for the whole proxy
   // What passes through the proxy to destinations outside of the mesh; empty if nothing does.
   struct Outside {
-    Confs confs;  // of `to` lists
-    SlotPtr slot;  // of the proxy, all values; null: there are no confs
+    Confs confs;               // of `to` lists
+    SlotPtr slot;              // of the proxy, all values; null: there are no confs
     CollectorsPtr collectors;  // that confs refer to
   } outside = {};
 

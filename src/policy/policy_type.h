@@ -20,8 +20,8 @@
 
 namespace kuma::policy {
 
-struct TargetRef;   // policy/target_ref.h
-struct BackendRef;  // policy/target_ref.h
+struct TargetRef;     // policy/target_ref.h
+struct BackendRef;    // policy/target_ref.h
 struct CollectorRef;  // policy/collector.h
 
 // One entry of a policy's `to` list. Points into the policy's spec.

@@ -726,8 +726,8 @@ TEST(DeltaSessionTest, AClusterIsRemovedAfterTheAckOfItsLastUserAndTheDelay) {
 // What is refused from now on must not be let through for as long as connections may drain.
 TEST(DeltaSessionTest, ADispensableClusterGoesAtOnce) {
   Running h({.removal_delay = 35s});
-  const SealedPtr open = bundle::Seal(
-      {.type = kCds, .name = "open", .message = "1", .dispensable = true});
+  const SealedPtr open =
+      bundle::Seal({.type = kCds, .name = "open", .message = "1", .dispensable = true});
   h.Bundle({Make(kCds, "a"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"}), open});
   h.Settle();
   EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a"), Make(kLds, "l", "1", {"a"})}), "CDS -open");

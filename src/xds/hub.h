@@ -93,10 +93,10 @@ struct HubCounters {
   Number responses_sent = 0;
   Number resources_sent = 0;
   Number resources_removed = 0;
-  Number bytes_sent = 0;       // of resources
-  Number rejected = 0;         // responses
-  Number streams_stalled = 0;  // now: they leave a response without an answer
-  Number streams_waiting = 0;  // now: for their turn to be admitted
+  Number bytes_sent = 0;        // of resources
+  Number rejected = 0;          // responses
+  Number streams_stalled = 0;   // now: they leave a response without an answer
+  Number streams_waiting = 0;   // now: for their turn to be admitted
   Number streams_entering = 0;  // now: admitted, and being brought into step for the first time
   Number streams_refused = 0;   // because too many waited
 };

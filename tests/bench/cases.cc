@@ -18,9 +18,7 @@ using std::chrono::milliseconds;
 using Seconds = std::chrono::duration<double>;
 using PutList = std::vector<std::pair<std::string, Value>>;
 
-double Since(SteadyTime begin) {
-  return Seconds(std::chrono::steady_clock::now() - begin).count();
-}
+double Since(SteadyTime begin) { return Seconds(std::chrono::steady_clock::now() - begin).count(); }
 
 std::string PathOf(size_t proxy) { return base::Format("/meshes/load/dataplanes/dp-{}", proxy); }
 
@@ -92,7 +90,8 @@ base::Status Views(Report& report, const Settings& settings, const Size& size) {
     if (connect == 0) {
       Value& conf = (*object["spec"].if_object())["to"];
       Object& first = *(*conf.if_array())[0].if_object();
-      first.Set("default", Object{{"http", Object{{"requestTimeout", base::Format("{}s", 20 + i)}}}});
+      first.Set("default",
+                Object{{"http", Object{{"requestTimeout", base::Format("{}s", 20 + i)}}}});
     }
     return std::pair{base::Format("/meshes/load/meshtimeouts/view-{}", i), std::move(value)};
   };
@@ -146,11 +145,11 @@ base::Status Rollout(Report& report, const Settings& settings, const Size& size)
     world.Begin({new_ones[i]});
     TRY(world.WaitForMarks("a new replica", consumers));
     for (const double time : TimesSince(world.fleet(), at)) come.push_back(time);
-    world.fleet().ArmMark([address, old](const bundle::SealedResource& resource,
-                                         std::string_view packed) {
-      return resource.type == bundle::XdsType::kEndpoints && Holds(packed, address) &&
-             !Holds(packed, old);
-    });
+    world.fleet().ArmMark(
+        [address, old](const bundle::SealedResource& resource, std::string_view packed) {
+          return resource.type == bundle::XdsType::kEndpoints && Holds(packed, address) &&
+                 !Holds(packed, old);
+        });
     at = std::chrono::steady_clock::now();
     world.fleet().StopOne(size.proxies + i);
     TRY(world.WaitForMarks("an old replica", consumers));
@@ -206,8 +205,7 @@ base::Status Stored(Report& report, const Settings& settings, const Size& size) 
     TRY(control_plane.Put(path, value));
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
-  report.Add(piece, "replaced.writer_cpu_us",
-             meter.Threads()["mesh-writer"] * 1e6 / kReplaced);
+  report.Add(piece, "replaced.writer_cpu_us", meter.Threads()["mesh-writer"] * 1e6 / kReplaced);
   auto after = control_plane.Metrics();
   const auto grown = [&](const char* name) { return after[name] - before[name]; };
   report.Add(piece, "replaced.cpu_ms", meter.Cpu() * 1000 / kReplaced);
@@ -300,7 +298,8 @@ base::Status Slow(Report& report, const Settings& settings, const Size& size) {
   TRY(measure("edit_with_slow"));
   report.Add(piece, "slow.rss_kb_each",
              (MemoryOf(world.control_plane().pid()).rss - rss) / static_cast<double>(slow));
-  report.Add(piece, "slow.configured", static_cast<double>(world.fleet().configured() - size.proxies));
+  report.Add(piece, "slow.configured",
+             static_cast<double>(world.fleet().configured() - size.proxies));
   AddEnd(report, piece, world);
   return base::Ok{};
 }
@@ -315,8 +314,8 @@ base::Status Writes(Report& report, const Settings& settings, const Size& size) 
   const auto round = [&](int number, size_t count) {
     PutList writes;
     for (size_t i = 0; i < count; ++i)
-      writes.emplace_back(PathOf(i),
-                          world.DataplaneOf(i, base::Format("10.{}.{}.{}", number, i / 250, i % 250 + 1)));
+      writes.emplace_back(PathOf(i), world.DataplaneOf(i, base::Format("10.{}.{}.{}", number,
+                                                                       i / 250, i % 250 + 1)));
     return writes;
   };
   constexpr size_t kCount = 5000;
@@ -372,11 +371,13 @@ base::Status Overload(Report& report, const Settings& settings, const Size& size
                            world.TimeoutOf(10'000 + static_cast<int>(writes % 50'000)));
       } else {
         const size_t proxy = writes % size.proxies;
-        batch.emplace_back(PathOf(proxy), world.DataplaneOf(proxy, base::Format("10.{}.{}.{}", 60 + round % 100,
-                                                                                proxy / 250, proxy % 250 + 1)));
+        batch.emplace_back(PathOf(proxy),
+                           world.DataplaneOf(proxy, base::Format("10.{}.{}.{}", 60 + round % 100,
+                                                                 proxy / 250, proxy % 250 + 1)));
       }
     }
-    for (const auto& [status, count] : control_plane.TryAll(std::move(batch))) statuses[status] += count;
+    for (const auto& [status, count] : control_plane.TryAll(std::move(batch)))
+      statuses[status] += count;
   }
   const double took = Since(begin);
   report.Add(piece, "storm.writes_per_second", static_cast<double>(writes) / took);

@@ -19,7 +19,7 @@ struct ControlPlaneOptions {
   std::string binary;
   std::string folder;  // for its files and its log
   std::string store = "memory";
-  std::vector<int> cores;  // empty: all
+  std::vector<int> cores;   // empty: all
   size_t connections = 32;  // of the client that writes
 };
 

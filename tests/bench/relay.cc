@@ -82,13 +82,13 @@ void SlowRelay::Run() {
     std::erase_if(lines, [&](Line& line) {
       ssize_t size = recv(line.client, buffer.data(), buffer.size(), MSG_DONTWAIT);
       bool over = size == 0;
-      if (size > 0) over = send(line.server, buffer.data(), static_cast<size_t>(size),
-                                MSG_NOSIGNAL) != size;
+      if (size > 0)
+        over = send(line.server, buffer.data(), static_cast<size_t>(size), MSG_NOSIGNAL) != size;
       if (!over && is_tick) {
         size = recv(line.server, buffer.data(), std::min(share, buffer.size()), MSG_DONTWAIT);
         over = size == 0;
-        if (size > 0) over = send(line.client, buffer.data(), static_cast<size_t>(size),
-                                  MSG_NOSIGNAL) != size;
+        if (size > 0)
+          over = send(line.client, buffer.data(), static_cast<size_t>(size), MSG_NOSIGNAL) != size;
       }
       if (!over) return false;
       close(line.client);

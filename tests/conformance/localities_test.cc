@@ -48,8 +48,8 @@ std::vector<std::string> Localities(std::string_view conf, const model::Labels& 
         "Mesh}}, default: {{localityAwareness: {}}}}}]}}}}",
         conf));
     EXPECT_TRUE(document.has_value()) << document.error().message();
-    const model::Decoded decoded = model::DecodeResource(
-        document->front(), model::TypeTable(policies::AllPolicySchemas()));
+    const model::Decoded decoded =
+        model::DecodeResource(document->front(), model::TypeTable(policies::AllPolicySchemas()));
     EXPECT_NE(decoded.resource, nullptr) << decoded.violations.ToString() << decoded.unreadable;
     resource = decoded.resource;
     const policy::MergeInput input{row.spec.to(*resource)[0].conf, {}};
@@ -57,8 +57,7 @@ std::vector<std::string> Localities(std::string_view conf, const model::Labels& 
   }
   envoy::EndpointsDraft draft;
   for (size_t i = 0; i < endpoints.size(); ++i) {
-    draft.endpoints.push_back(
-        envoy::EndpointOf(std::to_string(i), 80, 1, endpoints[i].labels));
+    draft.endpoints.push_back(envoy::EndpointOf(std::to_string(i), 80, 1, endpoints[i].labels));
     draft.endpoints.back().zone = endpoints[i].zone;
   }
   EXPECT_TRUE(row.hooks.endpoints(context, draft).has_value());
@@ -85,11 +84,12 @@ using Lines = std::vector<std::string>;
 
 TEST(Localities, OtherZonesWaitUnlessSwitchedOff) {
   const std::vector<Place> endpoints = {{"here", {}}, {"there", {}}, {"here", {}}, {"", {}}};
-  EXPECT_EQ(Localities("", {}, endpoints), (Lines{"-/- - -: 3", "here/- - -: 0 2", "there/- - 1: 1"}));
+  EXPECT_EQ(Localities("", {}, endpoints),
+            (Lines{"-/- - -: 3", "here/- - -: 0 2", "there/- - 1: 1"}));
   EXPECT_EQ(Localities("{disabled: true}", {}, endpoints),
             (Lines{"-/- - -: 3", "here/- - -: 0 2", "there/- - -: 1"}));
-  EXPECT_EQ(Localities("{disabled: true, localZone: {affinityTags: [{key: node}]}}", {{"node", "1"}},
-                       endpoints),
+  EXPECT_EQ(Localities("{disabled: true, localZone: {affinityTags: [{key: node}]}}",
+                       {{"node", "1"}}, endpoints),
             (Lines{"-/- - -: 3", "here/- - -: 0 2", "there/- - -: 1"}));
 }
 
@@ -129,10 +129,11 @@ TEST(Localities, FailoverGoesByTheFirstRuleThatLeadsThere) {
       "{to: {type: None}}, {to: {type: AnyExcept, zones: [c]}}]}}";
   EXPECT_EQ(Localities(rules, {}, endpoints),
             (Lines{"factor 200", "a/- - 4: 1", "b/- - 2: 2", "here/- 1 -: 0 4"}));
-  EXPECT_EQ(Localities("{crossZone: {failover: [{to: {type: Any}}], failoverThreshold: {percentage: "
-                       "\"20.5\"}}}",
-                       {}, endpoints),
-            (Lines{"factor 400", "a/- - 1: 1", "b/- - 1: 2", "c/- - 1: 3", "here/- 1 -: 0 4"}));
+  EXPECT_EQ(
+      Localities("{crossZone: {failover: [{to: {type: Any}}], failoverThreshold: {percentage: "
+                 "\"20.5\"}}}",
+                 {}, endpoints),
+      (Lines{"factor 400", "a/- - 1: 1", "b/- - 1: 2", "c/- - 1: 3", "here/- 1 -: 0 4"}));
   EXPECT_EQ(Localities("{crossZone: {}}", {}, endpoints), (Lines{"factor 200", "here/- 1 -: 0 4"}));
 }
 

@@ -132,8 +132,8 @@ void Compare(const fs::path& golden, const bundle::SealedList& resources,
       ASSERT_EQ(a == nullptr, b == nullptr) << golden << " " << name << " " << part;
       if (a != nullptr) Differences(*a, *b, part, differences);
     }
-    EXPECT_TRUE(differences.empty()) << golden << " " << name << ":\n  "
-                                     << base::Join(differences, "\n  ");
+    EXPECT_TRUE(differences.empty())
+        << golden << " " << name << ":\n  " << base::Join(differences, "\n  ");
   }
   for (const bundle::SealedPtr& resource : resources) {
     const bool unwanted = IsPassthrough(resource->name) && !wanted.contains(resource->name);
@@ -174,7 +174,8 @@ mesh: default
 name: log
 spec:
   to:
-  - targetRef: )") + target + R"(
+  - targetRef: )") + target +
+                         R"(
     default: {backends: [{type: File, file: {path: /outside.log}}]}
 )");
   };
@@ -198,9 +199,8 @@ spec:
                {log("{kind: MeshService, labels: {kuma.io/display-name: backend}}")});
   ASSERT_TRUE(service.has_value()) << service.error().message();
   EXPECT_EQ(outbound(service).find("/outside.log"), std::string::npos);
-  const auto* inbound =
-      bundle::Find(tcp->Of(bundle::XdsType::kListener),
-                   "self_transparentproxy_passthrough_inbound_ipv4");
+  const auto* inbound = bundle::Find(tcp->Of(bundle::XdsType::kListener),
+                                     "self_transparentproxy_passthrough_inbound_ipv4");
   ASSERT_NE(inbound, nullptr);
   EXPECT_EQ(generate::ResourceJson(*inbound).find("/outside.log"), std::string::npos);
 }

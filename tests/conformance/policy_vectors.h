@@ -53,7 +53,7 @@ inline Place ParsePlace(std::string_view view) {
 // A resource of the vectors with what the goldens print of it.
 struct Vector {
   ResourcePtr resource;
-  ResourcePtr printed;  // the same under the name that it has in the vectors
+  ResourcePtr printed;     // the same under the name that it has in the vectors
   bool rewritten = false;  // its metadata was replaced according to a place
   Value extensions;        // of its name; null on Universal
 };

@@ -253,10 +253,9 @@ inline void Differences(const Value& expected, const Value& actual, const std::s
 
 // What is generated completely so far.
 inline std::vector<std::string> CompleteScenarios() {
-  const std::set<std::string> numbers = {"01", "02", "12", "14", "15", "18", "20", "22", "24",
-                                         "32", "33", "39", "40", "44", "45", "47", "48", "49",
-                                         "50", "52", "53", "54", "55", "56", "57", "67", "68",
-                                         "70", "72"};
+  const std::set<std::string> numbers = {"01", "02", "12", "14", "15", "18", "20", "22", "24", "32",
+                                         "33", "39", "40", "44", "45", "47", "48", "49", "50", "52",
+                                         "53", "54", "55", "56", "57", "67", "68", "70", "72"};
   std::vector<std::string> names;
   const bool all = std::getenv("KUMA_ALL_SCENARIOS") != nullptr;
   if (!fs::exists(ScenarioFolder())) {

@@ -249,7 +249,8 @@ TEST_P(StoreSuite, EqualPutIsNoWrite) {
   EXPECT_FALSE(same.changed);
   EXPECT_EQ(same.revision, first.revision);
   EXPECT_THAT(same.created, ElementsAre(false));
-  EXPECT_EQ(Get(WidgetKey("a"))->meta().modification_time + std::chrono::seconds(5), clock_.WallNow());
+  EXPECT_EQ(Get(WidgetKey("a"))->meta().modification_time + std::chrono::seconds(5),
+            clock_.WallNow());
 
   // Each of these alone is a change.
   auto expect_change = [&](const std::function<void(Given&)>& change) {

@@ -201,9 +201,7 @@ class InputsTest : public testing::Test {
        .writer = writer_,
        .pool = simulation_.pool(),
        .publish = [this](std::vector<std::pair<base::ProxyKey, bundle::BundlePtr>> bundles,
-                         const std::shared_ptr<void>&) {
-         sent_ += bundles.size();
-       }}};
+                         const std::shared_ptr<void>&) { sent_ += bundles.size(); }}};
 };
 
 TEST_F(InputsTest, WhatIsNotMarkedCostsNothing) {

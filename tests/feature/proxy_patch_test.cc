@@ -73,7 +73,8 @@ TEST_F(ProxyPatchWrite, EveryMessageOfTheApiIsTaken) {
 }
 
 TEST_F(ProxyPatchWrite, UnknownMembersAreWarnedAbout) {
-  const auto reply = Put(R"({cluster: {operation: Patch, value: "{connectTimeout: 1s, conectTimeout: 2s}"}})");
+  const auto reply =
+      Put(R"({cluster: {operation: Patch, value: "{connectTimeout: 1s, conectTimeout: 2s}"}})");
   EXPECT_EQ(reply.status, 201);
   EXPECT_THAT(reply.body, HasSubstr("spec.default.appendModifications[0].cluster.value: "
                                     "conectTimeout: unknown field, ignored"));

@@ -80,15 +80,14 @@ class OracleSampleTest : public testing::Test {
   runtime::SerialExecutor& writer_ = simulation_.AddExecutor("writer");
   std::unique_ptr<store::Store> store_ = store::NewMemoryStore(simulation_.clock(), true);
   generate::Generator generator_{Policies(), {}};
-  control::ControlLoop loop_{
-      control::Settings{.oracle_interval = seconds(5)},
-      derive::Settings{},
-      {.store = *store_,
-       .generator = generator_,
-       .clock = simulation_.clock(),
-       .writer = writer_,
-       .pool = simulation_.pool(),
-       .publish = [](const auto&...) {}}};
+  control::ControlLoop loop_{control::Settings{.oracle_interval = seconds(5)},
+                             derive::Settings{},
+                             {.store = *store_,
+                              .generator = generator_,
+                              .clock = simulation_.clock(),
+                              .writer = writer_,
+                              .pool = simulation_.pool(),
+                              .publish = [](const auto&...) {}}};
 };
 
 TEST_F(OracleSampleTest, OneProxyInAWhileAndOnlyWhenSomethingChanged) {
@@ -112,8 +111,9 @@ TEST_F(OracleSampleTest, ADifferenceNamesProxyAndResource) {
   Change();
   const std::string log = testing::internal::GetCapturedStderr();
   EXPECT_EQ(differences(), 1u);
-  EXPECT_THAT(log, AllOf(HasSubstr("a published bundle differs from what it should be"),
-                         HasSubstr("default/s0-client-"), HasSubstr("config.cluster.v3.Cluster kri_")));
+  EXPECT_THAT(log,
+              AllOf(HasSubstr("a published bundle differs from what it should be"),
+                    HasSubstr("default/s0-client-"), HasSubstr("config.cluster.v3.Cluster kri_")));
 }
 
 // Who is wrongly not affected is given nothing, and is found all the same.

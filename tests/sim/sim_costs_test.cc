@@ -245,10 +245,10 @@ TEST_F(CostsTest, InAWaveOfNewProxiesJoiningEndpointsRestTwiceAsLongEachTime) {
   int replicas = 0;
   const auto join = [&] {
     ++replicas;
-    Commit({kit::Put(kit::Dataplane(
-        Format("s0-new-{}", replicas),
-        {.labels = {{"app", "s0"}},
-         .address = Format("10.9.{}.{}", replicas / 250, replicas % 250 + 1)}))});
+    Commit({kit::Put(
+        kit::Dataplane(Format("s0-new-{}", replicas),
+                       {.labels = {{"app", "s0"}},
+                        .address = Format("10.9.{}.{}", replicas / 250, replicas % 250 + 1)}))});
     simulation_.RunUntilIdle();
     return std::exchange(published_, {}).size();
   };

@@ -152,9 +152,8 @@ class World::Healthy final : public store::WatchSink {
   }
   void Update(const std::string& service) {
     const bool healthy = services_.contains(service) &&
-                         std::any_of(ready_.begin(), ready_.end(), [&](const auto& entry) {
-                           return entry.second == service;
-                         });
+                         std::any_of(ready_.begin(), ready_.end(),
+                                     [&](const auto& entry) { return entry.second == service; });
     if (!healthy) {
       since_.erase(service);
     } else {
@@ -281,8 +280,8 @@ World::World(WorldOptions options)
   if (random_.OneIn(4)) settings_.oracle_interval = runtime::Duration::zero();
   store_->DelayBy([this](std::function<void()> commit) {
     const runtime::Time now = simulation_.clock().Now();
-    last_commit_ = std::max(
-        last_commit_, now + milliseconds(random_.Below(random_.OneIn(10) ? 300 : 5)));
+    last_commit_ =
+        std::max(last_commit_, now + milliseconds(random_.Below(random_.OneIn(10) ? 300 : 5)));
     commits_.push_back(storage_.PostAfter(last_commit_ - now, std::move(commit)));
     while (commits_.size() > 1000) commits_.pop_front();
   });
@@ -292,17 +291,17 @@ World::World(WorldOptions options)
     ++counts_["store unavailable"];
     return Fault::kRefused;
   });
-  store_->ObserveBy([this](const store::Transaction& transaction,
-                           const base::Result<store::Committed>& result) {
-    std::string what = Format(
-        "  the control plane's commit (cause {}): {}", transaction.cause.value,
-        result.has_value() ? Format("{}", result->revision.value) : result.error().message());
-    for (const store::Write& write : transaction.writes)
-      what += ", " + (write.resource != nullptr ? write.resource->key().ToString()
-                                                : "-" + write.key.ToString());
-    Note(what);
-    if (!result.has_value()) ++counts_["store " + std::string(ToString(result.error().code()))];
-  });
+  store_->ObserveBy(
+      [this](const store::Transaction& transaction, const base::Result<store::Committed>& result) {
+        std::string what = Format(
+            "  the control plane's commit (cause {}): {}", transaction.cause.value,
+            result.has_value() ? Format("{}", result->revision.value) : result.error().message());
+        for (const store::Write& write : transaction.writes)
+          what += ", " + (write.resource != nullptr ? write.resource->key().ToString()
+                                                    : "-" + write.key.ToString());
+        Note(what);
+        if (!result.has_value()) ++counts_["store " + std::string(ToString(result.error().code()))];
+      });
   healthy_ = std::make_unique<Healthy>(*memory_, simulation_.clock());
   settings_.round_limit = 1 + random_.Below(8);
   settings_.wave_of = 1 + random_.Below(6);
@@ -380,8 +379,8 @@ void World::StartControlPlane() {
                 std::shared_ptr<void> later = random_.OneIn(4) ? taken : nullptr;
                 self->hub->PublishAll(std::move(bundles), std::move(taken));
                 if (later == nullptr) return;
-                timers_.push_back(
-                    writer_.PostAfter(milliseconds(random_.Below(40)), [later = std::move(later)] {}));
+                timers_.push_back(writer_.PostAfter(milliseconds(random_.Below(40)),
+                                                    [later = std::move(later)] {}));
               },
           .newcomers = [weak]() -> uint64_t {
             const auto self = weak.lock();

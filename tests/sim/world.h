@@ -125,8 +125,8 @@ class World {
 
   const WorldOptions options_;
   runtime::Simulation simulation_;
-  runtime::Random& random_;               // of the machines and their network
-  runtime::SeededRandom choice_{0};       // of the event
+  runtime::Random& random_;          // of the machines and their network
+  runtime::SeededRandom choice_{0};  // of the event
   runtime::SerialExecutor& writer_;
   runtime::SerialExecutor& insight_;
   runtime::SerialExecutor& storage_;
@@ -150,7 +150,7 @@ class World {
   std::set<bundle::SealedPtr> seen_;               // of the same
   std::map<uint64_t, insight::Rollout> rollouts_;  // as last seen
   std::set<uint64_t> open_rollouts_;
-  uint64_t looked_up_to_ = 0;                      // rollouts
+  uint64_t looked_up_to_ = 0;  // rollouts
   runtime::Time store_fails_until_;
   runtime::Time last_commit_;
   std::deque<runtime::Timer> commits_;

@@ -28,8 +28,7 @@ size_t InCommon(const policy::ViewPtr& a, const policy::ViewPtr& b) {
 
 uint64_t BytesOf(const Cell& cell) {
   uint64_t bytes = 0;
-  for (const bundle::SealedPtr& resource : cell.content->resources)
-    bytes += resource->ByteSize();
+  for (const bundle::SealedPtr& resource : cell.content->resources) bytes += resource->ByteSize();
   return bytes;
 }
 

@@ -67,11 +67,11 @@ struct Cell {
   std::string failure;    // not empty: degraded
   base::Revision failed_since;
 
-  bool marked = false;   // to be checked in the next round
+  bool marked = false;    // to be checked in the next round
   bool pressing = false;  // not all marks can wait
-  bool running = false;  // in this round
-  Causes causes;         // of the mark
-  Causes checking;       // of the check in this round
+  bool running = false;   // in this round
+  Causes causes;          // of the mark
+  Causes checking;        // of the check in this round
   std::vector<Group*>
       groups;         // whose closure has it, by number; a cell that only is an own part has none
   size_t owners = 0;  // proxies whose own part it is: 0 or 1
@@ -92,9 +92,9 @@ struct ProxyLess {
 // What proxies with the same shared cells have in common. Plans of a thousand listeners are compared
 // by their lists, not id by id.
 struct GroupKey {
-  generate::CellId listener;           // what the ids of all listeners have in common
+  generate::CellId listener;            // what the ids of all listeners have in common
   generate::OutboundListPtr outbounds;  // one listener for each
-  std::vector<generate::CellId> more;  // what the own part needs
+  std::vector<generate::CellId> more;   // what the own part needs
   bool operator==(const GroupKey& other) const {
     return listener == other.listener && *outbounds == *other.outbounds && more == other.more;
   }
@@ -109,10 +109,10 @@ struct Group {
   std::vector<Cell*> cells;  // closure, roots first; also of content that is not sent
   std::array<bundle::SealedListPtr, bundle::kXdsTypeCount> lists;
   std::set<Proxy*, ProxyLess> proxies;
-  bool fresh = true;     // no closure yet
-  bool needed = false;   // somebody who has nothing waits for it
+  bool fresh = true;      // no closure yet
+  bool needed = false;    // somebody who has nothing waits for it
   bool pressing = false;  // not all that changed can wait
-  Effects effects;      // of its cells, not given to its proxies yet
+  Effects effects;        // of its cells, not given to its proxies yet
 };
 
 // A connected proxy.
@@ -131,9 +131,9 @@ struct Proxy {
   bool plan_marked = false;
   bool own_marked = false;
   bool queued = false;
-  bool check_own = false;  // in this round
-  bool regroup = false;    // at the end of this round
-  bool behind = false;     // was marked before this round and is not looked at in it
+  bool check_own = false;     // in this round
+  bool regroup = false;       // at the end of this round
+  bool behind = false;        // was marked before this round and is not looked at in it
   bool must_publish = false;  // its stream has not got a bundle yet
   Causes causes;              // of the marks
   Causes checking;            // of what is looked at in this round

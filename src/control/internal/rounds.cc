@@ -302,8 +302,8 @@ void Rounds::Wake() {
   LookForWave();
   if (HasWork()) return StartRound();
   ArmRest();
-  const bool settles = touched_.empty() && resting_.empty() && stale_.empty() &&
-                       settled_ < next_snapshot_->revision;
+  const bool settles =
+      touched_.empty() && resting_.empty() && stale_.empty() && settled_ < next_snapshot_->revision;
   if (settles || !left_.empty()) {
     if (settles) settled_ = next_snapshot_->revision;
     if (around_.on_round)
@@ -508,7 +508,8 @@ void Rounds::TakePlan(Proxy& proxy, generate::ProxyPlan plan) {
 void Rounds::NeedListeners(const generate::ProxyPlan& plan) {
   const bool first = needed_lists_.insert({plan.outbounds, plan.listener}).second;
   if (!first) return;
-  for (const generate::OutboundAt& outbound : plan.outbounds->items()) Need(plan.Listener(outbound));
+  for (const generate::OutboundAt& outbound : plan.outbounds->items())
+    Need(plan.Listener(outbound));
 }
 
 Cell& Rounds::Need(const generate::CellId& id) {
@@ -687,8 +688,8 @@ void Rounds::Finish() {
   needed_lists_.clear();
   Collect();
   interner_.Sweep();
-  const bool settled = all_looked_at_ && touched_.empty() && resting_.empty() &&
-                       stale_.empty() && settled_ < snapshot_->revision;
+  const bool settled = all_looked_at_ && touched_.empty() && resting_.empty() && stale_.empty() &&
+                       settled_ < snapshot_->revision;
   if (settled) settled_ = snapshot_->revision;
   report.settled = settled_;
   report.left = std::exchange(left_, {});
@@ -800,8 +801,8 @@ bool Rounds::IsAsOf(const Proxy& proxy) const {
                        [&](const Proxy* other) { return other == &proxy; });
   };
   return proxy.plan && proxy.bundle != nullptr && !proxy.behind && proxy.group != nullptr &&
-         !stale_.contains(proxy.group) &&
-         !waits_in(touched_) && !waits_in(resting_) && !fails(proxy.own) &&
+         !stale_.contains(proxy.group) && !waits_in(touched_) && !waits_in(resting_) &&
+         !fails(proxy.own) &&
          std::none_of(proxy.group->cells.begin(), proxy.group->cells.end(), fails);
 }
 

@@ -159,14 +159,14 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   std::vector<base::ProxyKey> round_proxies_;  // looked at; they may have left
   // Whose cells are there. Compared by the list's address.
   std::set<std::pair<generate::OutboundListPtr, generate::CellId>> needed_lists_;
-  bool all_looked_at_ = true;                  // no proxy is behind
+  bool all_looked_at_ = true;            // no proxy is behind
   std::set<Proxy*, ProxyLess> touched_;  // also of earlier rounds, when behind or held
   std::set<Proxy*, ProxyLess> resting_;  // what changed for them can wait until the rest is over
   std::set<Group*, ByNumber> stale_;     // their lists are to be worked out again
 
   // The sample of the oracle.
   bool oracle_running_ = false;
-  runtime::Time oracle_at_;     // not before
+  runtime::Time oracle_at_;  // not before
   uint64_t oracle_turns_ = 0;
   base::ProxyKey oracle_last_;  // of all proxies
 };

@@ -115,8 +115,7 @@ Array MissingFields(const Value& env, std::string_view signal) {
 // How one signal goes to the collector. `several`: the proxy sends it to others, too.
 Object PlanOf(const UsedCollector& used, std::string_view signal, const Value& env, bool several) {
   using backend::EnvMode;
-  const EnvMode mode =
-      used.collector.env ? used.collector.env->mode.value() : EnvMode::kOptional;
+  const EnvMode mode = used.collector.env ? used.collector.env->mode.value() : EnvMode::kOptional;
   const bool overrides_allowed =
       !used.collector.env || used.collector.env->allow_signal_overrides.value_or(true);
   const Value* of_signal = env.Find(signal);
@@ -128,8 +127,7 @@ Object PlanOf(const UsedCollector& used, std::string_view signal, const Value& e
   if (mode == EnvMode::kDisabled && has_input) blocked.emplace_back("EnvDisabledByPolicy");
   if (mode == EnvMode::kRequired && (!has_input || !missing.empty()))
     blocked.emplace_back("RequiredEnvMissing");
-  if (!overrides.empty() && !overrides_allowed)
-    blocked.emplace_back("SignalOverridesDisallowed");
+  if (!overrides.empty() && !overrides_allowed) blocked.emplace_back("SignalOverridesDisallowed");
   if (several && has_input && mode != EnvMode::kDisabled)
     blocked.emplace_back("MultipleBackendsForSignal");
 
@@ -260,9 +258,8 @@ void AddCollectors(const OwnCell& own, envoy::ProxyDraft& draft) {
       const std::string address = collector.address.empty() ? "127.0.0.1" : collector.address;
       envoy::ClusterDraft& cluster = draft.clusters.emplace_back(envoy::StaticCluster(
           name,
-          via_kuma_dp
-              ? envoy::PipeAddress(OpenTelemetrySocket(own.proxy.workdir, collector.name))
-              : envoy::SocketAddress(address, collector.port),
+          via_kuma_dp ? envoy::PipeAddress(OpenTelemetrySocket(own.proxy.workdir, collector.name))
+                      : envoy::SocketAddress(address, collector.port),
           envoy::IsIpv6Address(own.proxy.address)));
       envoy::SetDuration(std::chrono::seconds(5), cluster.cluster.mutable_connect_timeout());
       cluster.notes.made_by = prefix;

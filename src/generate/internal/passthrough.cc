@@ -23,8 +23,7 @@ struct Family {
 constexpr Family kFamilies[] = {{false, "0.0.0.0", "127.0.0.6"}, {true, "::", "::6"}};
 
 std::string NameOf(std::string_view direction, const Family& family) {
-  return base::Format("self_transparentproxy_passthrough_{}_ipv{}", direction,
-                      family.ipv6 ? 6 : 4);
+  return base::Format("self_transparentproxy_passthrough_{}_ipv{}", direction, family.ipv6 ? 6 : 4);
 }
 
 envoy::ClusterDraft ClusterOf(std::string_view name) {

@@ -52,10 +52,11 @@ std::vector<model::ResourcePtr> FindServices(const mesh::MeshSnapshot& mesh, std
   const auto wanted = labels.find(std::string(model::kDisplayNameLabel));
   const std::string_view beginning =
       wanted == labels.end() ? std::string_view() : std::string_view(wanted->second);
-  mesh.Of(kind).ForEachWithPrefix(
-      beginning, [&](const std::string&, const model::ResourcePtr& service) {
-        if (HasLabels(service->meta(), labels)) services.push_back(service);
-      });
+  mesh.Of(kind).ForEachWithPrefix(beginning,
+                                  [&](const std::string&, const model::ResourcePtr& service) {
+                                    if (HasLabels(service->meta(), labels))
+                                      services.push_back(service);
+                                  });
   return services;
 }
 

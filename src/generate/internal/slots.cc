@@ -34,20 +34,20 @@ policy::SlotPtr SlotOf(const model::Resource& dataplane, const ProxyNode& node,
   slot.fields = policy::SlotFields::kAll | policy::SlotFields::kAffinity;
   if (networking) {
     slot.address = networking->address;
-    slot.address_with_port = model::IsIpv6Address(slot.address) ? "[" + slot.address + "]:0"
-                                                                : slot.address + ":0";
+    slot.address_with_port =
+        model::IsIpv6Address(slot.address) ? "[" + slot.address + "]:0" : slot.address + ":0";
   }
   slot.zone = meta.Label(model::kZoneLabel);
   const std::string_view workload = meta.Label(model::kWorkloadLabel);
   slot.service = workload.empty() ? kUnknownService : workload;
   if (!workload.empty()) {
-    slot.workload_kri = model::Kri{.short_name = "wl",
-                                   .mesh = meta.mesh,
-                                   .zone = slot.zone,
-                                   .ns = std::string(meta.Label(model::kNamespaceLabel)),
-                                   .name = std::string(workload),
-                                   .section = {}}
-                            .ToString();
+    slot.workload_kri = model::Kri{
+        .short_name = "wl",
+        .mesh = meta.mesh,
+        .zone = slot.zone,
+        .ns = std::string(meta.Label(model::kNamespaceLabel)),
+        .name = std::string(workload),
+        .section = {}}.ToString();
   }
   slot.access_log_socket = AccessLogSocket(node.workdir, meta.name, meta.mesh);
   slot.labels = meta.labels;

@@ -53,16 +53,16 @@ Vips::Vips(const mesh::MeshSnapshot& mesh, const Vips* before) {
         const auto destination = DestinationOf(*service, port.name);
         if (!destination) continue;
         // An address that cannot be read equals no inbound's.
-        found.push_back({{DestinationId(*destination), base::Format("{}:{}", address->ip, port.port)},
-                         {model::ParseIpAddress(address->ip).value_or(model::IpBytes{}), port.port,
-                          services_.size()}});
+        found.push_back(
+            {{DestinationId(*destination), base::Format("{}:{}", address->ip, port.port)},
+             {model::ParseIpAddress(address->ip).value_or(model::IpBytes{}), port.port,
+              services_.size()}});
       }
       services_.push_back({std::move(address->ip), std::move(address->hostnames)});
     });
   }
-  std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
-    return a.at.destination < b.at.destination;
-  });
+  std::sort(found.begin(), found.end(),
+            [](const Found& a, const Found& b) { return a.at.destination < b.at.destination; });
   std::vector<OutboundAt> items;
   items.reserve(found.size());
   for (Found& one : found) {

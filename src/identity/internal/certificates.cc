@@ -283,13 +283,13 @@ base::Result<CertificateAuthority> CertificateAuthority::Make(std::string pem, R
       kEd25519Bytes));
   if (signer_key == nullptr) return OpenSslError("derive a key");
   TRY_ASSIGN(const SecretText serial, source.Bytes("serial|signer", kSerialBytes));
-  TRY_ASSIGN(std::string signer_pem, Issue({.common_name = "Signer",
-                                            .serial = PositiveSerial(serial.Reveal()),
-                                            .not_before = validity.not_before,
-                                            .not_after = validity.not_after,
-                                            .is_authority = true},
-                                           {.key = signer_key.get()}, certificate.get(),
-                                           key.state().key.get()));
+  TRY_ASSIGN(std::string signer_pem,
+             Issue({.common_name = "Signer",
+                    .serial = PositiveSerial(serial.Reveal()),
+                    .not_before = validity.not_before,
+                    .not_after = validity.not_after,
+                    .is_authority = true},
+                   {.key = signer_key.get()}, certificate.get(), key.state().key.get()));
   TRY_ASSIGN(CertificatePtr signer, ReadCertificate(signer_pem));
   return CertificateAuthority(std::make_shared<const State>(
       State{std::move(pem), std::move(key), std::move(source), std::move(certificate), validity,

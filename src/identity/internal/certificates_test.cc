@@ -47,7 +47,7 @@ std::string Verify(const std::string& pem, const std::string& authority, int pur
   while (X509* next = PEM_read_bio_X509(reading.get(), nullptr, nullptr, nullptr))
     sk_X509_push(between, next);
   const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> owned(
-      between, [](STACK_OF(X509)* all) { sk_X509_pop_free(all, X509_free); });
+      between, [](STACK_OF(X509) * all) { sk_X509_pop_free(all, X509_free); });
   X509_STORE_add_cert(store.get(), root.get());
   X509_STORE_CTX_init(check.get(), store.get(), leaf.get(), between);
   X509_STORE_CTX_set_purpose(check.get(), purpose);

@@ -180,8 +180,7 @@ policy::SlotUse SlotsOf(const model::Resource& policy) {
 using LogFormat = ::envoy::config::core::v3::SubstitutionFormatString;
 
 void SetText(std::string_view format, const Values& values, LogFormat& out) {
-  out.mutable_text_format_source()->set_inline_string(
-      Expand(std::string(format) + "\n", values));
+  out.mutable_text_format_source()->set_inline_string(Expand(std::string(format) + "\n", values));
 }
 
 void SetMembers(const std::vector<JsonValue>& members, const Values& values,
@@ -381,9 +380,8 @@ base::Status ApplyToRoutes(const policy::ListenerContext& context, const Surroun
   ::envoy::extensions::filters::http::lua::v3::Lua lua;
   lua.mutable_default_source_code()->set_inline_string(std::string(kNoteRoute));
   const api::HttpFilter filter = envoy::HttpFilterOf(kLua, lua);
-  listener.ForEachHttp([&](envoy::HttpManagerDraft& http) {
-    http.filters.insert(http.filters.begin(), filter);
-  });
+  listener.ForEachHttp(
+      [&](envoy::HttpManagerDraft& http) { http.filters.insert(http.filters.begin(), filter); });
   return base::Ok{};
 }
 
@@ -499,9 +497,8 @@ policy::PolicyType Policy() {
                                                                     .proxy = nullptr});
   type.hooks.outside = ApplyOutside;
   type.slots = SlotsOf;
-  type.collectors = {.refs = CollectorRefsOf,
-                     .signal = policy::Signal::kLogs,
-                     .cluster_prefix = kClusterPrefix};
+  type.collectors = {
+      .refs = CollectorRefsOf, .signal = policy::Signal::kLogs, .cluster_prefix = kClusterPrefix};
   return type;
 }
 

@@ -31,8 +31,8 @@ bool IsPort(std::string_view text) {
 
 // "host:port", "example.com", "tcp://host:port": a name alone must have a dot to be one.
 bool IsAddress(std::string_view text) {
-  for (const std::string_view scheme : {"ftp://", "tcp://", "udp://", "ws://", "wss://", "http://",
-                                        "https://"}) {
+  for (const std::string_view scheme :
+       {"ftp://", "tcp://", "udp://", "ws://", "wss://", "http://", "https://"}) {
     if (!text.starts_with(scheme)) continue;
     text.remove_prefix(scheme.size());
     text = text.substr(0, text.find_first_of("/?#"));
@@ -50,8 +50,7 @@ bool IsAddress(std::string_view text) {
   return IsAddress("tcp://" + std::string(text));
 }
 
-void ValidateFormat(const std::optional<Format>& format, const std::string& path,
-                    Violations& out) {
+void ValidateFormat(const std::optional<Format>& format, const std::string& path, Violations& out) {
   if (!format) return;
   if (format->type == FormatType::kPlain) {
     if (!format->plain)
@@ -87,9 +86,8 @@ void ValidateOpenTelemetry(const OpenTelemetryBackend& backend, const std::strin
   else
     out.AppendAt(ref, policy::ValidateCollectorRef(*backend.backend_ref));
   for (size_t i = 0; i < backend.attributes.size(); ++i) {
-    policy::ValidateAttributeName(
-        backend.attributes[i].key,
-        JoinPath(IndexPath(JoinPath(path, "attributes"), i), "key"), out);
+    policy::ValidateAttributeName(backend.attributes[i].key,
+                                  JoinPath(IndexPath(JoinPath(path, "attributes"), i), "key"), out);
   }
 }
 

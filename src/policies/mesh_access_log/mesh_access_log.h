@@ -21,9 +21,9 @@ struct JsonValue {
   std::string value;
   static constexpr auto Fields() {
     using model::Field;
-    return std::tuple{Field("key", &JsonValue::key, "Name of the member.", model::Required{}),
-                      Field("value", &JsonValue::value, "Text with placeholders.",
-                            model::Required{})};
+    return std::tuple{
+        Field("key", &JsonValue::key, "Name of the member.", model::Required{}),
+        Field("value", &JsonValue::value, "Text with placeholders.", model::Required{})};
   }
 };
 
@@ -56,8 +56,8 @@ struct TcpBackend {
     using model::Field;
     return std::tuple{
         Field("format", &TcpBackend::format, "What is written."),
-        Field("address", &TcpBackend::address, "Host and port of the receiver.",
-              model::Required{}, model::MinLength{1}),
+        Field("address", &TcpBackend::address, "Host and port of the receiver.", model::Required{},
+              model::MinLength{1}),
     };
   }
 };
@@ -80,10 +80,10 @@ struct Attribute {
   std::string value;
   static constexpr auto Fields() {
     using model::Field;
-    return std::tuple{Field("key", &Attribute::key, "Name of the attribute.", model::Required{},
-                            policy::kAttributeNamePattern),
-                      Field("value", &Attribute::value, "Text with placeholders.",
-                            model::Required{})};
+    return std::tuple{
+        Field("key", &Attribute::key, "Name of the attribute.", model::Required{},
+              policy::kAttributeNamePattern),
+        Field("value", &Attribute::value, "Text with placeholders.", model::Required{})};
   }
 };
 struct OpenTelemetryBackend {
@@ -126,8 +126,8 @@ struct Backend {
 struct Conf {
   std::optional<std::vector<Backend>> backends;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("backends", &Conf::backends,
-                                   "Where logs go, all of them. Empty: nowhere.")};
+    return std::tuple{
+        model::Field("backends", &Conf::backends, "Where logs go, all of them. Empty: nowhere.")};
   }
 };
 

@@ -26,9 +26,9 @@ void ValidateOutlierDetection(const OutlierDetection& detection, const std::stri
   const Detectors& detectors = *detection.detectors;
   if (!detectors.total_failures && !detectors.gateway_failures &&
       !detectors.local_origin_failures && !detectors.success_rate && !detectors.failure_percentage)
-    out.Add(at, policy::MustHaveAtLeastOne({"totalFailures", "gatewayFailures",
-                                            "localOriginFailures", "successRate",
-                                            "failurePercentage"}));
+    out.Add(at,
+            policy::MustHaveAtLeastOne({"totalFailures", "gatewayFailures", "localOriginFailures",
+                                        "successRate", "failurePercentage"}));
   if (detectors.success_rate && detectors.success_rate->standard_deviation_factor) {
     const std::optional<double> factor =
         detectors.success_rate->standard_deviation_factor->Number();

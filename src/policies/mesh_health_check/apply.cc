@@ -12,7 +12,8 @@ namespace kuma::policies::mesh_health_check {
 namespace {
 
 namespace api = envoy::api;
-using EventFile = ::envoy::extensions::health_check::event_sinks::file::v3::HealthCheckEventFileSink;
+using EventFile =
+    ::envoy::extensions::health_check::event_sinks::file::v3::HealthCheckEventFileSink;
 using HealthCheck = ::envoy::config::core::v3::HealthCheck;
 
 constexpr Duration kInterval{std::chrono::minutes(1)};

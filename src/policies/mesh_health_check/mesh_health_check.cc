@@ -36,7 +36,8 @@ void ValidateHttp(const Http& http, const std::string& path, Violations& out) {
 void ValidateConf(const Conf& conf, const std::string& path, Violations& out) {
   CheckCount(conf.unhealthy_threshold, JoinPath(path, "unhealthyThreshold"), out);
   CheckCount(conf.healthy_threshold, JoinPath(path, "healthyThreshold"), out);
-  if (const auto& percent = conf.interval_jitter_percent; percent && (*percent < 0 || *percent > 100))
+  if (const auto& percent = conf.interval_jitter_percent;
+      percent && (*percent < 0 || *percent > 100))
     out.Add(JoinPath(path, "intervalJitterPercent"), "must be in inclusive range [0, 100]");
   if (conf.event_log_path && !IsAbsolutePath(*conf.event_log_path))
     out.Add(JoinPath(path, "eventLogPath"), "must be a valid path when defined",

@@ -45,8 +45,8 @@ struct LocalZone {
 struct FromZone {
   std::vector<std::string> zones;
   static constexpr auto Fields() {
-    return std::tuple{model::Field("zones", &FromZone::zones, "Zones of the callers.",
-                                   model::Required{})};
+    return std::tuple{
+        model::Field("zones", &FromZone::zones, "Zones of the callers.", model::Required{})};
   }
 };
 enum class ToZoneType { kUnknown, kNone, kOnly, kAny, kAnyExcept };
@@ -221,8 +221,7 @@ struct Cookie {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("name", &Cookie::name, "Name of the cookie.", model::Required{},
-              model::MinLength{1}),
+        Field("name", &Cookie::name, "Name of the cookie.", model::Required{}, model::MinLength{1}),
         Field("ttl", &Cookie::ttl, "A cookie that is not there is made, valid for this time."),
         Field("path", &Cookie::path, "Its path."),
     };

@@ -66,7 +66,7 @@ Width WidthOf(const Match& match) {
     default:
       // Names of HTTP-based protocols are looked at behind the chain.
       return match.value.starts_with('*') && !IsHttpBased(match.protocol) ? Width::kNames
-                                                                           : Width::kName;
+                                                                          : Width::kName;
   }
 }
 
@@ -162,8 +162,8 @@ base::Result<std::vector<Chain>> SortedChains(const std::vector<Match>& matches)
       const auto [held, is_new] = seen.try_emplace({key.port, key.width, key.value}, key.protocol);
       if (!is_new)
         return base::Invalid(base::Format("{} and {} cannot be told apart on port {}",
-                                          model::NameOf(held->second),
-                                          model::NameOf(key.protocol), key.port));
+                                          model::NameOf(held->second), model::NameOf(key.protocol),
+                                          key.port));
     }
     Chain& chain = chains.emplace_back();
     chain.protocol = key.protocol;

@@ -56,10 +56,10 @@ void CheckMatch(const Match& match, const std::string& path, model::Violations& 
       break;
     case MatchType::kDomain: CheckDomain(match, path, out); break;
     case MatchType::kUnknown:
-      out.Add(JoinPath(path, "type"),
-              base::Format(
-                  "provided type {} is not supported, one of Domain, IP, or CIDR is supported",
-                  NameOf(match.type)));
+      out.Add(
+          JoinPath(path, "type"),
+          base::Format("provided type {} is not supported, one of Domain, IP, or CIDR is supported",
+                       NameOf(match.type)));
       break;
   }
 }
@@ -91,9 +91,9 @@ void Validate(const model::Resource& resource, model::Violations& out) {
         held->second = match.protocol;
       }
       if (!values.emplace(port, match.protocol, match.value).second)
-        out.Add(JoinPath(path, "value"),
-                base::Format("value {} is already defiend for this port and protocol",
-                             match.value));
+        out.Add(
+            JoinPath(path, "value"),
+            base::Format("value {} is already defiend for this port and protocol", match.value));
     }
     CheckMatch(match, path, out);
   }

@@ -23,7 +23,6 @@ struct Step {
   Modification mod;
   model::ResourceKey policy;
   size_t index = 0;  // in the policy's list
-
 };
 struct Steps {
   std::vector<Step> list;
@@ -60,8 +59,7 @@ base::Status Named(const Step& step, base::Status done) {
 
 void Touch(const Step& step, envoy::DraftNotes& notes) {
   const std::string policy = step.policy.ToString();
-  if (std::find(notes.touched_by.begin(), notes.touched_by.end(), policy) ==
-      notes.touched_by.end())
+  if (std::find(notes.touched_by.begin(), notes.touched_by.end(), policy) == notes.touched_by.end())
     notes.touched_by.push_back(policy);
 }
 
@@ -136,8 +134,7 @@ base::Status PatchJson(const std::vector<JsonPatch>& patches, pb::Message& messa
   auto patched = model::ApplyJsonPatch(std::move(json), OperationsOf(patches));
   if (!patched.has_value()) return std::move(patched).error().Context("jsonPatches");
   const std::string after = model::ToJson(*patched);
-  const envoy::JsonReview review =
-      envoy::ReviewJson(after, message.GetDescriptor()->full_name());
+  const envoy::JsonReview review = envoy::ReviewJson(after, message.GetDescriptor()->full_name());
   if (!review.faults.empty())
     return base::Invalid(base::Format("jsonPatches: the result is not valid: {}: {}",
                                       review.faults[0].path, review.faults[0].message));
@@ -193,8 +190,8 @@ base::Status ModifyFilters(const FilterMod& mod, pb::RepeatedPtrField<Filter>& f
     touched = true;
     return base::Ok{};
   };
-  const auto found = static_cast<int>(
-      std::find_if(filters.begin(), filters.end(), fits) - filters.begin());
+  const auto found =
+      static_cast<int>(std::find_if(filters.begin(), filters.end(), fits) - filters.begin());
   switch (mod.operation) {
     case Operation::kAddFirst: return insert(0);
     case Operation::kAddLast: return insert(filters.size());
@@ -222,9 +219,7 @@ base::Status ModifyHosts(const VirtualHostMod& mod, api::RouteConfiguration& rou
                          bool& touched) {
   if (!Fits(mod.match.route_configuration_name, routes.name())) return base::Ok{};
   auto& hosts = *routes.mutable_virtual_hosts();
-  const auto fits = [&](const api::VirtualHost& host) {
-    return Fits(mod.match.name, host.name());
-  };
+  const auto fits = [&](const api::VirtualHost& host) { return Fits(mod.match.name, host.name()); };
   if (mod.operation == Operation::kAdd) {
     TRY_ASSIGN(*hosts.Add(), ParseValue<api::VirtualHost>(mod.value));
     touched = true;
@@ -314,8 +309,7 @@ base::Status ModifyListenerBy(const Step& step, const std::string& name,
     envoy::Finish(draft);
     return PatchMessage(*mod, draft.listener);
   }
-  if (const auto& mod =
-          step.mod.network_filter ? step.mod.network_filter : step.mod.http_filter) {
+  if (const auto& mod = step.mod.network_filter ? step.mod.network_filter : step.mod.http_filter) {
     const FilterMatch match = mod->match.value_or(FilterMatch());
     if (!FitsListener(match.origin, match.listener_name, match.listener_tags, draft))
       return base::Ok{};
@@ -329,14 +323,15 @@ base::Status ModifyListenerBy(const Step& step, const std::string& name,
       TRY(ModifyFilters(*mod, *chain.mutable_filters(), here));
     return base::Ok{};
   }
-  if (const auto& mod = step.mod.virtual_host; mod && Fits(mod->match.origin, draft.notes.made_by)) {
+  if (const auto& mod = step.mod.virtual_host;
+      mod && Fits(mod->match.origin, draft.notes.made_by)) {
     envoy::Finish(draft);
-    return ForEachManager(
-        draft.listener, here, [&](api::HttpConnectionManager& manager, bool& changed) {
-          return manager.has_route_config()
-                     ? ModifyHosts(*mod, *manager.mutable_route_config(), changed)
-                     : base::Ok{};
-        });
+    return ForEachManager(draft.listener, here,
+                          [&](api::HttpConnectionManager& manager, bool& changed) {
+                            return manager.has_route_config()
+                                       ? ModifyHosts(*mod, *manager.mutable_route_config(), changed)
+                                       : base::Ok{};
+                          });
   }
   return base::Ok{};
 }

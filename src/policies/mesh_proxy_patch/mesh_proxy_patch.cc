@@ -61,9 +61,10 @@ void ValidateValue(const std::string& text, std::string_view message, std::optio
   if (!needs) return;
   const model::Value* name = parsed->Find("name");
   if (name == nullptr || name->is_null() || *name == model::Value(""))
-    out.Add(path, base::Format(kInvalid,
-                               base::Format("invalid {}.Name: value length must be at least 1 runes",
-                                            message)));
+    out.Add(path,
+            base::Format(
+                kInvalid,
+                base::Format("invalid {}.Name: value length must be at least 1 runes", message)));
   const model::Value* domains = parsed->Find("domains");
   const bool any =
       domains != nullptr && domains->if_array() != nullptr && !domains->if_array()->empty();
@@ -110,9 +111,8 @@ void BadOperation(std::initializer_list<Operation> operations, const std::string
   std::vector<std::string> quoted;
   for (const Operation operation : operations)
     quoted.push_back(base::Format("\"{}\"", model::NameOf(operation)));
-  out.Add(
-      JoinPath(path, "operation"),
-      base::Format("invalid operation. Available operations: {}", base::Join(quoted, ", ")));
+  out.Add(JoinPath(path, "operation"),
+          base::Format("invalid operation. Available operations: {}", base::Join(quoted, ", ")));
 }
 
 void CheckUnmatched(bool matched, const std::string& path, Violations& out) {
@@ -142,8 +142,7 @@ void ValidateFilter(const FilterMod& mod, std::string_view name, std::string_vie
   const std::string path = JoinPath(parent, name);
   const auto needs_name = [&](std::string_view why) {
     if (!mod.match || !mod.match->name)
-      out.Add(JoinPath(path, "match.name"),
-              base::Format("{}{}", policy::kMustBeDefined, why));
+      out.Add(JoinPath(path, "match.name"), base::Format("{}{}", policy::kMustBeDefined, why));
   };
   switch (mod.operation) {
     case kAddBefore:
@@ -154,9 +153,7 @@ void ValidateFilter(const FilterMod& mod, std::string_view name, std::string_vie
       return ValidateNew(mod, message, Needs::kName, path, out);
     case kAddFirst:
     case kAddLast: return ValidateNew(mod, message, Needs::kName, path, out);
-    case kPatch:
-      needs_name("");
-      return ValidatePatch(mod, name, message, path, out);
+    case kPatch: needs_name(""); return ValidatePatch(mod, name, message, path, out);
     case kRemove: return ValidateRemove(mod, path, out);
     default:
       return BadOperation({kAddFirst, kAddLast, kAddBefore, kAddAfter, kPatch, kRemove}, path, out);
@@ -187,8 +184,7 @@ void Validate(const model::Resource& resource, Violations& out) {
     if (mod.listener)
       ValidateResource(*mod.listener, "listener", "Listener", Needs::kName,
                        mod.listener->match.has_value(), "match", at, out);
-    if (mod.network_filter)
-      ValidateFilter(*mod.network_filter, "networkFilter", "Filter", at, out);
+    if (mod.network_filter) ValidateFilter(*mod.network_filter, "networkFilter", "Filter", at, out);
     if (mod.http_filter) ValidateFilter(*mod.http_filter, "httpFilter", "HttpFilter", at, out);
     if (mod.virtual_host)
       ValidateResource(*mod.virtual_host, "virtualHost", "VirtualHost", Needs::kNameAndDomains,

@@ -132,12 +132,12 @@ struct Mod {
     using model::Field;
     using model::Required;
     return std::tuple_cat(
-        MatchField(), std::tuple{Field("operation", &Mod::operation, "What to do.", Required{},
-                                       kOperations),
-                                 Field("value", &Mod::value,
-                                       "Configuration of Envoy as YAML, to add or to merge."),
-                                 Field("jsonPatches", &Mod::json_patches,
-                                       "Changes of its JSON form, one after the other.")});
+        MatchField(),
+        std::tuple{
+            Field("operation", &Mod::operation, "What to do.", Required{}, kOperations),
+            Field("value", &Mod::value, "Configuration of Envoy as YAML, to add or to merge."),
+            Field("jsonPatches", &Mod::json_patches,
+                  "Changes of its JSON form, one after the other.")});
   }
 
  private:
@@ -182,10 +182,11 @@ struct Conf {
   static constexpr auto Fields() {
     using model::Field;
     return std::tuple{
-        Field("appendModifications", &Conf::append_modifications,
-              "What is changed, in this order. Modifications of several policies follow each other, "
-              "those of the most specific policy last.",
-              model::Append{}),
+        Field(
+            "appendModifications", &Conf::append_modifications,
+            "What is changed, in this order. Modifications of several policies follow each other, "
+            "those of the most specific policy last.",
+            model::Append{}),
     };
   }
 };

@@ -67,9 +67,8 @@ void CheckProtocol(std::string_view protocol, const std::string& path, Violation
     return base::EqualsIgnoreCase(protocol, name);
   });
   if (protocol.empty() || known) return;
-  out.Add(path,
-          base::Format("has an invalid value \"{}\". Allowed values: grpc, http, http2, tcp",
-                       protocol));
+  out.Add(path, base::Format("has an invalid value \"{}\". Allowed values: grpc, http, http2, tcp",
+                             protocol));
 }
 
 void CheckInbound(const Networking& networking, const Inbound& inbound, const std::string& path,

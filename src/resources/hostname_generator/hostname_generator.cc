@@ -23,8 +23,8 @@ bool IsPartOfWord(char c) {
 
 // As Go's templates say it.
 base::Error BadCharacter(char c) {
-  return base::Invalid(base::Format("template: :1: bad character U+{:04X} '{}'",
-                                    static_cast<unsigned char>(c), c));
+  return base::Invalid(
+      base::Format("template: :1: bad character U+{:04X} '{}'", static_cast<unsigned char>(c), c));
 }
 
 base::Result<Action> ParseAction(std::string_view text) {

@@ -40,7 +40,8 @@ void AppendJson(std::string& out, const google::protobuf::Value& value) {
     case Value::kStructValue: AppendJson(out, value.struct_value()); return;
     case Value::kNumberValue:
       // JSON has no word for the others.
-      out += std::isfinite(value.number_value()) ? base::Format("{}", value.number_value()) : "null";
+      out +=
+          std::isfinite(value.number_value()) ? base::Format("{}", value.number_value()) : "null";
       return;
     case Value::kListValue: {
       char before = '[';
