@@ -19,17 +19,16 @@ bool IsSpace(char c) {
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 std::string Encode(std::string_view bytes, std::string_view alphabet, bool padding) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
+  std::string out((bytes.size() + 2) / 3 * 4, '=');
+  char* to = out.data();
+  const auto byte = [&](size_t i) { return i < bytes.size() ? uint8_t(bytes[i]) : uint8_t(0); };
   for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k) {
-      group = group << 8 | (k < count ? static_cast<uint8_t>(bytes[i + k]) : 0U);
-    }
-    for (size_t k = 0; k < count + 1; ++k) out += alphabet[group >> (18 - 6 * k) & 63];
-    if (padding) out.append(3 - count, '=');
+    const uint32_t group = static_cast<uint32_t>(byte(i) << 16 | byte(i + 1) << 8 | byte(i + 2));
+    for (int shift = 18; shift >= 0; shift -= 6) *to++ = alphabet[group >> shift & 63];
   }
+  const size_t unused = (3 - bytes.size() % 3) % 3;
+  out.resize(out.size() - unused);
+  if (padding) out.append(unused, '=');
   return out;
 }
 
@@ -40,6 +39,7 @@ std::optional<std::string> Decode(std::string_view text, std::string_view alphab
     values[static_cast<uint8_t>(alphabet[i])] = static_cast<int8_t>(i);
   }
   std::string out;
+  out.reserve(text.size() / 4 * 3 + 3);
   uint32_t group = 0;
   size_t digits = 0;
   size_t pads = 0;

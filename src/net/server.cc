@@ -30,6 +30,7 @@ constexpr base::Logger kLog("net");
 constexpr int kAcceptsPerTurn = 64;
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kTick = std::chrono::seconds(1);
+constexpr size_t kCalmTicks = 8;  // between two looks at a calm connection
 constexpr auto kLastWords =
     std::chrono::seconds(1);  // for the final status after a drain's deadline
 
@@ -63,6 +64,11 @@ size_t RaiseDescriptorLimit() {
 struct Server::State : std::enable_shared_from_this<Server::State> {
   // The connections of one loop. Confined to it.
   struct Shard final : Connection::Owner {
+    struct Held {
+      std::shared_ptr<Connection> connection;
+      bool calm = false;  // at the last look
+    };
+
     Shard(State& owner, EventLoop& own_loop) : state(owner), loop(own_loop) {}
 
     void Adopt(int fd, std::shared_ptr<const Credentials> credentials) {
@@ -79,7 +85,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
       auto connection =
           std::make_shared<Connection>(loop, state.options.limits, *this, std::move(settings));
       Connection& started = *connection;
-      connections.emplace(&started, std::move(connection));
+      connections.emplace(&started, Held{std::move(connection)});
       started.Start();
     }
 
@@ -104,7 +110,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
                                        {"reason", why.message()}});
       auto node = connections.extract(&connection);
       CHECK(!node.empty(), "a connection is closed once");
-      loop.DeleteLater(std::move(node.mapped()));
+      loop.DeleteLater(std::move(node.mapped().connection));
       --state.open;
       state.loops.at(0).Post([weak = state.weak_from_this(), host = connection.peer().remote.host] {
         if (const auto alive = weak.lock()) alive->Release(host);
@@ -114,18 +120,33 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 
     void Start() {
       tick = loop.PostAfter(TickOf(state.options.limits), [this] {
-        ForEach([now = std::chrono::steady_clock::now()](Connection& one) { one.Tick(now); });
+        ++ticks;
+        ForEach(
+            [this](const Held& held) {
+              const size_t turn = std::hash<Connection*>()(held.connection.get()) / 64;
+              return !held.calm || (turn + ticks) % kCalmTicks == 0;
+            },
+            [this, now = std::chrono::steady_clock::now()](Connection& one) {
+              const bool calm = one.Tick(now);
+              const auto found = connections.find(&one);
+              if (found != connections.end()) found->second.calm = calm;
+            });
         Start();
       });
     }
 
     // Calls may close connections.
+    template <class Chooses, class Function>
+    void ForEach(const Chooses& chooses, const Function& function) {
+      std::vector<std::shared_ptr<Connection>> chosen;
+      for (const auto& [address, held] : connections) {
+        if (chooses(held)) chosen.push_back(held.connection);
+      }
+      for (const auto& connection : chosen) function(*connection);
+    }
     template <class Function>
     void ForEach(const Function& function) {
-      std::vector<std::shared_ptr<Connection>> all;
-      all.reserve(connections.size());
-      for (const auto& [address, connection] : connections) all.push_back(connection);
-      for (const auto& connection : all) function(*connection);
+      ForEach([](const Held&) { return true; }, function);
     }
 
     void Drain(runtime::Duration time) {
@@ -156,8 +177,9 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 
     State& state;
     EventLoop& loop;
-    std::unordered_map<Connection*, std::shared_ptr<Connection>> connections;
+    std::unordered_map<Connection*, Held> connections;
     runtime::Timer tick;
+    size_t ticks = 0;
     runtime::Timer deadline;
     bool draining = false;
     bool drained = false;

@@ -1,7 +1,7 @@
 // The bench: pieces by name, settings as name=value. docs/performance.md tells what each measures.
 //
-//   bench [PIECE...] [n=1000] [services=100] [outbounds=5] [runs=5] [idle=120] [store=memory]
-//         [limit=1] [json=FILE]
+//   bench [PIECE...] [n=1000] [services=100] [outbounds=5] [transparent=0] [runs=5] [idle=120]
+//         [store=memory] [limit=1] [json=FILE]
 //   bench --serve-recording FILE        (started by itself)
 
 #include <sys/utsname.h>
@@ -294,8 +294,7 @@ base::Status Unread(Report& report, const Settings& settings, const Size& size) 
     const Meter meter(control_plane.pid(), world.fleet());
     const auto count = static_cast<double>(writes.size());
     TRY(control_plane.PutAll(std::move(writes)));
-    std::this_thread::sleep_for(milliseconds(1200));
-    world.WaitForQuiet(milliseconds(300));
+    world.WaitForTheRest();
     auto after = control_plane.Metrics();
     report.Add(piece, name + ".cpu_ms_each", meter.Cpu() * 1000 / count);
     report.Add(piece, name + ".bytes", static_cast<double>(meter.TrafficSince().bytes));
@@ -399,6 +398,8 @@ base::Status Run(Report& report, const Settings& settings, const std::string& pi
   if (piece == "table") return each_size(Table, {small, large});
   if (piece == "restart") return each_size(Restart, {small, large});
   if (piece == "storm") return each_size(Restart, {{.proxies = 5000, .services = 500}});
+  if (piece == "tproxy")
+    return each_size(Table, {{.proxies = 500, .services = 1000, .transparent = true}});
   if (piece == "accesslog") return each_size(AccessLog, {small, large});
   if (piece == "flap") return each_size(Flap, {small});
   if (piece == "unread") return each_size(Unread, {small});
@@ -425,10 +426,11 @@ base::Status Run(Report& report, const Settings& settings, const std::string& pi
   if (piece == "store") {
     return Program(report, piece, settings, {"store_bench", settings.work_folder + "/store"});
   }
-  return base::Invalid(base::Format(
-      "no piece \"{}\"; there are: table restart storm growth accesslog flap unread views rollout "
-      "stored starve slow writes overload net store",
-      piece));
+  return base::Invalid(
+      base::Format("no piece \"{}\"; there are: table restart storm growth tproxy accesslog flap "
+                   "unread views rollout "
+                   "stored starve slow writes overload net store",
+                   piece));
 }
 
 base::Status Parse(int argc, char** argv, Settings& settings) {
@@ -458,12 +460,14 @@ base::Status Parse(int argc, char** argv, Settings& settings) {
       settings.runs = *number;
     } else if (name == "idle") {
       settings.idle_seconds = static_cast<int>(*number);
+    } else if (name == "transparent") {
+      size.transparent = *number != 0;
     } else if (name == "limit") {
       settings.limit = *number != 0;
     } else {
       return base::Invalid(base::Format("no setting \"{}\"", name));
     }
-    sized |= name == "n" || name == "services" || name == "outbounds";
+    sized |= name == "n" || name == "services" || name == "outbounds" || name == "transparent";
   }
   if (sized) settings.sizes = {size};
   if (settings.pieces.empty()) settings.pieces = {"table", "restart", "net", "store"};

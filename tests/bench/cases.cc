@@ -156,8 +156,7 @@ base::Status Rollout(Report& report, const Settings& settings, const Size& size)
     for (const double time : TimesSince(world.fleet(), at)) go.push_back(time);
   }
   report.Add(piece, "rollout.s", Since(begin));
-  std::this_thread::sleep_for(milliseconds(1200));
-  world.WaitForQuiet(milliseconds(500));
+  world.WaitForTheRest();
   report.Add(piece, "replica.cpu_s", meter.Cpu() / kReplicas);
   AddTimes(report, piece, "come", std::move(come));
   AddTimes(report, piece, "go", std::move(go));
@@ -248,8 +247,7 @@ base::Status Starve(Report& report, const Settings& settings, const Size& size) 
       during.insert(during.end(), times.begin(), times.end());
     }
   }
-  std::this_thread::sleep_for(milliseconds(1200));
-  world.WaitForQuiet(milliseconds(500));
+  world.WaitForTheRest();
   report.Add(piece, "edit_and_3_flaps.cpu_s", meter.Cpu() / 10);
   AddTimes(report, piece, "flap_alone", std::move(alone));
   AddTimes(report, piece, "flap_during_edit", std::move(during));
@@ -277,7 +275,7 @@ base::Status Slow(Report& report, const Settings& settings, const Size& size) {
       std::vector<double> some = TimesSince(world.fleet(), answered);
       some.resize(size.proxies);  // the slow ones come last
       times.insert(times.end(), some.begin(), some.end());
-      std::this_thread::sleep_for(milliseconds(1200));
+      std::this_thread::sleep_for(kUntilStored);
     }
     AddTimes(report, piece, name, std::move(times));
     return base::Ok{};

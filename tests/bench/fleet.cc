@@ -146,6 +146,7 @@ struct Fleet::State {
   bundle::SealedPtr Intern(bundle::XdsType type, std::string_view name, std::string_view version,
                            std::string_view packed);
   void BootstrapNext();
+  void OpenNextPlayer();
   void OnMessage(std::string_view message) {
     last_message = std::chrono::steady_clock::now();
     ++traffic.responses;
@@ -159,6 +160,7 @@ struct Fleet::State {
   std::unique_ptr<net::HttpClient> http;
   std::vector<std::unique_ptr<Proxy>> proxies;
   std::vector<std::unique_ptr<Player>> players;
+  size_t players_opened = 0;
   std::deque<size_t> to_bootstrap;
   size_t bootstrapping = 0;
   std::unordered_map<std::string, std::shared_ptr<const SeenResource>> seen;
@@ -386,14 +388,15 @@ void Fleet::State::BootstrapNext() {
 class Fleet::Player final {
  public:
   Player(State& state, RecordedStream script, size_t number)
-      : state_(state), script_(std::move(script)) {
+      : state_(state), script_(std::move(script)), number_(number) {}
+  void Open() {
     net::GrpcChannelOptions options;
-    options.target = state.options.url;
+    options.target = state_.options.url;
     options.tls.skip_verify = true;
-    channel_.emplace(state.loop, std::move(options));
+    channel_.emplace(state_.loop, std::move(options));
     net::GrpcCall call;
     call.path = kDeltaAds;
-    call.metadata.Add("x-stream", std::to_string(number));
+    call.metadata.Add("x-stream", std::to_string(number_));
     channel_->Open(std::move(call), std::make_unique<Handler>(*this));
   }
   void Stop() { channel_.reset(); }
@@ -411,7 +414,7 @@ class Fleet::Player final {
     }
     void OnMessage(std::string_view message) override {
       player_.state_.OnMessage(message);
-      ++player_.received_;
+      if (player_.received_++ == 0) player_.state_.OpenNextPlayer();
       if (!player_.marked_at_) {
         player_.marked_at_ = player_.state_.last_message;
         ++player_.state_.marked;
@@ -423,6 +426,7 @@ class Fleet::Player final {
       player_.stream_ = nullptr;
       ++player_.state_.stream_errors;
       player_.state_.last_error = status.message;
+      if (player_.received_ == 0) player_.state_.OpenNextPlayer();
     }
 
    private:
@@ -437,12 +441,17 @@ class Fleet::Player final {
 
   State& state_;
   const RecordedStream script_;
+  const size_t number_;
   std::optional<net::GrpcChannel> channel_;
   net::GrpcStream* stream_ = nullptr;
   size_t next_ = 0;
   uint32_t received_ = 0;
   std::optional<SteadyTime> marked_at_;
 };
+
+void Fleet::State::OpenNextPlayer() {
+  if (players_opened < players.size()) players[players_opened++]->Open();
+}
 
 // -------------------------------------------------------------------------------------------------
 
@@ -495,6 +504,7 @@ void Fleet::StartReplay(const Recording& recording) {
     for (size_t i = 0; i < recording.streams.size(); ++i) {
       state_->players.push_back(std::make_unique<Player>(*state_, recording.streams[i], i));
     }
+    for (size_t i = 0; i < state_->options.bootstraps; ++i) state_->OpenNextPlayer();
   });
 }
 

@@ -48,7 +48,7 @@ struct Traffic {
 
 struct FleetOptions {
   std::string url;         // of the data plane port, "https://127.0.0.1:5678"
-  size_t bootstraps = 32;  // at a time
+  size_t bootstraps = 32;  // at a time; replays, too
 };
 
 // Thread-safe; the proxies live on a loop of the fleet's own.
@@ -61,7 +61,7 @@ class Fleet {
 
   // Each of them bootstraps and connects, now.
   void Start(std::vector<ProxyOptions> proxies);
-  // Connects to a bare server and plays the clients' side of a recording.
+  // Connects to a bare server, a few at a time, and plays the clients' side of a recording.
   void StartReplay(const Recording& recording);
   // Ends the streams of the proxies from `first` on, or of one, for good.
   void Stop(size_t first);

@@ -42,6 +42,7 @@ int ConnectTimeoutOf(std::string_view packed) {
 }
 
 std::string Size::Name() const {
+  if (transparent) return base::Format("{}x{} transparent", proxies, services);
   return outbounds == 5 ? base::Format("{}x{}", proxies, services)
                         : base::Format("{}x{}x{}", proxies, services, outbounds);
 }
@@ -151,6 +152,11 @@ void World::WaitForQuiet(milliseconds quiet) {
           [&] { return std::chrono::steady_clock::now() - fleet_->last_message() > quiet; });
 }
 
+void World::WaitForTheRest() {
+  std::this_thread::sleep_for(kUntilStored);
+  WaitForQuiet(milliseconds(500));
+}
+
 base::Status World::WaitForMarks(const std::string& name, size_t affected) {
   if (WaitFor(kLimit, [&] { return fleet_->marked() >= affected; })) return base::Ok{};
   return base::Unavailable(
@@ -166,9 +172,7 @@ base::Status World::Measure(Report& report, const std::string& piece, const std:
   TRY(write());
   const SteadyTime answered = std::chrono::steady_clock::now();
   TRY(WaitForMarks(name, affected));
-  // What it causes later belongs to its cost: acknowledgements, insights once a second.
-  std::this_thread::sleep_for(milliseconds(1200));
-  WaitForQuiet(milliseconds(500));
+  WaitForTheRest();
   const std::vector<SteadyTime> marks = fleet_->Marks();
   if (marks.size() != affected) {
     return base::Internal(
@@ -237,7 +241,7 @@ Value World::TimeoutOf(int connect) const {
 Value World::DataplaneOf(size_t number, const std::string& address) const {
   const Size& size = options_.size;
   Array outbounds;
-  for (size_t j = 0; j < size.outbounds; ++j) {
+  for (size_t j = 0; j < size.outbounds && !size.transparent; ++j) {
     outbounds.push_back(Object{
         {"address", "127.0.0.1"},
         {"port", static_cast<int64_t>(10000 + j)},
@@ -246,17 +250,22 @@ Value World::DataplaneOf(size_t number, const std::string& address) const {
                               {"port", 8080}}}});
   }
   const std::string service = ServiceName(number % size.services);
-  return Object{
-      {"type", "Dataplane"},
-      {"mesh", kMesh},
-      {"name", base::Format("dp-{}", number)},
-      {"labels", Object{{"app", service}, {"kuma.io/workload", service}}},
-      {"networking",
-       Object{{"address", address},
-              {"inbound",
-               Array{Object{
-                   {"port", 8080}, {"servicePort", 8080}, {"name", "8080"}, {"protocol", "http"}}}},
-              {"outbound", std::move(outbounds)}}}};
+  Object networking{
+      {"address", address},
+      {"inbound",
+       Array{
+           Object{{"port", 8080}, {"servicePort", 8080}, {"name", "8080"}, {"protocol", "http"}}}}};
+  if (size.transparent) {
+    networking.Set("transparentProxying",
+                   Object{{"redirectPortInbound", 15006}, {"redirectPortOutbound", 15001}});
+  } else {
+    networking.Set("outbound", std::move(outbounds));
+  }
+  return Object{{"type", "Dataplane"},
+                {"mesh", kMesh},
+                {"name", base::Format("dp-{}", number)},
+                {"labels", Object{{"app", service}, {"kuma.io/workload", service}}},
+                {"networking", std::move(networking)}};
 }
 
 std::string World::AddressOf(size_t number) const {
@@ -265,6 +274,7 @@ std::string World::AddressOf(size_t number) const {
 
 size_t World::ConsumersOf(size_t number) const {
   const Size& size = options_.size;
+  if (size.transparent) return size.proxies;
   size_t consumers = 0;
   for (size_t i = 0; i < size.proxies; ++i) {
     for (size_t j = 0; j < size.outbounds; ++j) {

@@ -17,10 +17,14 @@
 
 namespace kuma::bench {
 
+// What a change causes later belongs to its cost: insights are stored once a second.
+constexpr std::chrono::milliseconds kUntilStored(1200);
+
 struct Size {
   size_t proxies = 1000;
   size_t services = 100;
   size_t outbounds = 5;
+  bool transparent = false;  // no outbounds: every service is reached at its virtual address
   std::string Name() const;  // "1000x100", "1000x100x20" if outbounds are not 5
 };
 
@@ -80,6 +84,8 @@ class World {
   base::Status WaitForMarks(const std::string& name, size_t affected);
   // Nothing came to the fleet for so long.
   void WaitForQuiet(std::chrono::milliseconds quiet);
+  // Until what a change causes is done and stored, too.
+  void WaitForTheRest();
 
   ControlPlane& control_plane() { return *control_plane_; }
   Fleet& fleet() { return *fleet_; }

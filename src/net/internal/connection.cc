@@ -317,26 +317,28 @@ void Connection::UpdateInterest() {
   loop_.Rewatch(settings_.fd, interest, *this);
 }
 
-void Connection::Tick(runtime::Time now) {
-  if (dead_) return;
+bool Connection::Tick(runtime::Time now) {
+  if (dead_) return false;
   if (lingering_) {
     if (now - since_ >= limits_.linger_time) Close(Failure(""));
-    return;
+    return false;
   }
   if (session_ == nullptr) {
     if (now - since_ >= limits_.handshake_time) {
       Close(Failure(settings_.tls != nullptr ? "the TLS handshake took too long"
                                              : "no request arrived"));
     }
-    return;
+    return false;
   }
   if (stalled_since_ != runtime::Time{} && now - stalled_since_ >= limits_.stall_time) {
     Close(Failure("the peer does not read"));
-    return;
+    return false;
   }
   if (!session_->OnTimer(now)) {
     Close(Failure(session_->failure()));
+    return false;
   }
+  return pending_.empty() && session_->IsCalm();
 }
 
 void Connection::Drain() {

@@ -51,8 +51,9 @@ class Connection final : public FdWatcher, public SessionHost {
 
   // Begins to read; the owner may be called back from now on.
   void Start();
-  // About once a second: times out what takes too long.
-  void Tick(runtime::Time now);
+  // About once a second: times out what takes too long. True: nothing but a long silence can; then
+  // the next one may come later.
+  bool Tick(runtime::Time now);
   void Drain();
   void DrainNow();
   // Closes at once. Harmless if it is closed.

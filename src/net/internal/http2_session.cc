@@ -405,6 +405,15 @@ bool Http2Session::OnTimer(runtime::Time now) {
   return true;
 }
 
+bool Http2Session::IsCalm() const {
+  return !dead_ && !ping_outstanding_ && final_goaway_at_ == runtime::Time{} &&
+         std::all_of(streams_.begin(), streams_.end(), [](const auto& entry) {
+           const Stream& stream = *entry.second;
+           return stream.grpc && !stream.dead && stream.queued == 0 && !stream.end_sent &&
+                  stream.deadline == runtime::Time{};
+         });
+}
+
 void Http2Session::SendFinalGoaway() {
   final_goaway_at_ = {};
   if (std::exchange(final_goaway_, true)) return;

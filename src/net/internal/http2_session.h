@@ -36,6 +36,7 @@ class Http2Session final : public ClientSession {
   bool Finished() const override;
   bool OnEof(runtime::Time) override { return false; }
   bool OnTimer(runtime::Time now) override;
+  bool IsCalm() const override;
   void Drain(runtime::Time now) override;
   void DrainNow(runtime::Time now) override;
   void OnDisconnected(const base::Error& why) override;

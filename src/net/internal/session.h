@@ -99,6 +99,8 @@ class Session {
   virtual bool OnEof(runtime::Time now) = 0;
   // At every tick and at WakeAt. False: close now, see failure().
   virtual bool OnTimer(runtime::Time now) = 0;
+  // Nothing can time out but a long silence: OnTimer need not come at every tick.
+  virtual bool IsCalm() const { return false; }
   // Finish what is in progress and accept nothing new.
   virtual void Drain(runtime::Time now) = 0;
   // End what is still in progress.
