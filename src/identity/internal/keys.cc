@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "identity/digest.h"
 #include "identity/internal/openssl.h"
 
 namespace kuma::identity {
@@ -100,7 +101,23 @@ std::string RsaKey::Sign(std::string_view text) const {
   return signature;
 }
 
+bool Signatures::Has(const std::string& digest) {
+  const std::lock_guard lock(mutex_);
+  return known_.contains(digest);
+}
+
+void Signatures::Add(std::string digest) {
+  constexpr size_t kMost = 16384;
+  const std::lock_guard lock(mutex_);
+  if (known_.size() >= kMost) known_.clear();
+  known_.insert(std::move(digest));
+}
+
 bool RsaKey::Verify(std::string_view text, std::string_view signature) const {
+  // Signatures of a key have one size, so that text and signature are told apart.
+  if (signature.size() != static_cast<size_t>(EVP_PKEY_get_size(state_->key.get()))) return false;
+  std::string digest = Sha256(std::string(text).append(signature));
+  if (state_->verified.Has(digest)) return true;
   const DigestOperationPtr operation(EVP_MD_CTX_new());
   const bool right =
       EVP_DigestVerifyInit(operation.get(), nullptr, EVP_sha256(), nullptr, state_->key.get()) ==
@@ -109,6 +126,7 @@ bool RsaKey::Verify(std::string_view text, std::string_view signature) const {
                        signature.size(), reinterpret_cast<const unsigned char*>(text.data()),
                        text.size()) == 1;
   ERR_clear_error();
+  if (right) state_->verified.Add(std::move(digest));
   return right;
 }
 

@@ -91,6 +91,10 @@ TEST(RsaKeyTest, SignsAndVerifies) {
   EXPECT_FALSE(key.Verify("text", ""));
   EXPECT_FALSE(key.Verify("text", signature + "x"));
   EXPECT_FALSE(other.Verify("text", signature));
+  EXPECT_TRUE(key.Verify("text", signature)) << "again, as every token is";
+  EXPECT_TRUE(key.Verify("text", signature));
+  EXPECT_FALSE(key.Verify("tex", "t" + signature));
+  EXPECT_FALSE(key.Verify("texT", signature));
   EXPECT_FALSE(key.SamePublicKey(other));
 }
 

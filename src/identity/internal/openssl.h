@@ -13,8 +13,10 @@
 #include <openssl/x509v3.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 
 #include "base/result.h"
 #include "identity/keys.h"
@@ -42,9 +44,22 @@ using CertificatePtr = std::unique_ptr<X509, FreeBy<X509_free>>;
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, FreeBy<X509_EXTENSION_free>>;
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, FreeBy<GENERAL_NAMES_free>>;
 
+// Digests of what a key was found to have signed: each proxy shows its token several times.
+// Bounded; thread-safe.
+class Signatures {
+ public:
+  bool Has(const std::string& digest);
+  void Add(std::string digest);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_set<std::string> known_;
+};
+
 struct RsaKey::State {
   KeyPtr key;
   bool has_private = false;
+  mutable Signatures verified = {};
 };
 
 inline BioPtr Reading(std::string_view bytes) {

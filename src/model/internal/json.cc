@@ -1,6 +1,7 @@
 // JSON. The parser is our own: its errors are those of Go's encoding/json, which users and tools of
 // Kuma know, and it builds Values directly.
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -308,7 +309,16 @@ class Parser {
 void AppendQuoted(std::string& out, std::string_view text) {
   static constexpr char hex[] = "0123456789abcdef";
   out += '"';
-  for (const char c : text) {
+  const auto is_plain = [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto from = text.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto plain = static_cast<size_t>(std::find_if_not(from, text.end(), is_plain) - from);
+    out.append(text, i, plain);
+    i += plain;
+    if (i == text.size()) break;
+    const char c = text[i];
     switch (c) {
       case '"': out += "\\\""; break;
       case '\\': out += "\\\\"; break;
@@ -319,13 +329,9 @@ void AppendQuoted(std::string& out, std::string_view text) {
       case '\f': out += "\\f"; break;
       default: {
         const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20) {
-          out += "\\u00";
-          out += hex[byte >> 4];
-          out += hex[byte & 15];
-        } else {
-          out += c;
-        }
+        out += "\\u00";
+        out += hex[byte >> 4];
+        out += hex[byte & 15];
       }
     }
   }
