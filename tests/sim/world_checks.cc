@@ -235,7 +235,8 @@ void World::CheckRefusingPeer(Peer& peer, const bundle::XdsBundle& wanted) {
                                refuses(XdsType::kEndpoints, cluster);
                       }))
         continue;
-      Fail(Format("{}: {} is missing, and would be accepted", peer.key.name, resource->name));
+      Fail(Format("{}: {} {} is missing, and would be accepted", peer.key.name, TypeUrl(type),
+                  resource->name));
       control_plane_->hub->Describe(peer.key, [this](const std::string& text) { Note(text); });
     }
   }

@@ -345,6 +345,12 @@ void World::OnResponse(Peer& peer, const std::shared_ptr<Stream>& stream, std::s
   counts_["resources"] += response->resources.size();
   Note(Format("-> {} {} revision {} {} resources {} removed", peer.key.name, response->type_url(),
               response->revision.value, response->resources.size(), response->removed.size()));
+  if (options_.verbose) {
+    for (const SealedPtr& resource : response->resources)
+      Note(Format("   {} {}{}", resource->name, resource->VersionText(),
+                  Refuses(peer, *resource) ? " refused" : ""));
+    for (const std::string& name : response->removed) Note("   removed " + name);
+  }
   if (response->revision < peer.newest_sent)
     Fail(Format("{} is sent revision {} after {}", peer.key.name, response->revision.value,
                 peer.newest_sent.value));
