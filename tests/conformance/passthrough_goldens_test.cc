@@ -188,7 +188,7 @@ spec:
       "{appendMatch: [{type: Domain, value: a.com, port: 80, protocol: http}]}";
   const auto tcp = Generate("{passthroughMode: All}", {log("{kind: Mesh}")});
   ASSERT_TRUE(tcp.has_value()) << tcp.error().message();
-  EXPECT_NE(outbound(tcp).find("->%UPSTREAM_HOST%(external) took"), std::string::npos)
+  EXPECT_NE(outbound(tcp).find("%UPSTREAM_HOST%(external) took"), std::string::npos)
       << outbound(tcp);
   const auto http = Generate(kHttpHost, {log("{kind: Mesh}")});
   ASSERT_TRUE(http.has_value()) << http.error().message();
