@@ -850,6 +850,38 @@ TEST(DeltaSessionTest, ClustersOfARefusedListenerStayUntilItIsKnownWhatIsInForce
   EXPECT_EQ(h.session.Quarantined().size(), 1u);
 }
 
+// Envoy has removed it, and keeps its version: until the removal is acknowledged, a stream that
+// breaks would leave a client that says it has what it has not.
+TEST(DeltaSessionTest, ARemovalInARefusedResponseIsToldAgainAtOnceAndAlone) {
+  Running r;
+  const SealedPtr extra =
+      Seal({.type = kCds, .name = "extra", .message = "1", .clusters = {}, .dispensable = true});
+  const std::vector<SealedPtr> rest = {Make(kCds, "a"), Make(kEds, "a"),
+                                       Make(kLds, "l", "1", {"a"})};
+  std::vector<SealedPtr> with_extra = rest;
+  with_extra.push_back(extra);
+  r.Bundle(with_extra);
+  r.Settle();
+  std::vector<SealedPtr> with_others = rest;
+  for (const char* name : {"x", "y", "z"}) with_others.push_back(Make(kCds, name));
+  EXPECT_EQ(r.Bundle(with_others), "CDS +x +y +z -extra");
+  EXPECT_EQ(r.Nack(kCds, "no idea which"), "CDS -extra") << "before the culprit is looked for";
+  EXPECT_EQ(r.Ack(kCds), "CDS +x");
+  EXPECT_EQ(r.Ack(kCds), "CDS +y +z");
+  r.Settle();
+  EXPECT_EQ(r.session.deviations(), 0u);
+
+  // It is wanted again before the answer comes.
+  r.Bundle(with_extra);
+  r.Settle();
+  r.Wait(1h);
+  r.Settle();
+  EXPECT_EQ(r.Bundle(with_others), "CDS +x +y +z -extra");
+  EXPECT_EQ(r.Bundle(with_extra), "");
+  EXPECT_EQ(r.Nack(kCds, "no idea which"), "CDS +extra");
+  r.Settle();
+}
+
 TEST(DeltaSessionTest, ARefusedRemovalIsNotRepeatedForEver) {
   Running h;
   EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kEds, "a")}), "LDS -l");

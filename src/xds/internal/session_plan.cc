@@ -45,6 +45,11 @@ Survey SessionState::Look(XdsType type, Time now) {
                 entry->resend = false;
                 if (type == XdsType::kEndpoints && !held) entry->tell_absent = true;
               }
+              // It is gone, and Envoy would name its version when it comes back.
+              if (entry != nullptr && entry->removal_refused && ts.Subscribed(name)) {
+                survey.removed.push_back(name);
+                return;
+              }
               const bool stays = held && (type == XdsType::kCluster || type == XdsType::kRoute);
               if (entry != nullptr && entry->tell_absent && !stays) {
                 survey.removed.push_back(name);
@@ -58,7 +63,7 @@ Survey SessionState::Look(XdsType type, Time now) {
               return;
             }
             entry->removal_due.reset();
-            entry->tell_absent = false;
+            entry->tell_absent = entry->removal_refused = false;
             if (entry->claimed && !entry->unknown && *entry->claimed == (*want)->VersionText()) {
               entry->claimed.reset();
               entry->certain = *want;
@@ -237,7 +242,8 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
     chosen.push_back(resource);
     return true;
   };
-  if (!ts.suspects.empty()) {
+  const bool removes_first = !ts.suspects.empty() && !survey.removed.empty();
+  if (!ts.suspects.empty() && !removes_first) {
     for (const SealedPtr& resource : survey.sends) {
       if (ts.suspects.contains(resource->name) && (chosen.size() >= ts.probe || !choose(resource)))
         break;
@@ -246,8 +252,8 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
       ts.suspects.clear();  // other contents or no contents now: nothing to find out
   }
   const bool probing = !chosen.empty();
-  bool all = !probing;
-  if (!probing) {
+  bool all = !probing && !removes_first;
+  if (all) {
     for (const SealedPtr& resource : survey.sends) {
       if (!choose(resource)) {
         all = false;
@@ -256,6 +262,7 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
     }
   }
   std::vector<std::string> removed;
+  if (removes_first) removed.assign(survey.removed.begin(), survey.removed.end());
   if (all) {
     removed.assign(survey.removed.begin(), survey.removed.end());
     // A listener leaves together with the last one that may take its place (Envoy removes before it

@@ -46,7 +46,7 @@ void SessionState::OnAck(Time now, XdsType type, const InFlight& response) {
     if (type == XdsType::kCluster) endpoints.awaited.erase(name);
   }
   if (response.whole) ts.covered = std::max(ts.covered, response.revision);
-  if (!ts.suspects.empty()) ts.probe *= 2;
+  if (!ts.suspects.empty() && !response.resources.empty()) ts.probe *= 2;
 }
 
 void SessionState::OnNack(Time now, XdsType type, const InFlight& response,
@@ -81,6 +81,7 @@ void SessionState::OnNack(Time now, XdsType type, const InFlight& response,
     held.unknown = held.HasSomething();
     held.certain = nullptr;
     held.claimed.reset();
+    held.removal_refused = true;
   }
   if (culprits.empty()) ts.probe = std::max<size_t>(1, response.resources.size() / 2);
   out.nacks.push_back({type, response.revision, culprits.empty() ? response.resources : culprits,

@@ -28,7 +28,7 @@ void Held::Acknowledge(SealedPtr content) {
     rejection.reset();
   certain = std::move(content);
   claimed.reset();
-  unknown = anything = false;
+  unknown = anything = removal_refused = false;
   maybe.clear();
   removal_due.reset();
   gated_since.reset();

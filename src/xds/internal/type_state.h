@@ -38,6 +38,7 @@ struct Held {
   std::vector<SealedPtr> maybe;        // what that could be: contents of rejected responses
   bool resend = false;                 // to be sent even if it has it
   bool tell_absent = false;            // to be told so if it does not exist
+  bool removal_refused = false;        // it was told as removed in a response that was refused
   std::optional<Rejection> rejection;  // quarantined content
   std::optional<Time> removal_due;
   std::optional<Time> gated_since;
@@ -46,8 +47,8 @@ struct Held {
   bool HasSurely() const { return certain != nullptr || (claimed.has_value() && !unknown); }
   // True if `certain` says everything.
   bool IsPlain() const {
-    return !claimed && !unknown && !resend && !tell_absent && !rejection && !removal_due &&
-           !gated_since;
+    return !claimed && !unknown && !resend && !tell_absent && !removal_refused && !rejection &&
+           !removal_due && !gated_since;
   }
   void SetUnknown(const SealedPtr& possible);
   void SetUnknown() { unknown = anything = true; }
