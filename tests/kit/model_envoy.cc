@@ -65,6 +65,14 @@ void ModelSubscription::TakeNews(DeltaRequest& request) {
   removed_.clear();
 }
 
+std::map<std::string, std::string> ModelSubscription::Versions() const {
+  std::map<std::string, std::string> versions = by_wildcard_;
+  for (const auto& [name, version] : interest_) {
+    if (version) versions[name] = *version;
+  }
+  return versions;
+}
+
 void ModelSubscription::Accept(const DeltaResponse& response) {
   for (const SealedPtr& resource : response.resources) {
     const auto found = interest_.find(resource->name);
@@ -215,6 +223,24 @@ std::vector<std::string> ModelEnvoy::Names(XdsType type) const {
     for (const auto& [name, resource] : *resources) names.push_back(name);
   }
   return names;
+}
+
+bool ModelEnvoy::NamesWhatItRuns() const {
+  return std::all_of(
+      bundle::kAllXdsTypes.begin(), bundle::kAllXdsTypes.end(), [this](XdsType type) {
+        const bool by_wildcard = type == XdsType::kCluster || type == XdsType::kListener;
+        const std::map<std::string, std::string> versions =
+            subscriptions_[static_cast<size_t>(type)].Versions();
+        const std::vector<std::string> names = Names(type);
+        // What it fetches by name and does not name, it is sent.
+        return (!by_wildcard || versions.size() == names.size()) &&
+               std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+                 const auto named = versions.find(name);
+                 return named == versions.end()
+                            ? !by_wildcard
+                            : named->second == Running(type, name)->VersionText();
+               });
+      });
 }
 
 size_t ModelEnvoy::warming() const {

@@ -59,6 +59,7 @@ class ModelSubscription {
   bool HasNews() const;
   void TakeNews(xds::DeltaRequest& request);
   void Accept(const xds::DeltaResponse& response);
+  std::map<std::string, std::string> Versions() const;  // that it would name to a new stream
 
  private:
   bool wildcard() const { return interest_.contains("*"); }
@@ -89,6 +90,8 @@ class ModelEnvoy {
   // What it runs; of a cluster that warms, the new content. Null: nothing.
   bundle::SealedPtr Running(bundle::XdsType type, std::string_view name) const;
   std::vector<std::string> Names(bundle::XdsType type) const;
+  // False after a refused response, as long as only the server can know what came of it.
+  bool NamesWhatItRuns() const;
   size_t warming() const;
   size_t draining() const { return draining_.size(); }
   // Broken promises of the server, in words: a route to a cluster that it does not have, a new

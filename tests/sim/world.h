@@ -91,6 +91,7 @@ class World {
   void StartControlPlane();
   void Crash();
   void StopGracefully();
+  void RestartWhoIsInDoubt();
   void AddPeer(const std::string& name);
   void Register(Peer& peer);
   void Kill(Peer& peer, bool graceful);

@@ -196,6 +196,7 @@ void World::Crash() {
   for (auto& [name, peer] : peers_) {
     if (peer->stream != nullptr && peer->stream->open) Cut(*peer, seconds(0), false);
   }
+  RestartWhoIsInDoubt();
   timers_.push_back(
       writer_.PostAfter(milliseconds(random_.Below(3000)), [this] { StartControlPlane(); }));
 }
@@ -221,7 +222,19 @@ void World::StopGracefully() {
   for (auto& [name, peer] : peers_) {
     if (peer->stream != nullptr && peer->stream->open) Cut(*peer, seconds(0), false);
   }
+  RestartWhoIsInDoubt();
   StartControlPlane();
+}
+
+// What an Envoy took from a refused response, only the process knew that is gone
+// (docs/protocols/xds-delta.md, Reconnects).
+void World::RestartWhoIsInDoubt() {
+  for (auto& [name, peer] : peers_) {
+    if (!peer->refuses || peer->envoy->NamesWhatItRuns()) continue;
+    ++counts_["in doubt at a crash"];
+    Note(name + " restarts");
+    peer->envoy->Restart();
+  }
 }
 
 // Proxies.
