@@ -95,8 +95,11 @@ void Observation::OnEvent(const xds::ProxyEvent& event) {
 }
 
 void Observation::OnRound(control::RoundReport report) {
-  executor_.Post(
-      [this, report = std::move(report)]() mutable { TakeRound(std::move(report), progress_); });
+  executor_.Post([this, report = std::move(report)]() mutable {
+    for (const control::Published& published : report.published)
+      insights_.OnCollectors(published.proxy, published.collectors);
+    TakeRound(std::move(report), progress_);
+  });
 }
 
 void TakeRound(control::RoundReport report, insight::Progress& progress) {

@@ -43,7 +43,8 @@ struct Published {
   };
   base::ProxyKey proxy;
   bundle::BundlePtr bundle;
-  std::vector<Effect> effects;  // none for the first bundle of a stream
+  std::vector<Effect> effects;              // none for the first bundle of a stream
+  generate::CollectorStatusPtr collectors;  // null: none
 };
 
 // What one round of generation did.

@@ -649,7 +649,7 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
 
   envoy::ProxyDraft draft;
   TRY(AddAdmin(cell, settings.admin, *admin_memo, draft));
-  AddCollectors(cell, draft);
+  sealed.collectors = AddCollectors(cell, draft);
   AddPassthrough(cell, draft);
   if (!cell.dns.empty()) draft.dynamic_config.push_back({"dns", "/dns", cell.dns});
   for (const policy::PolicyType& type : policies) {

@@ -18,6 +18,10 @@
 #include "policy/policy_type.h"
 #include "policy/view.h"
 
+namespace kuma::resources::dataplane_insight {
+struct OpenTelemetry;
+}  // namespace kuma::resources::dataplane_insight
+
 namespace kuma::generate {
 
 // What kuma-dp says of the redirection of traffic to Envoy; the defaults are those of Kuma.
@@ -82,8 +86,12 @@ struct CellId {
 class CellContext;  // defined in generate/internal
 using CellContextPtr = std::shared_ptr<const CellContext>;
 
+// How a proxy's signals reach collectors of OpenTelemetry, as DataplaneInsight tells it.
+using CollectorStatusPtr = std::shared_ptr<const resources::dataplane_insight::OpenTelemetry>;
+
 struct SealedCell {
   std::vector<bundle::SealedPtr> resources;  // one, of Own several
+  CollectorStatusPtr collectors;             // of Own; null: none
   std::vector<CellId>
       needs;  // cells that must be in every bundle that has this one, sorted, unique
 };

@@ -38,6 +38,8 @@ struct ProxyInsights::Proxy {
   std::optional<model::Value> metadata;  // absent: as in `stored`
   std::optional<insights::Mtls> mtls;    // of this process
   uint32_t certificates = 0;             // not counted in `stored`
+  // Absent: as in `stored`.
+  std::optional<std::shared_ptr<const insights::OpenTelemetry>> collectors;
 
   bool loaded = false;                           // the following two are as stored
   std::shared_ptr<const insights::Spec> stored;  // the store's own; null: none
@@ -183,6 +185,19 @@ void ProxyInsights::OnCertificate(const ProxyKey& proxy, runtime::WallTime issue
   Touch(proxy, state);
 }
 
+void ProxyInsights::OnCollectors(const ProxyKey& proxy,
+                                 const std::shared_ptr<const insights::OpenTelemetry>& collectors) {
+  CHECK_CONFINED(executor_);
+  const auto found = proxies_.find(proxy);
+  if (found == proxies_.end()) return;
+  Proxy& state = *found->second;
+  const bool had_some = state.collectors ? *state.collectors != nullptr
+                                         : state.stored != nullptr && state.stored->open_telemetry;
+  if (state.collectors && *state.collectors == collectors) return;
+  state.collectors = collectors;
+  if (had_some || collectors != nullptr) Touch(proxy, state);
+}
+
 void ProxyInsights::MarkDirty(const ProxyKey& proxy, Proxy& state) {
   if (!std::exchange(state.dirty, true)) dirty_.push_back(proxy);
 }
@@ -237,6 +252,10 @@ insights::Spec ProxyInsights::SpecOf(const Proxy& state) const {
   insights::Spec spec;
   spec.mtls = stored.mtls;
   spec.open_telemetry = stored.open_telemetry;
+  if (state.collectors) {
+    spec.open_telemetry =
+        *state.collectors == nullptr ? std::nullopt : std::optional(**state.collectors);
+  }
   spec.metadata = state.metadata ? *state.metadata : stored.metadata;
   std::copy_if(stored.subscriptions.begin(), stored.subscriptions.end(),
                std::back_inserter(spec.subscriptions), [&](const Subscription& subscription) {

@@ -64,6 +64,11 @@ class ProxyInsights final : public store::WatchSink {
                      runtime::WallTime expires, std::string backend,
                      std::vector<std::string> supported);
 
+  // How its signals reach collectors of OpenTelemetry now; null: none.
+  void OnCollectors(
+      const base::ProxyKey& proxy,
+      const std::shared_ptr<const resources::dataplane_insight::OpenTelemetry>& collectors);
+
   // store::WatchSink: on store threads.
   void OnSnapshot(base::Revision, std::vector<model::ResourcePtr>) override {}
   void OnEvents(std::span<const store::StoreEvent> events) override;

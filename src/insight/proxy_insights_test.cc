@@ -157,6 +157,27 @@ TEST_F(ProxyInsightsTest, StopStoresWhatIsLeft) {
   EXPECT_FALSE(insights::IsOnline(*Stored()));
 }
 
+TEST_F(ProxyInsightsTest, CollectorsAreThoseThatWereToldLast) {
+  const auto told = [this](std::shared_ptr<const insights::OpenTelemetry> collectors) {
+    Do([this, collectors] { insights_->OnCollectors(kWeb, collectors); });
+    Pass(seconds(2));
+    return Stored()->open_telemetry.has_value();
+  };
+  auto collectors = std::make_shared<insights::OpenTelemetry>();
+  collectors->backends.push_back({.name = "c", .traces = {}, .logs = {}, .metrics = {}});
+  Connect(1, "one");
+  EXPECT_FALSE(told(nullptr));
+  EXPECT_TRUE(told(collectors));
+  const uint64_t transactions = insights_->transactions();
+  EXPECT_TRUE(told(collectors));
+  EXPECT_EQ(insights_->transactions(), transactions) << "nothing new";
+  insights_.reset();
+  Begin("instance-2");
+  Connect(1, "two");
+  EXPECT_TRUE(Stored()->open_telemetry.has_value()) << "until something is told";
+  EXPECT_FALSE(told(nullptr));
+}
+
 TEST_F(ProxyInsightsTest, CertificatesAreCountedAcrossProcesses) {
   const auto issue = [this] {
     Do([this] {

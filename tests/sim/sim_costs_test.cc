@@ -541,8 +541,8 @@ spec:
   EXPECT_EQ(Cost().listeners, 2u) << "s0 and s1, for ten proxies";
   EXPECT_THAT(published_, SizeIs(10));
   Settle();
-  EXPECT_LE(loop_.counters().cells, cells + 4)
-      << "listeners and clusters of the new view, not of each proxy";
+  EXPECT_EQ(loop_.counters().cells, cells + 2)
+      << "two listeners and two clusters of the new view; those of s0 under the old one are gone";
 
   const auto listener = [&](const std::string& name) {
     for (const bundle::SealedPtr& resource : BundleOf(name)->Of(XdsType::kListener))

@@ -47,6 +47,7 @@ struct Cell;
 struct Content {
   std::vector<bundle::SealedPtr> resources;
   std::vector<Cell*> needs;
+  generate::CollectorStatusPtr collectors;  // follows from the resources
 };
 using ContentPtr = std::shared_ptr<const Content>;
 

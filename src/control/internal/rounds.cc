@@ -565,7 +565,8 @@ bool Rounds::TakeBuilt(Cell& cell, generate::SealedCell& sealed) {
   }
   cell.has_good = true;
   std::sort(sealed.resources.begin(), sealed.resources.end(), Before);
-  return cells_.SetContent(cell, {std::move(sealed.resources), std::move(needs)});
+  return cells_.SetContent(
+      cell, {std::move(sealed.resources), std::move(needs), std::move(sealed.collectors)});
 }
 
 // Never half-applied: the cell keeps its last good resources; a new one takes those of the cell
@@ -762,7 +763,7 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
     return std::nullopt;
   }
 
-  Published published{.proxy = proxy.key, .bundle = nullptr, .effects = {}};
+  Published published{.proxy = proxy.key, .bundle = nullptr, .effects = {}, .collectors = {}};
   const bool first = std::exchange(proxy.must_publish, false);
   for (const Effect& effect : effects) {
     const std::vector<base::Revision>& revisions = effect.cause->revisions;
@@ -774,6 +775,7 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
 
   proxy.bundle = std::make_shared<const bundle::XdsBundle>(std::move(assembled));
   published.bundle = proxy.bundle;
+  published.collectors = proxy.own->content->collectors;
   ++counters_.publishes;
   return published;
 }

@@ -12,11 +12,13 @@
 #include "generate/bootstrap.h"
 #include "generate/internal/cell_context.h"
 #include "model/value.h"
+#include "resources/dataplane_insight/dataplane_insight.h"
 
 namespace kuma::generate {
 namespace {
 
 namespace backend = resources::mesh_open_telemetry_backend;
+namespace insights = resources::dataplane_insight;
 using model::Array;
 using model::Object;
 using model::Value;
@@ -62,6 +64,9 @@ policy::CollectorsPtr Collect(const mesh::MeshSnapshot& mesh, const policy::Poli
 
 constexpr std::array<std::pair<Signal, std::string_view>, 3> kSignals = {
     {{Signal::kTraces, "traces"}, {Signal::kLogs, "logs"}, {Signal::kMetrics, "metrics"}}};
+
+constexpr std::string_view kRequiredEnvMissing = "RequiredEnvMissing";
+constexpr std::string_view kMultipleBackends = "MultipleBackendsForSignal";
 
 Array TextsOf(const Value* list) {
   Array texts;
@@ -126,10 +131,9 @@ Object PlanOf(const UsedCollector& used, std::string_view signal, const Value& e
   Array blocked;
   if (mode == EnvMode::kDisabled && has_input) blocked.emplace_back("EnvDisabledByPolicy");
   if (mode == EnvMode::kRequired && (!has_input || !missing.empty()))
-    blocked.emplace_back("RequiredEnvMissing");
+    blocked.emplace_back(kRequiredEnvMissing);
   if (!overrides.empty() && !overrides_allowed) blocked.emplace_back("SignalOverridesDisallowed");
-  if (several && has_input && mode != EnvMode::kDisabled)
-    blocked.emplace_back("MultipleBackendsForSignal");
+  if (several && has_input && mode != EnvMode::kDisabled) blocked.emplace_back(kMultipleBackends);
 
   Object plan{{"enabled", true}};
   if (has_input) plan.Set("envInputPresent", true);
@@ -137,6 +141,44 @@ Object PlanOf(const UsedCollector& used, std::string_view signal, const Value& e
   if (!missing.empty()) plan.Set("missingFields", missing);
   if (!blocked.empty()) plan.Set("blockedReasons", blocked);
   return plan;
+}
+
+std::vector<std::string> StringsOf(const Value* list) {
+  std::vector<std::string> strings;
+  for (const Value& text : TextsOf(list)) strings.push_back(*text.if_string());
+  return strings;
+}
+
+// What the insight says of such a plan.
+insights::Signal StatusOf(const Value& plan, const policy::Collector& collector) {
+  insights::Signal status;
+  status.enabled = true;
+  status.env_allowed = !collector.env || collector.env->mode.value() != backend::EnvMode::kDisabled;
+  status.env_input_present = plan.Find("envInputPresent") != nullptr;
+  status.override_kinds = StringsOf(plan.Find("overrideKinds"));
+  status.missing_fields = StringsOf(plan.Find("missingFields"));
+  status.blocked_reasons = StringsOf(plan.Find("blockedReasons"));
+  const auto is_blocked_by = [&](std::string_view reason) {
+    return std::find(status.blocked_reasons.begin(), status.blocked_reasons.end(), reason) !=
+           status.blocked_reasons.end();
+  };
+  // For the other reasons what was written explicitly still works.
+  status.state = is_blocked_by(kMultipleBackends)     ? "ambiguous"
+                 : is_blocked_by(kRequiredEnvMissing) ? "missing"
+                                                      : "ready";
+  return status;
+}
+
+insights::OpenTelemetryBackend StatusOf(const Value& document, const UsedCollector& used) {
+  insights::OpenTelemetryBackend status{
+      .name = used.collector.name, .traces = {}, .logs = {}, .metrics = {}};
+  const auto add = [&](std::string_view name, std::optional<insights::Signal>& signal) {
+    if (const Value* plan = document.Find(name)) signal = StatusOf(*plan, used.collector);
+  };
+  add("traces", status.traces);
+  add("logs", status.logs);
+  add("metrics", status.metrics);
+  return status;
 }
 
 bool Sends(const UsedCollector& used, Signal signal) {
@@ -246,8 +288,8 @@ std::vector<UsedCollector> CollectorUses::Take() && {
   return all;
 }
 
-void AddCollectors(const OwnCell& own, envoy::ProxyDraft& draft) {
-  if (own.collectors.empty()) return;
+CollectorStatusPtr AddCollectors(const OwnCell& own, envoy::ProxyDraft& draft) {
+  if (own.collectors.empty()) return nullptr;
   const bool via_kuma_dp = own.proxy.HasFeature(policy::kCollectorsViaKumaDp);
   std::set<std::string> names;  // two backends may be one address
   for (const UsedCollector& used : own.collectors) {
@@ -267,17 +309,21 @@ void AddCollectors(const OwnCell& own, envoy::ProxyDraft& draft) {
       if (via_kuma_dp || !collector.http) envoy::SpeakHttp2(cluster);
     }
   }
-  if (!via_kuma_dp) return;
+  if (!via_kuma_dp) return nullptr;
   Value env;
   if (!own.collector_env.empty()) {
     if (auto parsed = model::ParseJson(own.collector_env); parsed.has_value())
       env = *std::move(parsed);
   }
   Array backends;
-  for (const UsedCollector& used : own.collectors)
+  auto status = std::make_shared<insights::OpenTelemetry>();
+  for (const UsedCollector& used : own.collectors) {
     backends.emplace_back(DocumentOf(used, own, env));
+    status->backends.push_back(StatusOf(backends.back(), used));
+  }
   draft.dynamic_config.push_back(
       {"otel", "/otel", model::ToJson(Object{{"backends", std::move(backends)}})});
+  return status;
 }
 
 }  // namespace kuma::generate

@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "envoy/drafts_fwd.h"
+#include "generate/generate.h"
 #include "mesh/mesh_state.h"
 #include "policy/collector.h"
 #include "policy/contexts.h"
@@ -58,7 +59,7 @@ class CollectorUses {
   std::map<std::string, UsedCollector> by_name_;
 };
 
-// The clusters, and the document for kuma-dp where it is in between.
-void AddCollectors(const OwnCell& own, envoy::ProxyDraft& draft);
+// The clusters, and the document for kuma-dp where it is in between; then its status, too.
+CollectorStatusPtr AddCollectors(const OwnCell& own, envoy::ProxyDraft& draft);
 
 }  // namespace kuma::generate
