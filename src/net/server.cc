@@ -221,9 +221,9 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
       if (of_address >= limits.connections_per_address || state.open.load() >= limits.connections ||
           static_cast<size_t>(accepted) >= descriptors - spare) {
         if (of_address == 0) per_address.erase(host);
+        const uint64_t refused = ++state.refused;  // first: who is refused may look it up
         close(accepted);
         // One line per power of two: a flood must not fill the log.
-        const uint64_t refused = ++state.refused;
         if ((refused & (refused - 1)) == 0) {
           kLog.Warn("too many connections, refusing", {{"server", state.options.name},
                                                        {"peer", host},
