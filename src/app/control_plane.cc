@@ -248,7 +248,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   const rest::AccessRules access = AccessOf(config);
   const auto verify_user = [&p](std::string_view token) -> base::Result<rest::Principal> {
     TRY_ASSIGN(identity::UserClaims claims,
-               rest::CheckUserToken(*p.store, token, p.clock.WallNow()));
+               rest::CheckUserToken(*p.store, p.token_keys, token, p.clock.WallNow()));
     return rest::Principal{std::move(claims.name), std::move(claims.groups)};
   };
   p.tokens = std::make_unique<rest::TokenEndpoint>(

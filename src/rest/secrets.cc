@@ -88,11 +88,11 @@ identity::Revocations ReadRevocations(store::Store& store, std::string_view mesh
   return revoked;
 }
 
-base::Result<identity::UserClaims> CheckUserToken(store::Store& store, std::string_view token,
-                                                  model::WallTime now) {
-  TRY_ASSIGN(const identity::TokenKeys keys, ReadKeys(store, "", identity::kUserKeyPrefix));
+base::Result<identity::UserClaims> CheckUserToken(store::Store& store, KeyMemo& memo,
+                                                  std::string_view token, model::WallTime now) {
+  TRY_ASSIGN(const auto keys, memo.Read(store, "", identity::kUserKeyPrefix));
   const identity::Revocations revoked = ReadRevocations(store, "", identity::kUserRevocationsName);
-  TRY_ASSIGN(auto checked, identity::CheckUserToken(token, {keys, revoked, now}));
+  TRY_ASSIGN(auto checked, identity::CheckUserToken(token, {*keys, revoked, now}));
   return checked.claims;
 }
 

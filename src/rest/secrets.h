@@ -25,7 +25,8 @@ base::Result<identity::TokenKeys> WaitForKeys(store::Store& store, std::string_v
                                               std::string_view prefix, runtime::Duration limit);
 
 // ReadKeys, remembered until one of the secrets changes: to parse a key costs more than to verify
-// with it, and each proxy that connects shows its token twice. Thread-safe.
+// with it, and each proxy that connects shows its token twice, each user with every request.
+// Thread-safe.
 class KeyMemo {
  public:
   base::Result<std::shared_ptr<const identity::TokenKeys>> Read(store::Store& store,
@@ -48,8 +49,8 @@ identity::Revocations ReadRevocations(store::Store& store, std::string_view mesh
                                       std::string_view name);
 
 // Verifies with what the store holds now. kDenied with the reason.
-base::Result<identity::UserClaims> CheckUserToken(store::Store& store, std::string_view token,
-                                                  model::WallTime now);
+base::Result<identity::UserClaims> CheckUserToken(store::Store& store, KeyMemo& memo,
+                                                  std::string_view token, model::WallTime now);
 // Is this the token of this Dataplane?
 base::Status CheckDataplaneToken(store::Store& store, KeyMemo& memo, std::string_view token,
                                  const model::Metadata& dataplane, model::WallTime now);
