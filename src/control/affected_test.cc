@@ -104,7 +104,8 @@ TEST(Affected, AToListIsNothingToOwnParts) {
   table[0].spec.proxy = [](const model::Resource& policy) -> const void* { return &policy; };
   EXPECT_EQ(own_parts(), OwnParts::kAll) << "a conf for the whole proxy";
   table[0].spec.proxy = nullptr;
-  table[0].hooks.outside = [](const policy::ProxyContext&, envoy::PassthroughDraft&) {
+  table[0].hooks.outside = [](const policy::ProxyContext&, std::string_view,
+                              envoy::ListenerDraft&) {
     return base::Status(base::Ok{});
   };
   static policy::TargetRef target;
@@ -114,7 +115,7 @@ TEST(Affected, AToListIsNothingToOwnParts) {
   target.kind = policy::TargetKind::kMeshService;
   EXPECT_EQ(own_parts(), OwnParts::kNone) << "nothing about the outside";
   target.kind = policy::TargetKind::kMesh;
-  EXPECT_EQ(own_parts(), OwnParts::kWithPassthrough);
+  EXPECT_EQ(own_parts(), OwnParts::kWithOutside);
 }
 
 TEST(Affected, MembersAreInEndpointsOnly) {
@@ -140,6 +141,16 @@ networking:
   generate::ProxyNode node;
   node.features = {"feature-transparent-proxy-in-dataplane-metadata"};
   EXPECT_TRUE(ReachOf(*kit::Dataplane("web"), node).everything);
+}
+
+TEST(Affected, ADataplaneConcernsThoseWhoCallPeers) {
+  const auto before = kit::Dataplane("web");
+  EXPECT_THAT(WhatOf(Change(before, kit::Dataplane("web", {.address = "10.0.0.9"})), Timeouts()),
+              ElementsAre(What::kProxy, What::kPeers));
+  EXPECT_FALSE(CallsPeers(*before));
+  const auto caller = kit::Dataplane("web", {.transparent = true, .direct_access = {"*"}});
+  EXPECT_TRUE(CallsPeers(*caller));
+  EXPECT_TRUE(ReachOf(*caller, {}).outside) << "policies for the outside shape those listeners";
 }
 
 TEST(Affected, SaysWhatHappened) {

@@ -159,6 +159,7 @@ struct ProxyDraft {
   std::vector<ClusterDraft> clusters;
   std::vector<PassthroughDraft>
       passthrough;  // one for each IP family; empty: nothing is redirected
+  std::vector<ListenerDraft> direct_access;  // calls of peers by their own addresses
   std::vector<DynamicConfig> dynamic_config;
   std::vector<api::Secret> secrets;
 
@@ -175,6 +176,7 @@ struct ProxyDraft {
   template <class F>
   void ForEachListener(F f) {
     for (ListenerDraft& listener : listeners) f(listener);
+    for (ListenerDraft& listener : direct_access) f(listener);
     for (PassthroughDraft& family : passthrough) {
       f(family.outbound);
       f(family.inbound);

@@ -12,6 +12,7 @@
 #include "generate/internal/base_config.h"
 #include "generate/internal/cell_context.h"
 #include "generate/internal/collectors.h"
+#include "generate/internal/direct_access.h"
 #include "generate/internal/passthrough.h"
 #include "generate/internal/services.h"
 #include "generate/internal/slots.h"
@@ -30,6 +31,8 @@ namespace dataplane = resources::dataplane;
 
 constexpr std::string_view kHttpRouteKind = "MeshHTTPRoute";
 constexpr std::string_view kStrictInboundPorts = "feature-strict-inbound-ports";
+// What passes through is called this.
+constexpr std::string_view kOutside = "external";
 // Time that applications may keep an answer of kuma-dp's DNS.
 constexpr std::chrono::seconds kDnsTtl(30);
 
@@ -260,6 +263,9 @@ CellContext::CellContext(Content content) : content_(std::move(content)) {
     hasher.Add(uint64_t{tproxy.HasPassthrough()}).Add(uint64_t{tproxy.ipv6});
     hasher.Add(uint64_t{tproxy.inbound_port}).Add(uint64_t{tproxy.outbound_port});
     for (const uint32_t port : own->strict_ports) hasher.Add(uint64_t{port});
+    hasher.Add(uint64_t{own->direct_addresses.size()});
+    for (const auto& [address, port] : own->direct_addresses)
+      hasher.Add(address).Add(uint64_t{port});
     hasher.Add(own->dns);
     for (const UsedCollector& used : own->collectors) used.AddTo(hasher);
     hasher.Add(own->collector_env);
@@ -482,7 +488,8 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
       proxy.confs.Add(policy::EffectiveForProxy(type, mesh, *id.view));
   }
 
-  if (tproxy.HasPassthrough()) {
+  if (tproxy.enabled) cell.direct_addresses = DirectAddressesOf(mesh, *resource);
+  if (tproxy.HasPassthrough() || !cell.direct_addresses.empty()) {
     for (const policy::PolicyType& type : policies) {
       if (type.hooks.outside != nullptr)
         proxy.outside.confs.Add(policy::EffectiveForOutside(type, mesh, *id.view));
@@ -651,12 +658,15 @@ base::Result<SealedCell> Generator::State::Build(const OwnCell& cell) const {
   TRY(AddAdmin(cell, settings.admin, *admin_memo, draft));
   sealed.collectors = AddCollectors(cell, draft);
   AddPassthrough(cell, draft);
+  AddDirectAccess(cell, draft);
   if (!cell.dns.empty()) draft.dynamic_config.push_back({"dns", "/dns", cell.dns});
   for (const policy::PolicyType& type : policies) {
     if (type.hooks.proxy != nullptr) TRY(Named(type.hooks.proxy(cell.proxy, draft), type));
     if (type.hooks.outside == nullptr) continue;
     for (envoy::PassthroughDraft& family : draft.passthrough)
-      TRY(Named(type.hooks.outside(cell.proxy, family), type));
+      TRY(Named(type.hooks.outside(cell.proxy, kOutside, family.outbound), type));
+    for (envoy::ListenerDraft& peer : draft.direct_access)
+      TRY(Named(type.hooks.outside(cell.proxy, peer.listener.name(), peer), type));
   }
   AddDynamicConfig(cell.proxy, draft);
   std::vector<std::string> origins = OriginsOf(cell.proxy.confs, policies);

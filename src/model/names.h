@@ -45,6 +45,7 @@ inline constexpr std::string_view kMeshLabel = "kuma.io/mesh";
 inline constexpr std::string_view kOriginLabel = "kuma.io/origin";
 inline constexpr std::string_view kZoneLabel = "kuma.io/zone";
 inline constexpr std::string_view kEnvLabel = "kuma.io/env";
+inline constexpr std::string_view kServiceLabel = "kuma.io/service";
 inline constexpr std::string_view kWorkloadLabel = "kuma.io/workload";
 inline constexpr std::string_view kManagedByLabel = "kuma.io/managed-by";
 inline constexpr std::string_view kNamespaceLabel = "k8s.kuma.io/namespace";

@@ -263,7 +263,7 @@ struct ProxyContext {
   std::vector<std::string> internal_ranges;  // networks that requests of our own come from
   Traits traits;
   Confs confs;  // of policies that are for the whole proxy
-  // What passes through the proxy to destinations outside of the mesh; empty if nothing does.
+  // What the workload calls that no outbound stands for; empty if it cannot.
   struct Outside {
     Confs confs;               // of `to` lists
     SlotPtr slot;              // of the proxy, all values; null: there are no confs

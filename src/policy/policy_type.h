@@ -89,9 +89,11 @@ struct Hooks {
                             envoy::EndpointsDraft& draft) = nullptr;
   base::Status (*inbound)(const InboundContext& context, envoy::InboundDraft& draft) = nullptr;
   base::Status (*proxy)(const ProxyContext& context, envoy::ProxyDraft& draft) = nullptr;
-  // What passes through the proxy to destinations outside of the mesh, by IP family, after `proxy` of
-  // all policies that come before. Reads ProxyContext::outside.
-  base::Status (*outside)(const ProxyContext& context, envoy::PassthroughDraft& draft) = nullptr;
+  // A listener for what no outbound stands for, after `proxy` of all policies that come before: what
+  // passes through to the outside of the mesh, peers by their own addresses. `destination`: what to
+  // call that. Reads ProxyContext::outside.
+  base::Status (*outside)(const ProxyContext& context, std::string_view destination,
+                          envoy::ListenerDraft& draft) = nullptr;
 };
 
 // What is sent to a collector of OpenTelemetry.

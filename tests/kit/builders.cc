@@ -65,8 +65,12 @@ model::ResourcePtr Dataplane(std::string_view name, const DataplaneOptions& opti
         "  - port: {}\n    backendRef:\n      kind: MeshService\n      name: {}\n      port: {}\n",
         outbound.port, outbound.service, outbound.service_port);
   }
-  if (options.transparent)
-    text += "  transparentProxying: {redirectPortInbound: 15006, redirectPortOutbound: 15001}\n";
+  if (options.transparent) {
+    text += base::Format(
+        "  transparentProxying: {{redirectPortInbound: 15006, redirectPortOutbound: 15001, "
+        "directAccessServices: {}}}\n",
+        options.direct_access.empty() ? "[]" : base::Format("[\"{}\"]", base::Join(options.direct_access, "\", \"")));
+  }
   const model::ResourcePtr made = FromYaml(text);
   model::Metadata meta = made->meta();
   meta.owned_by_proxy = options.owned_by_proxy;

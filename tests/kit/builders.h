@@ -38,6 +38,7 @@ struct DataplaneOptions {
   bool ready = true;
   std::vector<Outbound> outbounds = {};
   bool transparent = false;  // traffic is redirected to Envoy
+  std::vector<std::string> direct_access = {};  // services; with `transparent`
   bool owned_by_proxy = false;
 };
 model::ResourcePtr Dataplane(std::string_view name, const DataplaneOptions& options = {});

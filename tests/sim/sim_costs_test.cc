@@ -364,6 +364,38 @@ TEST_F(CostsTest, AServiceCostsItsCellsOnceForAllWhoReachEverything) {
   EXPECT_THAT(published_, IsEmpty());
 }
 
+// Whoever calls peers by their addresses has a listener for each; the others do not even look.
+TEST_F(CostsTest, APeerCostsOnlyThoseWhoCallPeers) {
+  Add("caller", {.labels = {{"app", "caller"}},
+                 .address = "10.5.0.1",
+                 .transparent = true,
+                 .direct_access = {"shop"}});
+  Settle();
+  const auto peer = [&](const char* service, const char* address) {
+    Commit({kit::Put(kit::Dataplane(
+        "peer", {.labels = {{"kuma.io/service", service}}, .address = address}))});
+  };
+  const auto listener = [&](const char* address) {
+    return bundle::Find(BundleOf("caller")->Of(XdsType::kListener),
+                        Format("direct_access_{}:8080", address)) != nullptr;
+  };
+  peer("shop", "10.5.0.2");
+  EXPECT_EQ(Cost().own, 1u);
+  EXPECT_THAT(published_, ElementsAre(base::ProxyKey{"default", "caller"}));
+  EXPECT_TRUE(listener("10.5.0.2"));
+  Settle();
+  peer("shop", "10.5.0.3");
+  EXPECT_FALSE(listener("10.5.0.2"));
+  EXPECT_TRUE(listener("10.5.0.3"));
+  Settle();
+  peer("other", "10.5.0.3");
+  EXPECT_FALSE(listener("10.5.0.3"));
+  Settle();
+  peer("other", "10.5.0.4");
+  EXPECT_EQ(Cost().checks, 1u) << "its own part, which comes out unchanged";
+  EXPECT_THAT(published_, IsEmpty());
+}
+
 TEST_F(CostsTest, APolicyCostsViewsNotProxies) {
   Commit({kit::Put(kit::MeshTimeout("t", "both", "s0", "3s"))});
   const Numbers created = Cost();

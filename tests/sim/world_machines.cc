@@ -269,6 +269,8 @@ void World::Register(Peer& peer) {
     peer.dataplane.transparent = choice_.OneIn(2);
     // With outbounds these are all that it reaches, without them that is everything.
     if (peer.dataplane.transparent && choice_.OneIn(2)) peer.dataplane.outbounds.clear();
+    if (peer.dataplane.transparent && choice_.OneIn(4))
+      peer.dataplane.direct_access = {choice_.OneIn(2) ? std::string("*") : SomeService()};
   }
   const model::ResourcePtr dataplane = DataplaneOf(peer);
   peer.brought = peer.owned ? dataplane : nullptr;

@@ -106,6 +106,7 @@ void World::EditProxy() {
       break;
     case 3:
       peer->dataplane.labels["app"] = SomeService();
+      peer->dataplane.labels["kuma.io/service"] = peer->dataplane.labels["app"];
       peer->dataplane.labels["rack"] = Format("r{}", choice_.Below(3));
       break;
     default:

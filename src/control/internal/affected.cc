@@ -101,12 +101,18 @@ bool AnyUsesCollectors(const mesh::MeshSnapshot* mesh, const policy::PolicyTable
 
 }  // namespace
 
+bool CallsPeers(const model::Resource& dataplane) {
+  const auto& networking = dataplane.Spec<resources::dataplane::Spec>().networking;
+  return networking && networking->transparent_proxying &&
+         !networking->transparent_proxying->direct_access_services.empty();
+}
+
 Reach ReachOf(const model::Resource& dataplane, const generate::ProxyNode& node) {
   const auto& networking = dataplane.Spec<resources::dataplane::Spec>().networking;
   Reach reach;
   if (!networking) return reach;
   const generate::TransparentProxy tproxy = generate::TransparentProxyOf(*networking, node);
-  reach.outside = tproxy.HasPassthrough();
+  reach.outside = tproxy.HasPassthrough() || CallsPeers(dataplane);
   reach.everything = tproxy.UsesVirtualAddresses() || !networking->listeners.empty();
   for (const resources::dataplane::Outbound& outbound : networking->outbound) {
     if (!outbound.backend_ref) continue;
@@ -133,7 +139,8 @@ std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& sn
   if (key.kind == "Mesh") return {ScopeOf(What::kMesh, key.name)};
   if (key.mesh.empty()) return {ScopeOf(What::kEverything, {})};
   // The endpoint sets that the Dataplane is in come as services with changed members.
-  if (key.kind == "Dataplane") return {ScopeOf(What::kProxy, key.mesh, key.name)};
+  if (key.kind == "Dataplane")
+    return {ScopeOf(What::kProxy, key.mesh, key.name), ScopeOf(What::kPeers, key.mesh)};
 
   if (Contains(kDestinations, key.kind)) {
     Scope readers = ScopeOf(What::kReaders, key.mesh, key.kind + "/" + key.name);
@@ -156,7 +163,7 @@ std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& sn
                    AnyUsesCollectors(snapshot.Mesh(key.mesh), policies);
   const bool outside = ShapesOutside(*row, change.before) || ShapesOutside(*row, change.after);
   scopes.back().own_parts = all       ? Scope::OwnParts::kAll
-                            : outside ? Scope::OwnParts::kWithPassthrough
+                            : outside ? Scope::OwnParts::kWithOutside
                                       : Scope::OwnParts::kNone;
   // Views hold the keys of policies in order; their content counts as far as it selects and orders.
   if (change.before == nullptr || change.after == nullptr ||

@@ -34,6 +34,7 @@ struct Scope {
     kListeners,    // all Listener cells of the mesh
     kView,         // cells whose view has `policy`; of own parts those of `own_parts`
     kPlans,        // plans of all proxies of the mesh
+    kPeers,        // own parts of the proxies that call peers by their addresses
     kMesh,         // all plans and cells of the mesh
     kEverything,   // of all meshes
   };
@@ -42,7 +43,7 @@ struct Scope {
   std::string name;
   std::string also;  // kReaders: the destination by its display name, or empty
   model::ResourceKey policy;
-  enum class OwnParts : uint8_t { kNone, kWithPassthrough, kAll } own_parts = OwnParts::kAll;
+  enum class OwnParts : uint8_t { kNone, kWithOutside, kAll } own_parts = OwnParts::kAll;
   bool can_wait = false;  // in a wave of new proxies: nobody calls what is gone or has changed
   bool operator==(const Scope&) const = default;
 };
@@ -56,10 +57,12 @@ std::vector<Scope> ScopesOfMembers(const std::string& mesh, const std::string& m
 
 // Where calls of a Dataplane may lead.
 struct Reach {
-  bool outside = false;            // what no outbound takes passes through
+  bool outside = false;            // also to what no outbound stands for
   bool everything = false;         // virtual addresses, zone proxies, selection by labels
   std::set<std::string> services;  // "MeshService/backend"
 };
+// Does its workload call other Dataplanes by their own addresses?
+bool CallsPeers(const model::Resource& dataplane);
 Reach ReachOf(const model::Resource& dataplane, const generate::ProxyNode& node);
 
 // "MeshTimeout default/slow changed"

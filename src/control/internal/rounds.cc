@@ -119,7 +119,7 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
     case kProxy: {
       const auto found = proxies_.find({scope.mesh, scope.name});
       if (found == proxies_.end()) break;
-      found->second->reach.reset();
+      NoteDataplane(*found->second);
       MarkProxy(*found->second, true, true, cause);
       break;
     }
@@ -147,6 +147,11 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
       }
       break;
     case kPlans: mark_proxies(false); break;
+    case kPeers:
+      for (Proxy* proxy : calls_peers_) {
+        if (proxy->key.mesh == scope.mesh) MarkProxy(*proxy, false, true, cause);
+      }
+      break;
     case kMesh:
       mark_proxies(true);
       mark_cells(cells_.OfMesh(scope.mesh));
@@ -166,19 +171,33 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
                           {"proxies", queue_.size() + new_queue_.size()}});
 }
 
+model::ResourcePtr Rounds::DataplaneOf(const Proxy& proxy) const {
+  const mesh::MeshSnapshot* mesh = next_snapshot_->Mesh(proxy.key.mesh);
+  return mesh == nullptr ? nullptr : mesh->Find("Dataplane", proxy.key.name);
+}
+
 const Reach* Rounds::ReachOfProxy(Proxy& proxy) const {
   if (!proxy.reach) {
-    const mesh::MeshSnapshot* mesh = next_snapshot_->Mesh(proxy.key.mesh);
-    const model::ResourcePtr dataplane =
-        mesh == nullptr ? nullptr : mesh->Find("Dataplane", proxy.key.name);
+    const model::ResourcePtr dataplane = DataplaneOf(proxy);
     if (dataplane == nullptr) return nullptr;
     proxy.reach = ReachOf(*dataplane, *proxy.node);
   }
   return &*proxy.reach;
 }
 
+// It is new, or its Dataplane is another one.
+void Rounds::NoteDataplane(Proxy& proxy) {
+  proxy.reach.reset();
+  const model::ResourcePtr dataplane = DataplaneOf(proxy);
+  if (dataplane != nullptr && CallsPeers(*dataplane)) {
+    calls_peers_.insert(&proxy);
+  } else {
+    calls_peers_.erase(&proxy);
+  }
+}
+
 bool Rounds::ReadsPolicy(const Cell& own, Scope::OwnParts parts) const {
-  if (parts != Scope::OwnParts::kWithPassthrough) return parts == Scope::OwnParts::kAll;
+  if (parts != Scope::OwnParts::kWithOutside) return parts == Scope::OwnParts::kAll;
   Proxy* owner = OwnerOf(own);
   const Reach* reach = owner == nullptr ? nullptr : ReachOfProxy(*owner);
   return reach != nullptr && reach->outside;
@@ -216,6 +235,7 @@ bool Rounds::Connected(const Arrival& arrival) {
   held->node = std::make_shared<const generate::ProxyNode>(arrival.node);
   held->connected_at = around_.clock.WallNow();
   held->must_publish = true;
+  NoteDataplane(*held);
   MarkProxy(*held, true, true, nullptr);
   return true;
 }
@@ -233,6 +253,7 @@ bool Rounds::Disconnected(const ProxyKey& proxy, StreamId stream) {
 void Rounds::Detach(Proxy& proxy) {
   touched_.erase(&proxy);
   resting_.erase(&proxy);
+  calls_peers_.erase(&proxy);
   cells_.Join(proxy, nullptr);
   cells_.SetOwn(proxy, nullptr);
 }

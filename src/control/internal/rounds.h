@@ -83,6 +83,8 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void MarkReaders(const Scope& scope, const CausePtr& cause);
   // Null: its Dataplane is not there; when it comes, it marks the proxy.
   const Reach* ReachOfProxy(Proxy& proxy) const;
+  model::ResourcePtr DataplaneOf(const Proxy& proxy) const;  // in what the next round sees
+  void NoteDataplane(Proxy& proxy);
   bool ReadsPolicy(const Cell& own, Scope::OwnParts parts) const;
   template <class F>
   void ForProxiesOf(const std::string& mesh, F f);
@@ -132,6 +134,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   std::map<std::string, std::shared_ptr<const policy::ViewIndex>>
       views_;  // by mesh, until a policy changes
   uint64_t next_number_ = 1;
+  std::set<Proxy*, ProxyLess> calls_peers_;  // by their own addresses
 
   mesh::SnapshotPtr next_snapshot_ = std::make_shared<const mesh::Snapshot>();
   std::vector<uint64_t> marked_cells_;    // numbers; the cell may be gone

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -31,6 +32,9 @@ struct EndpointsCell {
   policy::EndpointsContext context;
 };
 
+// Where a peer is called without a service between; by address and port.
+using DirectAddress = std::pair<std::string, uint32_t>;
+
 struct OwnCell {
   policy::ProxyContext proxy;
   std::vector<policy::InboundContext> inbounds;
@@ -42,6 +46,7 @@ struct OwnCell {
   TransparentProxy transparent_proxy;
   // Not empty: redirected connections from outside are taken on these ports only.
   std::vector<uint32_t> strict_ports;
+  std::vector<DirectAddress> direct_addresses;
   std::string dns;  // JSON for kuma-dp's DNS proxy; empty: none
   std::vector<UsedCollector> collectors;
   std::string collector_env;  // of ProxyNode, where collectors are used through kuma-dp

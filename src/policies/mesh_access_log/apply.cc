@@ -69,7 +69,6 @@ struct Values {
 };
 
 constexpr std::string_view kUnknownService = "unknown";
-constexpr std::string_view kOutside = "external";  // as a destination
 
 struct Placeholder {
   std::string_view text;
@@ -407,23 +406,24 @@ base::Status ApplyListener(const policy::ListenerContext& context, envoy::Listen
 
 // ---- what passes through
 
-base::Status ApplyOutside(const policy::ProxyContext& context, envoy::PassthroughDraft& family) {
+base::Status ApplyOutside(const policy::ProxyContext& context, std::string_view destination,
+                          envoy::ListenerDraft& listener) {
   const Conf* conf = context.outside.confs.Get<Conf>();
   if (conf == nullptr) return base::Ok{};
   const policy::Slot& proxy = policy::ValuesOf(context.outside.slot);
   Values values{.proxy = proxy,
                 .source = proxy.service,
-                .destination = std::string(kOutside),
+                .destination = std::string(destination),
                 .mesh = context.key.mesh,
                 .direction = "OUTBOUND",
                 .http = true};
   const Surroundings around{values, context.outside.collectors,
                             context.HasFeature(policy::kCollectorsViaKumaDp)};
   TRY_ASSIGN(const std::vector<AccessLog> of_http, LogsOf(*conf, around));
-  AddLogsOfHttp(of_http, family.outbound);
+  AddLogsOfHttp(of_http, listener);
   values.http = false;
   TRY_ASSIGN(const std::vector<AccessLog> of_tcp, LogsOf(*conf, around));
-  AddLogsOfTcp(of_tcp, family.outbound);
+  AddLogsOfTcp(of_tcp, listener);
   return base::Ok{};
 }
 
