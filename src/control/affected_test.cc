@@ -42,7 +42,7 @@ TEST(Affected, NothingWhereNoInputChanged) {
 }
 
 TEST(Affected, ADataplaneIsItsProxy) {
-  EXPECT_THAT(WhatOf(Change(nullptr, kit::Dataplane("web"))), ElementsAre(What::kProxy));
+  EXPECT_THAT(WhatOf(Change(nullptr, kit::Dataplane("web"))), ElementsAre(What::kProxy, What::kPeers));
 }
 
 TEST(Affected, AServiceIsItsCellsAndItsReaders) {

@@ -263,9 +263,11 @@ CellContext::CellContext(Content content) : content_(std::move(content)) {
     hasher.Add(uint64_t{tproxy.HasPassthrough()}).Add(uint64_t{tproxy.ipv6});
     hasher.Add(uint64_t{tproxy.inbound_port}).Add(uint64_t{tproxy.outbound_port});
     for (const uint32_t port : own->strict_ports) hasher.Add(uint64_t{port});
-    hasher.Add(uint64_t{own->direct_addresses.size()});
-    for (const auto& [address, port] : own->direct_addresses)
-      hasher.Add(address).Add(uint64_t{port});
+    hasher.Add(uint64_t{own->direct_access.has_value()});
+    if (own->direct_access) {
+      for (const auto& [address, port] : *own->direct_access)
+        hasher.Add(address).Add(uint64_t{port});
+    }
     hasher.Add(own->dns);
     for (const UsedCollector& used : own->collectors) used.AddTo(hasher);
     hasher.Add(own->collector_env);
@@ -488,8 +490,8 @@ CellContextPtr Generator::State::OwnContext(const mesh::MeshSnapshot& mesh, cons
       proxy.confs.Add(policy::EffectiveForProxy(type, mesh, *id.view));
   }
 
-  if (tproxy.enabled) cell.direct_addresses = DirectAddressesOf(mesh, *resource);
-  if (tproxy.HasPassthrough() || !cell.direct_addresses.empty()) {
+  if (tproxy.enabled) cell.direct_access = DirectAccessOf(mesh, *resource);
+  if (tproxy.HasPassthrough() || cell.direct_access) {
     for (const policy::PolicyType& type : policies) {
       if (type.hooks.outside != nullptr)
         proxy.outside.confs.Add(policy::EffectiveForOutside(type, mesh, *id.view));

@@ -39,6 +39,7 @@ model::ResourcePtr DataplaneOf(Value document) {
       for (const Value& outbound : *listed->if_array()) {
         Object without_tags = *outbound.if_object();
         without_tags.Erase("tags");
+        without_tags.Set("backendRef", Object{{"kind", "MeshService"}, {"name", "redis"}, {"port", int64_t{1234}}});
         outbounds.push_back(without_tags);
       }
       kept.Set("outbound", outbounds);
@@ -67,8 +68,10 @@ void Compare(const fs::path& folder, const Value& tested) {
     if (resource != nullptr) changes.push_back({resource->key(), nullptr, resource, {1}});
   };
   put(kit::Mesh("default"));
-  for (Value document : *model::ParseYaml(text("dataplanesFile"))) {
-    if (document.Find("name") != nullptr) put(DataplaneOf(std::move(document)));
+  const auto others = model::ParseYaml(text("dataplanesFile"));
+  ASSERT_TRUE(others.has_value());
+  for (const Value& document : *others) {
+    if (document.Find("name") != nullptr) put(DataplaneOf(document));
   }
   const model::ResourcePtr caller = DataplaneOf((*model::ParseYaml(text("dataplaneFile")))[0]);
   ASSERT_NE(caller, nullptr);
@@ -97,6 +100,7 @@ void Compare(const fs::path& folder, const Value& tested) {
     ASSERT_NE(found, nullptr) << name;
     Value expected = *entry.Find("resource");
     Value actual = *model::ParseJson(generate::ResourceJson(*found));
+    actual.if_object()->Erase("circuitBreakers");  // of another policy
     Normalise(expected);
     Normalise(actual);
     std::vector<std::string> differences;

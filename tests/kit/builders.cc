@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/format.h"
+#include "base/strings.h"
 #include "model/labels.h"
 #include "model/value.h"
 #include "policies/schemas.h"

@@ -372,27 +372,24 @@ TEST_F(CostsTest, APeerCostsOnlyThoseWhoCallPeers) {
                  .direct_access = {"shop"}});
   Settle();
   const auto peer = [&](const char* service, const char* address) {
+    Settle();
     Commit({kit::Put(kit::Dataplane(
         "peer", {.labels = {{"kuma.io/service", service}}, .address = address}))});
+    return Cost();
   };
   const auto listener = [&](const char* address) {
     return bundle::Find(BundleOf("caller")->Of(XdsType::kListener),
                         Format("direct_access_{}:8080", address)) != nullptr;
   };
-  peer("shop", "10.5.0.2");
-  EXPECT_EQ(Cost().own, 1u);
-  EXPECT_THAT(published_, ElementsAre(base::ProxyKey{"default", "caller"}));
+  EXPECT_EQ(peer("shop", "10.5.0.2").own, 1u);
+  EXPECT_EQ(published_, std::set<std::string>{"caller"});
   EXPECT_TRUE(listener("10.5.0.2"));
-  Settle();
   peer("shop", "10.5.0.3");
   EXPECT_FALSE(listener("10.5.0.2"));
   EXPECT_TRUE(listener("10.5.0.3"));
-  Settle();
   peer("other", "10.5.0.3");
   EXPECT_FALSE(listener("10.5.0.3"));
-  Settle();
-  peer("other", "10.5.0.4");
-  EXPECT_EQ(Cost().checks, 1u) << "its own part, which comes out unchanged";
+  EXPECT_EQ(peer("other", "10.5.0.4").checks, 1u) << "its own part, which comes out unchanged";
   EXPECT_THAT(published_, IsEmpty());
 }
 

@@ -3,6 +3,7 @@
 // What one cell is built from.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -46,7 +47,7 @@ struct OwnCell {
   TransparentProxy transparent_proxy;
   // Not empty: redirected connections from outside are taken on these ports only.
   std::vector<uint32_t> strict_ports;
-  std::vector<DirectAddress> direct_addresses;
+  std::optional<std::vector<DirectAddress>> direct_access;  // absent: not asked for
   std::string dns;  // JSON for kuma-dp's DNS proxy; empty: none
   std::vector<UsedCollector> collectors;
   std::string collector_env;  // of ProxyNode, where collectors are used through kuma-dp

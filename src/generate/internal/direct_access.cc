@@ -22,12 +22,12 @@ constexpr std::chrono::seconds kConnectTimeout(5);
 
 }  // namespace
 
-std::vector<DirectAddress> DirectAddressesOf(const mesh::MeshSnapshot& mesh,
-                                             const model::Resource& caller) {
+std::optional<std::vector<DirectAddress>> DirectAccessOf(const mesh::MeshSnapshot& mesh,
+                                                         const model::Resource& caller) {
   const auto& networking = caller.Spec<dataplane::Spec>().networking;
-  if (!networking || !networking->transparent_proxying) return {};
+  if (!networking || !networking->transparent_proxying) return std::nullopt;
   const auto& listed = networking->transparent_proxying->direct_access_services;
-  if (listed.empty()) return {};
+  if (listed.empty()) return std::nullopt;
   const std::set<std::string_view> services(listed.begin(), listed.end());
 
   std::set<DirectAddress> addresses;
@@ -43,12 +43,12 @@ std::vector<DirectAddress> DirectAddressesOf(const mesh::MeshSnapshot& mesh,
   });
   for (const dataplane::Outbound& outbound : networking->outbound)
     addresses.erase({std::string(outbound.EffectiveAddress()), outbound.port});
-  return {addresses.begin(), addresses.end()};
+  return std::vector<DirectAddress>(addresses.begin(), addresses.end());
 }
 
 void AddDirectAccess(const OwnCell& own, envoy::ProxyDraft& draft) {
-  if (own.direct_addresses.empty()) return;
-  for (const auto& [address, port] : own.direct_addresses) {
+  if (!own.direct_access) return;
+  for (const auto& [address, port] : *own.direct_access) {
     const std::string name = base::Format("{}_{}:{}", kCluster, address, port);
     envoy::ListenerDraft& listener = draft.direct_access.emplace_back();
     listener.notes.made_by = envoy::made_by::kDirectAccess;
