@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/log_output.h"
 #include "base/version.h"
+#include "net/library_memory.h"
 #include "net/server.h"
 
 namespace kuma::app {
@@ -111,6 +112,7 @@ int Run(const std::string& config_file, const Logs& logs) {
 }  // namespace kuma::app
 
 int main(int argc, char** argv) {
+  kuma::net::CountOpenSsl();
   using kuma::base::LogLevel;
   CLI::App app{"Control plane of a service mesh", "kuma-cp"};
   app.require_subcommand(1);

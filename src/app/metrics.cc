@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/version.h"
+#include "net/library_memory.h"
 
 namespace kuma::app {
 namespace {
@@ -157,12 +158,17 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
   const struct mallinfo2 heap = mallinfo2();
   const auto memory = [&](std::string_view kind, double bytes) {
     add("kuma_memory_bytes",
-        "Heap: in use, and free but kept by the allocator. Of it: sealed configuration.",
+        "Heap: in use, and free but kept by the allocator. Of what is in use: sealed configuration, "
+        "OpenSSL, nghttp2. Beside the heap: frame_pages of nghttp2.",
         Kind::kGauge, bytes, {{"kind", std::string(kind)}});
   };
   memory("in_use", static_cast<double>(heap.uordblks + heap.hblkhd));
   memory("free", static_cast<double>(heap.fordblks));
   memory("sealed", number(c.cell_bytes));
+  const net::LibraryMemory libraries = net::MemoryOfLibraries();
+  memory("openssl", static_cast<double>(libraries.openssl));
+  memory("nghttp2", static_cast<double>(libraries.nghttp2));
+  memory("frame_pages", static_cast<double>(libraries.frame_pages));
   add("process_resident_memory_bytes", "Resident memory.", Kind::kGauge, ResidentBytes());
   add("process_open_fds", "Open file descriptors.", Kind::kGauge, OpenDescriptors());
   add("process_cpu_seconds_total", "CPU time.", Kind::kCounter, CpuSeconds());

@@ -55,9 +55,23 @@ void AddMemory(Report& report, const std::string& piece, const std::string& name
   report.Add(piece, name + ".rss_total_mb", after.rss / 1024);
 }
 
+// What the control plane says of its memory.
+using Account = std::map<std::string, double>;
+void AddAccount(Report& report, const std::string& piece, const std::string& name,
+                const Account& before, const Account& after, size_t proxies) {
+  for (const char* kind :
+       {"in_use", "free", "sealed", "openssl", "nghttp2", "frame_pages"}) {
+    const std::string metric = base::Format("kuma_memory_bytes{{kind=\"{}\"}}", kind);
+    if (!before.contains(metric) || !after.contains(metric)) continue;
+    report.Add(piece, base::Format("{}.{}_kb_each", name, kind),
+               Each(after.at(metric) - before.at(metric), proxies) / 1024);
+  }
+}
+
 base::Status MeasureConnect(Report& report, const std::string& piece, World& world) {
   const Size& size = world.options().size;
   const Memory before = MemoryOf(world.control_plane().pid());
+  const Account account = world.control_plane().Metrics();
   const Meter meter(world.control_plane().pid(), world.fleet());
   const SteadyTime begin = std::chrono::steady_clock::now();
   TRY(world.Connect(0, size.proxies, LimitOf(size)));
@@ -77,6 +91,7 @@ base::Status MeasureConnect(Report& report, const std::string& piece, World& wor
     if (seconds > 0.005) report.Add(piece, "connect.cpu." + thread + "_s", seconds);
   }
   AddMemory(report, piece, "memory", before, MemoryOf(world.control_plane().pid()), size.proxies);
+  AddAccount(report, piece, "memory", account, world.control_plane().Metrics(), size.proxies);
   return base::Ok{};
 }
 

@@ -129,7 +129,9 @@ std::map<std::string, double> ControlPlane::Metrics() {
     if (line.empty() || line[0] == '#') continue;
     const size_t space = line.rfind(' ');
     const std::string name = line.substr(0, std::min(line.find('{'), line.find(' ')));
-    sums[name] += base::ParseDouble(line.substr(space + 1)).value_or(0);
+    const double value = base::ParseDouble(line.substr(space + 1)).value_or(0);
+    sums[name] += value;
+    if (line[name.size()] == '{') sums[line.substr(0, space)] = value;
   }
   return sums;
 }
