@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/strings.h"
+#include "model/address.h"
 #include "model/duration.h"
 
 namespace kuma::app {
@@ -37,6 +38,9 @@ constexpr std::string_view kPositiveKeys[] = {
     "xdsServer.policyMatchingCacheSize", "bootstrapServer.params.xdsConnectTimeout"};
 constexpr std::string_view kNonEmptyKeys[] = {"bootstrapServer.params.adminAccessLogPath",
                                               "bootstrapServer.params.adminAddress"};
+
+constexpr std::string_view kVipRange = "ipam.meshService.cidr";
+constexpr std::string_view kInternalRanges = "ipam.knownInternalCIDRs";
 
 const Key* FindKey(std::string_view path) {
   const auto found = std::find_if(std::begin(kKeys), std::end(kKeys),
@@ -183,6 +187,13 @@ void CheckRanges(const Value& values, std::vector<std::string>& faults) {
                               : model::ParseDuration(*value.if_string())->value.count() > 0;
     if (!positive) faults.push_back(base::Format("{}: must be greater than zero", path));
   }
+  const auto vips = model::ParseNetwork(*Get(values, kVipRange)->if_string());
+  if (!vips || vips->ipv6 || vips->bits < 1 || vips->bits > 30)
+    faults.push_back(base::Format("{}: must be an IPv4 range such as 241.0.0.0/8", kVipRange));
+  for (const Value& range : *Get(values, kInternalRanges)->if_array()) {
+    if (range.if_string() == nullptr || !model::ParseNetwork(*range.if_string()))
+      faults.push_back(base::Format("{}: must be ranges such as 10.0.0.0/8", kInternalRanges));
+  }
   for (const std::string_view path : kNonEmptyKeys) {
     if (Get(values, path)->if_string()->empty())
       faults.push_back(base::Format("{}: must not be empty", path));
@@ -231,19 +242,29 @@ base::Result<Config> Config::Load(std::string_view yaml, const Environment& envi
   return Config(std::move(values), std::move(unknown));
 }
 
+void Config::Note(std::string_view key) const {
+  std::lock_guard lock(asked_->mutex);
+  asked_->keys.emplace(key);
+}
+
 std::string Config::String(std::string_view key) const {
+  Note(key);
   return *Checked(values_, key, Kind::kString).if_string();
 }
 int64_t Config::Int(std::string_view key) const {
+  Note(key);
   return *Checked(values_, key, Kind::kInt).if_int();
 }
 bool Config::Bool(std::string_view key) const {
+  Note(key);
   return *Checked(values_, key, Kind::kBool).if_bool();
 }
 std::chrono::nanoseconds Config::Duration(std::string_view key) const {
+  Note(key);
   return model::ParseDuration(*Checked(values_, key, Kind::kDuration).if_string())->value;
 }
 std::vector<std::string> Config::List(std::string_view key) const {
+  Note(key);
   std::vector<std::string> list;
   for (const Value& item : *Checked(values_, key, Kind::kList).if_array()) {
     if (item.if_string()) list.push_back(*item.if_string());
@@ -251,9 +272,25 @@ std::vector<std::string> Config::List(std::string_view key) const {
   return list;
 }
 const Value& Config::Raw(std::string_view key) const {
+  Note(key);
   const Value* value = Get(values_, key);
   CHECK(value != nullptr, base::Format("no such configuration key: {}", key));
   return *value;
+}
+
+std::vector<std::string> Config::UnusedKeys() const {
+  std::vector<std::string> unused;
+  std::lock_guard lock(asked_->mutex);
+  for (const Key& key : kKeys) {
+    const bool is_group = key.kind == Kind::kMap &&
+                          std::any_of(std::begin(kKeys), std::end(kKeys), [&](const Key& other) {
+                            return other.path.starts_with(std::string(key.path) + ".");
+                          });
+    if (!is_group && *Get(values_, key.path) != *FromText(key.kind, key.fallback) &&
+        !asked_->keys.contains(key.path))
+      unused.emplace_back(key.path);
+  }
+  return unused;
 }
 
 Value Config::Effective() const {

@@ -6,7 +6,10 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +19,7 @@
 
 namespace kuma::app {
 
-// Immutable after Load.
+// Immutable after Load, but for the memory of which keys were asked for. Thread-safe.
 class Config {
  public:
   // Name of an environment variable -> its value, if set.
@@ -38,14 +41,25 @@ class Config {
   // does; to be told to the operator.
   const std::vector<std::string>& unknown_keys() const { return unknown_keys_; }
 
+  // Keys that file or environment set to something else than the default and that nobody asked for
+  // yet. Once everything runs they have no effect; to be told to the operator.
+  std::vector<std::string> UnusedKeys() const;
+
   // What GET /config shows: everything, secrets as "*****".
   model::Value Effective() const;
 
  private:
+  struct Asked {
+    std::mutex mutex;
+    std::set<std::string, std::less<>> keys;
+  };
   Config(model::Value values, std::vector<std::string> unknown_keys)
       : values_(std::move(values)), unknown_keys_(std::move(unknown_keys)) {}
+  void Note(std::string_view key) const;
+
   model::Value values_;
   std::vector<std::string> unknown_keys_;
+  std::shared_ptr<Asked> asked_ = std::make_shared<Asked>();
 };
 
 }  // namespace kuma::app

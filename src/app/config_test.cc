@@ -54,6 +54,37 @@ TEST(Config, UnknownKeysAreToldNotRefused) {
   EXPECT_EQ(config->Int("apiServer.http.port"), 1);
 }
 
+TEST(Config, KeysThatNobodyAsksForAreTold) {
+  const auto config = Config::Load(
+      "metrics: {dataplane: {subscriptionLimit: 3}}\nstore: {unsafeDelete: false}\n"
+      "apiServer: {http: {port: 1}}\n",
+      NoVariables());
+  ASSERT_TRUE(config.has_value()) << config.error().message();
+  EXPECT_EQ(
+      config->UnusedKeys(),
+      (std::vector<std::string>{"apiServer.http.port", "metrics.dataplane.subscriptionLimit"}));
+  EXPECT_EQ(config->Int("apiServer.http.port"), 1);
+  EXPECT_EQ(config->UnusedKeys(), std::vector<std::string>{"metrics.dataplane.subscriptionLimit"});
+}
+
+TEST(Config, NetworksAreChecked) {
+  const auto error_of = [](const char* yaml) {
+    const auto config = Config::Load(yaml, NoVariables());
+    return config.has_value() ? std::string() : config.error().message();
+  };
+  EXPECT_EQ(error_of("ipam: {meshService: {cidr: 127.2.0.0/16}, knownInternalCIDRs: [fd00::/8]}"),
+            "");
+  for (const char* range : {"127.2.0.0", "127.2.0.0/31", "fd00::/8", "x/8"}) {
+    const std::string yaml = std::string("ipam: {meshService: {cidr: ") + range + "}}";
+    EXPECT_NE(error_of(yaml.c_str()).find("ipam.meshService.cidr: must be an IPv4 range"),
+              std::string::npos)
+        << range;
+  }
+  EXPECT_NE(error_of("ipam: {knownInternalCIDRs: [10.0.0.0/8, here]}")
+                .find("ipam.knownInternalCIDRs: must be ranges"),
+            std::string::npos);
+}
+
 TEST(Config, RangesAreChecked) {
   const auto config = Config::Load(
       "dpServer: {port: 70000}\nxdsServer: {policyMatchingCacheSize: 0, "

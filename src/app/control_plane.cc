@@ -170,6 +170,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   // ---- generation
   generate::Settings generate_settings;
   generate_settings.zone = p.here.zone;
+  generate_settings.internal_ranges = config.List("ipam.knownInternalCIDRs");
   generate_settings.admin = generate::AdminAuthorityOf(
       std::make_shared<const identity::CertificateAuthority>(start.admin_ca),
       [&p] { return p.clock.WallNow(); });
@@ -204,6 +205,8 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   p.hub = std::make_unique<xds::Hub>(std::move(hub_options));
   derive::Settings derive_settings;
   derive_settings.zone = p.here.zone;
+  derive_settings.mesh_service_cidr = config.String("ipam.meshService.cidr");
+  derive_settings.deletion_grace_period = config.Duration("meshService.deletionGracePeriod");
   derive_settings.create_default_mesh = !config.Bool("defaults.skipMeshCreation");
   // Kuma prints the one spelling and documents the other.
   derive_settings.create_hostname_generators = !config.Bool("defaults.SkipHostnameGenerators") &&

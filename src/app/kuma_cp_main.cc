@@ -87,6 +87,8 @@ int Run(const std::string& config_file, const Logs& logs) {
 
   auto control_plane = ControlPlane::Start(*config);
   if (!control_plane) return Fail(control_plane.error());
+  for (const std::string& key : config->UnusedKeys())
+    kLog.Warn("a configuration key has no effect in this version", {{"key", key}});
   NotifyService("READY=1");
   int signal = 0;
   while (true) {

@@ -158,7 +158,8 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
   const struct mallinfo2 heap = mallinfo2();
   const auto memory = [&](std::string_view kind, double bytes) {
     add("kuma_memory_bytes",
-        "Heap: in use, and free but kept by the allocator. Of what is in use: sealed configuration, "
+        "Heap: in use, and free but kept by the allocator. Of what is in use: sealed "
+        "configuration, "
         "OpenSSL, nghttp2. Beside the heap: frame_pages of nghttp2.",
         Kind::kGauge, bytes, {{"kind", std::string(kind)}});
   };

@@ -42,7 +42,8 @@ TEST(Affected, NothingWhereNoInputChanged) {
 }
 
 TEST(Affected, ADataplaneIsItsProxy) {
-  EXPECT_THAT(WhatOf(Change(nullptr, kit::Dataplane("web"))), ElementsAre(What::kProxy, What::kPeers));
+  EXPECT_THAT(WhatOf(Change(nullptr, kit::Dataplane("web"))),
+              ElementsAre(What::kProxy, What::kPeers));
 }
 
 TEST(Affected, AServiceIsItsCellsAndItsReaders) {
@@ -105,9 +106,7 @@ TEST(Affected, AToListIsNothingToOwnParts) {
   EXPECT_EQ(own_parts(), OwnParts::kAll) << "a conf for the whole proxy";
   table[0].spec.proxy = nullptr;
   table[0].hooks.outside = [](const policy::ProxyContext&, std::string_view,
-                              envoy::ListenerDraft&) {
-    return base::Status(base::Ok{});
-  };
+                              envoy::ListenerDraft&) { return base::Status(base::Ok{}); };
   static policy::TargetRef target;
   table[0].spec.to = [](const model::Resource&) {
     return std::vector<policy::ToItem>{{.target = &target, .conf = nullptr}};

@@ -74,6 +74,8 @@ base::Result<EnvoyVersion> ParseEnvoyVersion(std::string_view output) {
 
 std::vector<std::string> Features(const Settings& settings) {
   std::vector<std::string> features = {"feature-tcp-accesslog-via-named-pipe"};
+  if (settings.transparent_proxy || !settings.transparent_proxy_config.empty())
+    features.emplace_back("feature-transparent-proxy-in-dataplane-metadata");
   if (settings.bind_outbounds) features.emplace_back("feature-bind-outbounds");
   if (settings.spire_supported) features.emplace_back("feature-spire");
   if (settings.strict_inbound_ports) features.emplace_back("feature-strict-inbound-ports");
@@ -110,6 +112,8 @@ Value BootstrapRequest(const Settings& settings, const BootstrapInput& input) {
   request.Set("metricsResources", Object{{"certPath", settings.metrics_cert_path},
                                          {"keyPath", settings.metrics_key_path}});
   request.Set("systemCaPath", input.system_ca_path);
+  if (!input.proxy.transparent_proxy.is_null())
+    request.Set("dataplaneConfig", input.proxy.transparent_proxy);
   request.Set("ipv6Enabled", settings.ipv6_enabled);
   request.Set("spireResources", Object{{"socketPath", settings.spire_socket_path}});
   return request;

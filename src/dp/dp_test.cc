@@ -31,6 +31,7 @@
 #include "dp/process.h"
 #include "dp/proxy.h"
 #include "dp/settings.h"
+#include "dp/transparent_proxy.h"
 #include "model/value.h"
 #include "net/client.h"
 #include "net/server.h"
@@ -163,6 +164,74 @@ TEST(ProxyTest, KeepsTheAdminPortOfTheFile) {
       LoadProxy(settings, Variable({}), [](const auto&, const auto&) -> uint16_t { return 1; });
   EXPECT_THAT(proxy->resource, HasSubstr("\"admin\":{\"port\":7}"));
   EXPECT_TRUE(proxy->notes.empty());
+}
+
+TEST(TransparentProxyTest, LaterFilesWin) {
+  TempFolder folder;
+  const auto input = [] { return base::Result<std::string>("redirect: {outbound: {port: 4}}"); };
+  Settings settings;
+  auto config = LoadTransparentProxy(settings, input);
+  ASSERT_TRUE(config.has_value());
+  EXPECT_FALSE(config->has_value());
+  settings.transparent_proxy = true;
+  config = LoadTransparentProxy(settings, input);
+  ASSERT_TRUE(config.has_value() && config->has_value());
+  EXPECT_EQ(model::ToJson(**config),
+            R"({"ipFamilyMode":"dualstack","redirect":{"inbound":{"enabled":true,"port":15006},)"
+            R"("outbound":{"enabled":true,"port":15001},"dns":{"enabled":true,"port":15053},)"
+            R"("vnet":{}}})");
+
+  settings.transparent_proxy = false;
+  ASSERT_TRUE(WriteFile(folder / "a.yaml",
+                        "kumaDPUser: x\nipFamilyMode: IPv4\nredirect:\n  inbound: {port: 1, "
+                        "excludePorts: [22]}\n  outbound: {port: 2}\n  vnet: {networks: "
+                        "['docker0:172.17.0.0/16']}\n")
+                  .has_value());
+  ASSERT_TRUE(WriteFile(folder / "b.yaml", "redirect: {inbound: {enabled: false}}").has_value());
+  const Setting* row = nullptr;
+  const std::vector<Setting> table = SettingsTable(settings);
+  for (const Setting& one : table) {
+    if (one.flag == "transparent-proxy-config") row = &one;
+  }
+  ASSERT_NE(row, nullptr);
+  ASSERT_TRUE(SetFromText(settings, *row,
+                          std::string(folder / "a.yaml") + ", " + std::string(folder / "b.yaml"))
+                  .has_value());
+  ASSERT_TRUE(SetFromText(settings, *row, "-").has_value());
+  config = LoadTransparentProxy(settings, input);
+  ASSERT_TRUE(config.has_value()) << config.error().message();
+  EXPECT_EQ(model::ToJson(**config),
+            R"({"ipFamilyMode":"ipv4","redirect":{"inbound":{"enabled":false,"port":1},)"
+            R"("outbound":{"enabled":true,"port":4},"dns":{"enabled":true,"port":15053},)"
+            R"("vnet":{"networks":["docker0:172.17.0.0/16"]}}})");
+  EXPECT_THAT(Features(settings),
+              testing::Contains("feature-transparent-proxy-in-dataplane-metadata"));
+}
+
+TEST(TransparentProxyTest, NamesFileAndField) {
+  TempFolder folder;
+  const auto error_of = [&](const char* yaml) {
+    Settings settings;
+    settings.transparent_proxy_config = {folder / "t.yaml"};
+    EXPECT_TRUE(WriteFile(folder / "t.yaml", yaml).has_value());
+    const auto config =
+        LoadTransparentProxy(settings, [] { return base::Result<std::string>(std::string()); });
+    return config.has_value() ? std::string() : config.error().message();
+  };
+  EXPECT_THAT(
+      error_of("redirect: {inbound: {port: 70000}}"),
+      testing::AllOf(HasSubstr("t.yaml"), HasSubstr("redirect.inbound.port: must be a port")));
+  EXPECT_THAT(error_of("ipFamilyMode: ipv6"), HasSubstr("ipFamilyMode: must be one of"));
+  EXPECT_THAT(error_of("redirect: {outbound: {enabled: 3}}"),
+              HasSubstr("redirect.outbound.enabled: must be true or false"));
+  EXPECT_THAT(error_of("a: ["), HasSubstr("t.yaml"));
+  Settings settings;
+  settings.transparent_proxy_config = {"/nowhere/t.yaml"};
+  EXPECT_THAT(
+      LoadTransparentProxy(settings, [] { return base::Result<std::string>(""); })
+          .error()
+          .message(),
+      testing::AllOf(HasSubstr("/nowhere/t.yaml"), HasSubstr("--transparent-proxy-config")));
 }
 
 TEST(CaTest, IsFoundOnTheSameHost) {

@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <cstring>
 #include <future>
+#include <iostream>
+#include <iterator>
 
 #include "base/format.h"
 #include "base/log.h"
@@ -19,6 +21,7 @@
 #include "base/version.h"
 #include "dp/agent.h"
 #include "dp/files.h"
+#include "dp/transparent_proxy.h"
 #include "net/server.h"
 
 namespace kuma::dp {
@@ -120,6 +123,14 @@ base::Result<int> RunProxy(const Settings& settings, const Environment& environm
                        .work_folder = "",
                        .readiness_port = 0};
   TRY_ASSIGN(options.proxy, LoadProxy(settings, environment, FindFreePort));
+  TRY_ASSIGN(
+      auto redirection, LoadTransparentProxy(settings, [] {
+        return base::Result<std::string>(std::string(std::istreambuf_iterator<char>(std::cin), {}));
+      }));
+  if (redirection) {
+    options.proxy.transparent = true;
+    options.proxy.transparent_proxy = *std::move(redirection);
+  }
   auto envoy = FindProgram(settings.binary_path, environment("PATH").value_or(""));
   if (!envoy.has_value()) {
     return std::move(envoy).error().Context(

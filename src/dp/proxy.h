@@ -27,6 +27,8 @@ struct Proxy {
   std::string
       resource;  // the Dataplane as JSON text for the bootstrap request; empty: the stored one
   bool transparent = false;  // traffic of the workload is redirected; not known of a stored one
+  // How, where kuma-dp says it: LoadTransparentProxy. Null: as the Dataplane says.
+  model::Value transparent_proxy = {};
   std::vector<std::string> notes;  // for the log: chosen ports, missing variables
 };
 

@@ -50,6 +50,7 @@ bool IsEmpty(const Setting::Target& target) {
     bool operator()(const bool* value) { return !*value; }
     bool operator()(const int64_t* value) { return *value == 0; }
     bool operator()(const model::Duration* value) { return value->value.count() == 0; }
+    bool operator()(const Files* value) { return value->empty(); }
     bool operator()(const Variables* value) { return value->empty(); }
   };
   return std::visit(Visitor(), target);
@@ -61,6 +62,7 @@ Value ToValue(const Setting::Target& target) {
     Value operator()(const bool* value) { return *value; }
     Value operator()(const int64_t* value) { return *value; }
     Value operator()(const model::Duration* value) { return model::ToString(*value); }
+    Value operator()(const Files* value) { return base::Join(*value, ","); }
     Value operator()(const Variables* value) {
       Object object;
       for (const auto& [key, text] : *value) object.Set(key, text);
@@ -136,7 +138,13 @@ std::vector<Setting> SettingsTable(Settings& s) {
       {"dataplaneRuntime.systemCaPath", "KUMA_DATAPLANE_RUNTIME_DYNAMIC_SYSTEM_CA_PATH", "", 0, "",
        &s.system_ca_path},
       {"dataplaneRuntime.transparentProxy", "KUMA_DATAPLANE_RUNTIME_TRANSPARENT_PROXY",
-       "transparent-proxy", 0, "Transparent proxy; not supported yet", &s.transparent_proxy},
+       "transparent-proxy", 0,
+       "The workload's traffic is redirected to Envoy, by the ports that Kuma uses",
+       &s.transparent_proxy},
+      {"dataplaneRuntime.transparentProxyConfig", "", "transparent-proxy-config", 0,
+       "How the workload's traffic is redirected: files, separated by commas, or - for the "
+       "standard input; may be repeated, later values win",
+       &s.transparent_proxy_config},
       {"dataplaneRuntime.bindOutbounds", "KUMA_DATAPLANE_RUNTIME_BIND_OUTBOUNDS", "bind-outbounds",
        0, "Bind outbounds to their addresses instead of redirecting to them", &s.bind_outbounds},
       {"dataplaneRuntime.IPv6Enabled", "KUMA_DATAPLANE_RUNTIME_IPV6_ENABLED", "", 0, "",
@@ -184,6 +192,12 @@ base::Status SetFromText(Settings& settings, const Setting& row, std::string_vie
       const auto value = model::ParseDuration(text);
       if (!value) return "a duration such as 30s or 5m";
       *target = *value;
+      return {};
+    }
+    std::string_view operator()(Files* target) {
+      for (const std::string& part : base::Split(text, ',')) {
+        if (!base::Trim(part).empty()) target->emplace_back(base::Trim(part));
+      }
       return {};
     }
     std::string_view operator()(Variables* target) {
@@ -314,10 +328,6 @@ model::Violations ValidateSettings(const Settings& settings) {
   if (!settings.token.empty() && !settings.token_path.empty()) {
     add("dataplaneRuntime.dataplaneToken",
         "cannot be set together with dataplaneRuntime.dataplaneTokenPath");
-  }
-  if (settings.transparent_proxy) {
-    add("dataplaneRuntime.transparentProxy",
-        "transparent proxying is not supported by this kuma-dp yet");
   }
   return violations;
 }

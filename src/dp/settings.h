@@ -22,6 +22,7 @@
 
 namespace kuma::dp {
 
+using Files = std::vector<std::string>;
 using Variables = std::vector<std::pair<std::string, std::string>>;
 // The value of an environment variable, or nothing.
 using Environment = std::function<std::optional<std::string>(std::string_view name)>;
@@ -58,6 +59,7 @@ struct Settings {
   model::Duration refresh_interval{std::chrono::seconds(1)};
   std::string system_ca_path;
   bool transparent_proxy = false;
+  Files transparent_proxy_config;  // each may replace what those before say
   bool bind_outbounds = false;
   bool ipv6_enabled = true;
   bool spire_supported = false;
@@ -77,7 +79,7 @@ struct Settings {
 
 // One row of the table of settings.
 struct Setting {
-  using Target = std::variant<std::string*, bool*, int64_t*, model::Duration*, Variables*>;
+  using Target = std::variant<std::string*, bool*, int64_t*, model::Duration*, Files*, Variables*>;
 
   std::string_view key;       // "controlPlane.caCertFile"
   std::string_view variable;  // "KUMA_CONTROL_PLANE_CA_CERT_FILE", or empty

@@ -158,7 +158,7 @@ struct ProxyDraft {
   std::vector<ListenerDraft> listeners;
   std::vector<ClusterDraft> clusters;
   std::vector<PassthroughDraft>
-      passthrough;  // one for each IP family; empty: nothing is redirected
+      passthrough;                           // one for each IP family; empty: nothing is redirected
   std::vector<ListenerDraft> direct_access;  // calls of peers by their own addresses
   std::vector<DynamicConfig> dynamic_config;
   std::vector<api::Secret> secrets;

@@ -39,7 +39,9 @@ model::ResourcePtr DataplaneOf(Value document) {
       for (const Value& outbound : *listed->if_array()) {
         Object without_tags = *outbound.if_object();
         without_tags.Erase("tags");
-        without_tags.Set("backendRef", Object{{"kind", "MeshService"}, {"name", "redis"}, {"port", int64_t{1234}}});
+        without_tags.Set(
+            "backendRef",
+            Object{{"kind", "MeshService"}, {"name", "redis"}, {"port", int64_t{1234}}});
         outbounds.push_back(without_tags);
       }
       kept.Set("outbound", outbounds);
@@ -147,8 +149,7 @@ spec:
   const auto bundle =
       generator.BuildAll(*state.Freeze(), {"default", "web"}, generate::ProxyNode());
   ASSERT_TRUE(bundle.has_value()) << bundle.error().message();
-  for (const std::string name :
-       {"direct_access_10.0.0.1:8080", "direct_access_10.0.0.2:8080"}) {
+  for (const std::string name : {"direct_access_10.0.0.1:8080", "direct_access_10.0.0.2:8080"}) {
     const auto* listener = bundle::Find(bundle->Of(bundle::XdsType::kListener), name);
     ASSERT_NE(listener, nullptr) << name;
     const std::string json = generate::ResourceJson(*listener);

@@ -70,7 +70,9 @@ model::ResourcePtr Dataplane(std::string_view name, const DataplaneOptions& opti
     text += base::Format(
         "  transparentProxying: {{redirectPortInbound: 15006, redirectPortOutbound: 15001, "
         "directAccessServices: {}}}\n",
-        options.direct_access.empty() ? "[]" : base::Format("[\"{}\"]", base::Join(options.direct_access, "\", \"")));
+        options.direct_access.empty()
+            ? "[]"
+            : base::Format("[\"{}\"]", base::Join(options.direct_access, "\", \"")));
   }
   const model::ResourcePtr made = FromYaml(text);
   model::Metadata meta = made->meta();

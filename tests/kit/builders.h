@@ -37,7 +37,7 @@ struct DataplaneOptions {
   std::string protocol = "http";
   bool ready = true;
   std::vector<Outbound> outbounds = {};
-  bool transparent = false;  // traffic is redirected to Envoy
+  bool transparent = false;                     // traffic is redirected to Envoy
   std::vector<std::string> direct_access = {};  // services; with `transparent`
   bool owned_by_proxy = false;
 };

@@ -373,8 +373,8 @@ TEST_F(CostsTest, APeerCostsOnlyThoseWhoCallPeers) {
   Settle();
   const auto peer = [&](const char* service, const char* address) {
     Settle();
-    Commit({kit::Put(kit::Dataplane(
-        "peer", {.labels = {{"kuma.io/service", service}}, .address = address}))});
+    Commit({kit::Put(
+        kit::Dataplane("peer", {.labels = {{"kuma.io/service", service}}, .address = address}))});
     return Cost();
   };
   const auto listener = [&](const char* address) {

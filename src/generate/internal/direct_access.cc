@@ -58,8 +58,7 @@ void AddDirectAccess(const OwnCell& own, envoy::ProxyDraft& draft) {
     listener.listener.mutable_bind_to_port()->set_value(false);
     listener.chains.emplace_back().tcp = envoy::TcpProxyTo(envoy::StatName(name), kCluster);
   }
-  envoy::ClusterDraft& cluster =
-      draft.clusters.emplace_back(envoy::OriginalDstCluster(kCluster));
+  envoy::ClusterDraft& cluster = draft.clusters.emplace_back(envoy::OriginalDstCluster(kCluster));
   cluster.notes.made_by = envoy::made_by::kDirectAccess;
   envoy::SetDuration(kConnectTimeout, cluster.cluster.mutable_connect_timeout());
 }

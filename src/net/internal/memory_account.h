@@ -10,9 +10,7 @@ namespace kuma::net::internal {
 // A sum that many threads add to. Thread-safe.
 class MemoryAccount {
  public:
-  void Add(int64_t bytes) {
-    shards_[Shard()].bytes.fetch_add(bytes, std::memory_order_relaxed);
-  }
+  void Add(int64_t bytes) { shards_[Shard()].bytes.fetch_add(bytes, std::memory_order_relaxed); }
   uint64_t bytes() const {
     int64_t sum = 0;
     for (const One& shard : shards_) sum += shard.bytes.load(std::memory_order_relaxed);
