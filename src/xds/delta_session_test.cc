@@ -930,6 +930,24 @@ TEST(DeltaSessionTest, RejectedEndpointsOfAChangedClusterAreReplacedByTheLastGoo
 // --- its parts
 // -------------------------------------------------------------------------------------------------
 
+// Their bytes are not known: only what the client said of them when it came back.
+TEST(DeltaSessionTest, EndpointsOfAnEarlierStreamAreOwedToAChangedClusterUntilTheyAreWantedAgain) {
+  Harness h;
+  const auto bundle = [&](const char* cluster, const char* endpoints) {
+    return h.Bundle({Make(kCds, "a", cluster), Make(kEds, "a", endpoints)});
+  };
+  bundle("1", "bad");
+  h.Subscribe(kCds, {"*"}, {{"a", VersionOf("1")}});
+  EXPECT_EQ(h.Subscribe(kEds, {"a"}, {{"a", VersionOf("good")}}), "EDS +a");
+  EXPECT_EQ(h.Nack(kEds, "a: no"), "");
+  EXPECT_EQ(bundle("2", "bad"), "CDS +a");
+  // The cluster warms, and the client has what it wants again.
+  EXPECT_EQ(bundle("2", "good"), "EDS +a");
+  h.Ack(kEds);
+  h.Ack(kCds);
+  EXPECT_EQ(h.in_step, 3u);
+}
+
 TEST(CulpritsTest, NamesAreReadFromEnvoysLists) {
   const std::vector<SealedPtr> sent = {Make(kCds, "a"), Make(kCds, "ab"), Make(kCds, "b")};
   const auto names = [&](std::string_view detail) {

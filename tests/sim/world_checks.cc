@@ -179,9 +179,11 @@ void World::CheckQuiet() {
     if (peer->alive) CheckPeer(*peer);
   }
   for (const auto& [revision, rollout] : rollouts_) {
-    if (!rollout.complete())
-      Fail(Format("rollout {} is not complete: settled {} pending {}", revision, rollout.settled,
-                  rollout.pending));
+    if (rollout.complete()) continue;
+    std::string who;
+    for (const base::ProxyKey& proxy : rollout.pending_proxies) who += " " + proxy.name;
+    Fail(Format("rollout {} is not complete: settled {} pending {}:{}", revision, rollout.settled,
+                rollout.pending, who));
   }
   CheckStore();
 }

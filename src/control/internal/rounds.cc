@@ -225,7 +225,7 @@ bool Rounds::Connected(const Arrival& arrival) {
   std::unique_ptr<Proxy>& held = proxies_[arrival.proxy];
   if (held != nullptr) {
     if (arrival.stream < held->stream) return false;
-    Detach(*held);
+    Remove(*held);
     left_.push_back(arrival.proxy);
   }
   held = std::make_unique<Proxy>();
@@ -243,17 +243,22 @@ bool Rounds::Connected(const Arrival& arrival) {
 bool Rounds::Disconnected(const ProxyKey& proxy, StreamId stream) {
   const auto found = proxies_.find(proxy);
   if (found == proxies_.end() || found->second->stream != stream) return false;
-  Detach(*found->second);
+  Remove(*found->second);
   proxies_.erase(found);
   left_.push_back(proxy);
   if (!running_) Collect();
   return true;
 }
 
+void Rounds::Remove(Proxy& proxy) {
+  calls_peers_.erase(&proxy);
+  Detach(proxy);
+}
+
+// Its configuration goes; its Dataplane may come back.
 void Rounds::Detach(Proxy& proxy) {
   touched_.erase(&proxy);
   resting_.erase(&proxy);
-  calls_peers_.erase(&proxy);
   cells_.Join(proxy, nullptr);
   cells_.SetOwn(proxy, nullptr);
 }

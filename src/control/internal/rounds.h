@@ -123,6 +123,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void CompareWithOracle(const Proxy& proxy);
   bool IsAsOf(const Proxy& proxy) const;
   void Detach(Proxy& proxy);
+  void Remove(Proxy& proxy);  // before its record goes
   DegradedCell DegradedOf(const Cell& cell) const;
 
   const Settings settings_;

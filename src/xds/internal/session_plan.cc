@@ -75,14 +75,14 @@ Survey SessionState::Look(XdsType type, Time now) {
             const bool rejected = rejection && rejection->version == (*want)->version;
             if (rejected && !(rejection->retry_at != Time{} && now >= rejection->retry_at)) {
               if (!entry->HasSurely()) survey.blocked.push_back(name);
-              if (!entry->resend) {
-                ts.awaited.erase(std::string(name));  // there is nothing more to come
-              } else if (entry->certain != nullptr) {
+              if (entry->resend && entry->certain != nullptr) {
                 survey.sends.push_back(entry->certain);  // better the last good content than none
-              } else if (!entry->HasSomething()) {
+              } else if (entry->resend && !entry->HasSomething()) {
                 survey.removed.push_back(name);  // it need not wait
               } else {
-                entry->resend = false;
+                // There is nothing to come. What it only claims to have stays owed until the bundle
+                // wants a content that can be sent.
+                ts.awaited.erase(std::string(name));
               }
             } else if (!has_it || entry->resend) {
               survey.sends.push_back(*want);
