@@ -242,6 +242,7 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
                 const xds::HubCounters& streams = p.hub->counters();
                 return streams.streams_waiting + streams.streams_entering;
               },
+          .withdraw = [&p](const base::ProxyKey& proxy) { p.hub->Withdraw(proxy); },
           .forget = [&p](const base::ProxyKey& proxy) { p.hub->Forget(proxy); },
           .on_round =
               [&p](control::RoundReport report) { p.observation->OnRound(std::move(report)); }});

@@ -153,12 +153,9 @@ class ControlLoop::Writer final : public store::WatchSink,
     }
     owned_.Disconnected(proxy, how, around_.clock.Now());
     brought_.erase(proxy);
-    if (dataplane == nullptr) {
-      Forget(proxy);
-    } else {
-      away_.emplace_back(around_.clock.Now() + settings_.forget_after, proxy);
-      ArmForget();
-    }
+    if (dataplane == nullptr) Withdraw(proxy);
+    away_.emplace_back(around_.clock.Now() + settings_.forget_after, proxy);
+    ArmForget();
     connections_[proxy] = false;
     WantStep();
   }
@@ -393,7 +390,7 @@ class ControlLoop::Writer final : public store::WatchSink,
     StoreHealth(proxy);
     if (change.after == nullptr) {
       owned_.Erase(proxy);
-      if (!rounds_->IsConnected(proxy)) Forget(proxy);
+      if (!rounds_->IsConnected(proxy)) Withdraw(proxy);
     } else {
       owned_.Put(proxy, change.after->meta().owned_by_proxy, around_.clock.Now());
     }
@@ -727,6 +724,11 @@ class ControlLoop::Writer final : public store::WatchSink,
 
   // Bundles of proxies that are away.
 
+  // Without a Dataplane there is nothing to be given; but what its Envoy may run still counts when
+  // it comes back.
+  void Withdraw(const ProxyKey& proxy) {
+    if (around_.withdraw) around_.withdraw(proxy);
+  }
   void Forget(const ProxyKey& proxy) {
     if (around_.forget) around_.forget(proxy);
   }

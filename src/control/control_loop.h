@@ -57,7 +57,7 @@ struct Settings {
   // Nothing else rests.
   uint64_t wave_of = 16;
   runtime::Duration longest_rest = std::chrono::seconds(5);
-  // The hub forgets the bundle of a proxy that has been away for so long.
+  // The hub forgets a proxy that has been away for so long.
   runtime::Duration forget_after = std::chrono::minutes(5);
   // After a round that changed something, one proxy is compared with the oracle on the pool, by turns
   // one that was given a bundle and one of all; not sooner than this after the last one, and so
@@ -87,8 +87,9 @@ class ControlLoop {
     // Streams that wait or are being brought into step for the first time. Any thread. May be null:
     // none.
     std::function<uint64_t()> newcomers = nullptr;
-    // The hub need not keep the bundle of this proxy: it has been away for long, or its Dataplane
-    // is gone. May be null.
+    // The bundle of this proxy must not be given any more: its Dataplane is gone. May be null.
+    std::function<void(const base::ProxyKey&)> withdraw = nullptr;
+    // The hub need not keep anything of this proxy: it has been away for long. May be null.
     std::function<void(const base::ProxyKey&)> forget = nullptr;
     // Called on the writer before the bundles of the round are published; must be quick. May be
     // null.

@@ -355,6 +355,27 @@ TEST_F(AdsServiceTest, WhatAStreamLearnedIsKnownToTheNextOnAnyLoop) {
   }
 }
 
+// Its Envoy runs on while its Dataplane is gone.
+TEST_F(AdsServiceTest, WhatAStreamLearnedOutlivesTheBundle) {
+  Publish({{XdsType::kListener, "bad"}, {XdsType::kListener, "good"}});
+  auto call = Open("one", kDelta);
+  Send(call, XdsType::kListener);
+  Answer(call, Receive(call), "Error adding/updating listener(s) bad: no\n");
+  connections_.back()->Cut();
+  const auto come_back = [&] {
+    call = Open("one", kDelta);
+    Send(call, XdsType::kListener);
+    EXPECT_TRUE(call->received.empty());
+    Publish({{XdsType::kListener, "other"}});
+    return Receive(call).removed;
+  };
+  hub_.Withdraw({"default", "web"});
+  EXPECT_EQ(come_back(), Texts{"good"}) << "it may run that";
+  connections_.back()->Cut();
+  hub_.Forget({"default", "web"});
+  EXPECT_EQ(come_back(), Texts{});
+}
+
 TEST_F(AdsServiceTest, AStreamCanBeEnded) {
   const auto call = Open("two", kDelta);
   Send(call, XdsType::kCluster);

@@ -160,6 +160,16 @@ void HubState::Publish(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles
   });
 }
 
+void HubState::Drop(base::ProxyKey proxy, bool memory) {
+  ForEachShard([proxy = std::move(proxy), memory](Shard& shard) {
+    const auto found = shard.entries.find(proxy);
+    if (found == shard.entries.end()) return;
+    found->second.bundle = nullptr;
+    if (memory) found->second.memory = {};
+    if (found->second.Idle()) shard.entries.erase(found);
+  });
+}
+
 // Whoever got a newer bundle meanwhile is not owed the older one.
 void HubState::Give(Shard& shard) {
   for (size_t given = 0; given < kGivenAtOnce && !(shard.few.empty() && shard.many.empty());) {
@@ -193,15 +203,8 @@ void Hub::PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles,
   state_->Publish(std::move(bundles), std::move(taken));
 }
 
-void Hub::Forget(base::ProxyKey proxy) {
-  state_->ForEachShard([proxy = std::move(proxy)](internal::Shard& shard) {
-    const auto found = shard.entries.find(proxy);
-    if (found == shard.entries.end()) return;
-    found->second.bundle = nullptr;
-    found->second.memory = {};
-    if (found->second.Idle()) shard.entries.erase(found);
-  });
-}
+void Hub::Withdraw(base::ProxyKey proxy) { state_->Drop(std::move(proxy), false); }
+void Hub::Forget(base::ProxyKey proxy) { state_->Drop(std::move(proxy), true); }
 
 void Hub::End(base::ProxyKey proxy, base::Error reason) {
   state_->ForEachShard([state = state_, proxy = std::move(proxy),

@@ -117,8 +117,9 @@ class Hub {
   // a newer one.
   void PublishAll(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles,
                   std::shared_ptr<void> taken = nullptr);
-  // Drops the bundle and what was remembered of earlier streams; a connected stream keeps what it
-  // has.
+  // Drops the bundle; a connected stream keeps what it has.
+  void Withdraw(base::ProxyKey proxy);
+  // Drops what was remembered of earlier streams, too.
   void Forget(base::ProxyKey proxy);
   // Ends the stream of a proxy, if there is one: its token was revoked, it was deleted.
   void End(base::ProxyKey proxy, base::Error reason);

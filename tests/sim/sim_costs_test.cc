@@ -176,6 +176,7 @@ class CostsTest : public testing::Test {
              }
            },
        .newcomers = [this] { return newcomers_; },
+       .withdraw = nullptr,
        .forget = nullptr,
        .on_round =
            [this](const control::RoundReport& report) {

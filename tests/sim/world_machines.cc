@@ -117,6 +117,10 @@ void World::StartControlPlane() {
             const xds::HubCounters& streams = self->hub->counters();
             return streams.streams_waiting + streams.streams_entering;
           },
+          .withdraw =
+              [weak](const ProxyKey& proxy) {
+                if (const auto self = weak.lock()) self->hub->Withdraw(proxy);
+              },
           .forget =
               [this, weak](const ProxyKey& proxy) {
                 ++counts_["forgotten"];

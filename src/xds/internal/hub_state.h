@@ -81,6 +81,7 @@ class HubState : public std::enable_shared_from_this<HubState> {
   // From anywhere.
   void Publish(std::vector<std::pair<base::ProxyKey, BundlePtr>> bundles,
                std::shared_ptr<void> taken);
+  void Drop(base::ProxyKey proxy, bool memory);
   void ForEachShard(const std::function<void(Shard&)>& task);
 
  private:
