@@ -4,7 +4,6 @@
 
 #include "base/format.h"
 #include "base/strings.h"
-#include "model/address.h"
 #include "model/duration.h"
 
 namespace kuma::app {
@@ -38,9 +37,6 @@ constexpr std::string_view kPositiveKeys[] = {
     "xdsServer.policyMatchingCacheSize", "bootstrapServer.params.xdsConnectTimeout"};
 constexpr std::string_view kNonEmptyKeys[] = {"bootstrapServer.params.adminAccessLogPath",
                                               "bootstrapServer.params.adminAddress"};
-
-constexpr std::string_view kVipRange = "ipam.meshService.cidr";
-constexpr std::string_view kInternalRanges = "ipam.knownInternalCIDRs";
 
 const Key* FindKey(std::string_view path) {
   const auto found = std::find_if(std::begin(kKeys), std::end(kKeys),
@@ -186,13 +182,6 @@ void CheckRanges(const Value& values, std::vector<std::string>& faults) {
                               ? *value.if_int() > 0
                               : model::ParseDuration(*value.if_string())->value.count() > 0;
     if (!positive) faults.push_back(base::Format("{}: must be greater than zero", path));
-  }
-  const auto vips = model::ParseNetwork(*Get(values, kVipRange)->if_string());
-  if (!vips || vips->ipv6 || vips->bits < 1 || vips->bits > 30)
-    faults.push_back(base::Format("{}: must be an IPv4 range such as 241.0.0.0/8", kVipRange));
-  for (const Value& range : *Get(values, kInternalRanges)->if_array()) {
-    if (range.if_string() == nullptr || !model::ParseNetwork(*range.if_string()))
-      faults.push_back(base::Format("{}: must be ranges such as 10.0.0.0/8", kInternalRanges));
   }
   for (const std::string_view path : kNonEmptyKeys) {
     if (Get(values, path)->if_string()->empty())

@@ -67,24 +67,6 @@ TEST(Config, KeysThatNobodyAsksForAreTold) {
   EXPECT_EQ(config->UnusedKeys(), std::vector<std::string>{"metrics.dataplane.subscriptionLimit"});
 }
 
-TEST(Config, NetworksAreChecked) {
-  const auto error_of = [](const char* yaml) {
-    const auto config = Config::Load(yaml, NoVariables());
-    return config.has_value() ? std::string() : config.error().message();
-  };
-  EXPECT_EQ(error_of("ipam: {meshService: {cidr: 127.2.0.0/16}, knownInternalCIDRs: [fd00::/8]}"),
-            "");
-  for (const char* range : {"127.2.0.0", "127.2.0.0/31", "fd00::/8", "x/8"}) {
-    const std::string yaml = std::string("ipam: {meshService: {cidr: ") + range + "}}";
-    EXPECT_NE(error_of(yaml.c_str()).find("ipam.meshService.cidr: must be an IPv4 range"),
-              std::string::npos)
-        << range;
-  }
-  EXPECT_NE(error_of("ipam: {knownInternalCIDRs: [10.0.0.0/8, here]}")
-                .find("ipam.knownInternalCIDRs: must be ranges"),
-            std::string::npos);
-}
-
 TEST(Config, RangesAreChecked) {
   const auto config = Config::Load(
       "dpServer: {port: 70000}\nxdsServer: {policyMatchingCacheSize: 0, "

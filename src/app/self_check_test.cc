@@ -10,6 +10,7 @@
 #include <fstream>
 #include <map>
 
+#include "app/server_settings.h"
 #include "app/service_notify.h"
 #include "base/format.h"
 #include "net/event_loop.h"
@@ -62,6 +63,23 @@ class SelfCheckTest : public ::testing::Test {
   std::string folder_;
   std::map<std::string, std::string> variables_;
 };
+
+TEST(Supported, NetworksAreChecked) {
+  const auto error_of = [](const std::string& yaml) {
+    const auto config = Config::Load(yaml, [](const std::string&) { return std::nullopt; });
+    const base::Status supported = CheckSupported(*config);
+    return supported.has_value() ? std::string() : supported.error().message();
+  };
+  EXPECT_EQ(error_of("ipam: {meshService: {cidr: 127.2.0.0/16}, knownInternalCIDRs: [fd00::/8]}"),
+            "");
+  for (const std::string range : {"127.2.0.0", "127.2.0.0/31", "fd00::/8", "x/8"}) {
+    EXPECT_EQ(error_of("ipam: {meshService: {cidr: " + range + "}}"),
+              "ipam.meshService.cidr: must be an IPv4 range such as 241.0.0.0/8")
+        << range;
+  }
+  EXPECT_EQ(error_of("ipam: {knownInternalCIDRs: [10.0.0.0/8, here]}"),
+            "ipam.knownInternalCIDRs: \"here\" is not a range such as 10.0.0.0/8");
+}
 
 TEST_F(SelfCheckTest, AFreshHostIsFine) {
   const auto findings = Run();

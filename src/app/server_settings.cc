@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/format.h"
+#include "model/address.h"
 
 namespace kuma::app {
 namespace {
@@ -121,6 +122,15 @@ base::Status CheckSupported(const Config& config) {
   if (store != "sqlite" && store != "memory") {
     return base::Invalid(base::Format(
         "store.type \"{}\" is not available: sqlite (the default) and memory are", store));
+  }
+  const auto vips = model::ParseNetwork(config.String("ipam.meshService.cidr"));
+  if (!vips || vips->ipv6 || vips->bits < 1 || vips->bits > 30)
+    return base::Invalid("ipam.meshService.cidr: must be an IPv4 range such as 241.0.0.0/8");
+  for (const std::string& range : config.List("ipam.knownInternalCIDRs")) {
+    if (!model::ParseNetwork(range)) {
+      return base::Invalid(
+          base::Format("ipam.knownInternalCIDRs: \"{}\" is not a range such as 10.0.0.0/8", range));
+    }
   }
   return base::Ok{};
 }

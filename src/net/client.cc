@@ -91,6 +91,7 @@ class HttpClient::State : public std::enable_shared_from_this<HttpClient::State>
     uint64_t number = 0;  // on the link
     bool repeatable = false;
     bool repeated = false;
+    bool finished = false;  // `done` is posted
     runtime::Timer timer;
   };
   struct Origin {
@@ -235,14 +236,16 @@ class HttpClient::State : public std::enable_shared_from_this<HttpClient::State>
                                           Seconds(options_.request_timeout))));
   }
 
-  // `done` is posted, so that it may do anything, even destroy the client.
+  // `done` is posted, so that it may do anything, even destroy the client. Until it runs the exchange
+  // is in progress: the end of the client ends it, too.
   void Finish(Exchange& exchange, base::Result<HttpResponse> result) {
     exchange.timer.Cancel();
-    Done done = std::exchange(exchange.done, nullptr);
-    std::erase_if(exchanges_, [&](const auto& one) { return one.get() == &exchange; });
-    if (!done) return;
-    loop_.Post([done = std::move(done), result = std::move(result)]() mutable {
-      done(std::move(result));
+    const auto found = std::find_if(exchanges_.begin(), exchanges_.end(),
+                                    [&](const auto& one) { return one.get() == &exchange; });
+    if (found == exchanges_.end() || std::exchange(exchange.finished, true)) return;
+    loop_.Post([weak = weak_from_this(), exchange = *found, result = std::move(result)]() mutable {
+      if (const auto self = weak.lock()) std::erase(self->exchanges_, exchange);
+      if (const Done done = std::exchange(exchange->done, nullptr)) done(std::move(result));
     });
   }
 

@@ -355,6 +355,27 @@ TEST_F(ServerTest, TransportErrorsAreReadable) {
   EXPECT_EQ(Get("ftp://x/").error().code(), base::Code::kInvalid);
 }
 
+// What the answer would go to may be gone with the client.
+TEST_F(ServerTest, AClientThatIsGoneAnswersNobody) {
+  auto client = std::make_unique<HttpClient>(client_loop, ClientOptions());
+  bool gone = false;
+  std::vector<std::pair<bool, base::Code>> answers;
+  client_loop.RunAndWait([&] {
+    HttpRequest request = *MakeRequest("GET", "http://localhost/");
+    request.scheme = "ftp";  // has its answer in the same turn
+    client->Send(std::move(request), [&](base::Result<HttpResponse> answer) {
+      answers.emplace_back(gone, answer.error().code());
+    });
+    client_loop.Post([&] {
+      client.reset();
+      gone = true;
+    });
+  });
+  while (!gone) client_loop.RunAndWait([] {});
+  client_loop.RunAndWait([] {});
+  EXPECT_EQ(answers, (std::vector<std::pair<bool, base::Code>>{{false, base::Code::kCancelled}}));
+}
+
 TEST_F(ServerTest, ClientTimeout) {
   std::vector<HttpResponder> held;
   Start(false,
