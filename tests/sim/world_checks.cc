@@ -82,7 +82,8 @@ void World::CheckPublished(const ProxyKey& proxy, const bundle::XdsBundle& bundl
     if (at == std::string_view::npos || !name.ends_with("_80")) continue;
     const std::string service(name.substr(at + 2, name.size() - at - 5));
     const std::optional<runtime::Time> since = healthy_->Since(service);
-    if (since && simulation_.clock().Now() - *since > kLongestDelay)
+    // What is not stored yet is given to nobody.
+    if (since && simulation_.clock().Now() - std::max(*since, store_fails_until_) > kLongestDelay)
       Fail(Format("{} is given {} without endpoints, and {} has some", proxy.ToString(), name,
                   service));
   }
