@@ -90,6 +90,9 @@ struct ControlPlane::Parts {
   // In the order of construction; what is below may use what is above.
   runtime::SystemClock clock;
   runtime::SystemRandom random;
+  // The store answers on its own thread, until it is gone: what takes the answers outlives it.
+  std::unique_ptr<runtime::ThreadExecutor> insight_thread;
+  std::unique_ptr<runtime::ThreadExecutor> writer;
   std::unique_ptr<store::Store> store;
   std::string instance_id;
   std::string cluster_id;
@@ -97,8 +100,6 @@ struct ControlPlane::Parts {
   rest::KeyMemo token_keys;
   std::unique_ptr<rest::BroughtDataplanes> brought;
 
-  std::unique_ptr<runtime::ThreadExecutor> insight_thread;
-  std::unique_ptr<runtime::ThreadExecutor> writer;
   std::unique_ptr<runtime::ThreadPool> pool;
   std::unique_ptr<runtime::ThreadPool> rest_pool;
   std::unique_ptr<net::EventLoops> loops;
@@ -130,9 +131,9 @@ struct ControlPlane::Parts {
     ads.reset();
     loops.reset();
     pool.reset();
-    writer.reset();
+    if (writer != nullptr) writer->Stop();
     control.reset();
-    insight_thread.reset();
+    if (insight_thread != nullptr) insight_thread->Stop();
   }
 };
 

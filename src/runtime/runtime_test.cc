@@ -14,6 +14,19 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+TEST(ThreadExecutor, WhatIsPostedAfterTheStopIsDropped) {
+  ThreadExecutor executor("stopped");
+  std::promise<void> ran;
+  executor.Post([&] { ran.set_value(); });
+  ran.get_future().wait();
+  executor.Stop();
+  executor.Stop();
+  const auto held = std::make_shared<int>(1);
+  executor.Post([held] { ADD_FAILURE(); });
+  const Timer timer = executor.PostAfter(Duration(1), [held] { ADD_FAILURE(); });
+  EXPECT_EQ(held.use_count(), 1);
+}
+
 TEST(ThreadExecutor, RunsTasksInOrderOnItsOwnThread) {
   ThreadExecutor executor("test");
   EXPECT_FALSE(executor.IsCurrent());

@@ -65,13 +65,16 @@ ThreadExecutor::ThreadExecutor(std::string name) : state_(std::make_shared<State
   });
 }
 
-ThreadExecutor::~ThreadExecutor() {
-  CHECK(!IsCurrent(), "an executor cannot be destroyed by its own task");
+ThreadExecutor::~ThreadExecutor() { Stop(); }
+
+void ThreadExecutor::Stop() {
+  CHECK(!IsCurrent(), "an executor cannot be stopped by its own task");
   {
     const std::lock_guard lock(state_->mutex);
     state_->stop = true;
   }
   state_->wake.notify_all();
+  if (!state_->thread.joinable()) return;
   state_->thread.join();
   // Tasks may own objects whose destructors cancel timers of this executor: empty the queues first.
   std::deque<Task> queue;

@@ -9,11 +9,14 @@
 
 namespace kuma::runtime {
 
-// One thread. The destructor runs the task in progress to its end, drops the rest and joins.
+// One thread.
 class ThreadExecutor final : public SerialExecutor {
  public:
   explicit ThreadExecutor(std::string name);
   ~ThreadExecutor() override;
+  // Runs the task in progress to its end, drops the rest and joins. What is posted from now on is
+  // dropped, too. Harmless when it is stopped.
+  void Stop();
   void Post(Task task) override;
   [[nodiscard]] Timer PostAfter(Duration delay, Task task) override;
   bool IsCurrent() const override;
