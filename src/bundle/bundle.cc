@@ -79,14 +79,14 @@ const XdsType* FindXdsType(std::string_view type_url) {
                                   : &kAllXdsTypes[static_cast<size_t>(found - kTypeUrls.begin())];
 }
 
-const SealedPtr* FindPtr(const SealedList& list, std::string_view name) {
+const SealedPtr* FindPtr(const SealedList& list, const NameRef& name) {
   const auto found =
       std::lower_bound(list.begin(), list.end(), name,
-                       [](const SealedPtr& a, std::string_view b) { return a->name < b; });
-  return found != list.end() && (*found)->name == name ? &*found : nullptr;
+                       [](const SealedPtr& a, const NameRef& b) { return a->key() < b; });
+  return found != list.end() && (*found)->key() == name ? &*found : nullptr;
 }
 
-const SealedResource* Find(const SealedList& list, std::string_view name) {
+const SealedResource* Find(const SealedList& list, const NameRef& name) {
   const SealedPtr* found = FindPtr(list, name);
   return found == nullptr ? nullptr : found->get();
 }
@@ -95,6 +95,7 @@ SealedPtr Seal(SealInput input) {
   auto sealed = std::make_shared<SealedResource>();
   sealed->type = input.type;
   sealed->name = std::move(input.name);
+  sealed->name_hash = NameRef(sealed->name).hash;
   sealed->version = input.version != nullptr ? *input.version : base::HashBytes(input.message);
   sealed->wire_version = std::move(input.wire_version);
   sealed->dispensable = input.dispensable;
@@ -132,10 +133,10 @@ SealedPtr Fill(const SealedPtr& resource, const ValuesPtr& values) {
 
 SealedListPtr MakeList(std::vector<SealedPtr> resources) {
   std::sort(resources.begin(), resources.end(),
-            [](const SealedPtr& a, const SealedPtr& b) { return a->name < b->name; });
+            [](const SealedPtr& a, const SealedPtr& b) { return a->key() < b->key(); });
   const auto twice = std::adjacent_find(
       resources.begin(), resources.end(),
-      [](const auto& a, const auto& b) { return a->name == b->name || a->type != b->type; });
+      [](const auto& a, const auto& b) { return a->key() == b->key() || a->type != b->type; });
   CHECK(twice == resources.end(), "a list holds one type and each name once");
   return std::make_shared<const SealedList>(std::move(resources));
 }

@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/ids.h"
+#include "bundle/name.h"
 #include "bundle/template.h"
 
 namespace kuma::bundle {
@@ -31,6 +32,7 @@ const XdsType* FindXdsType(std::string_view type_url);
 struct SealedResource {
   XdsType type = XdsType::kCluster;
   std::string name;
+  uint64_t name_hash = 0;  // that of its NameRef
   // What tells two contents apart: equal name and version mean equal configuration. Deterministic.
   // On the wire the version is its 32 hexadecimal digits, unless `wire_version` is set.
   ContentHash version;
@@ -54,6 +56,7 @@ struct SealedResource {
   // Its users do without it: it is taken away at once, although they still name it.
   bool dispensable = false;
 
+  NameRef key() const { return {name_hash, name}; }
   bool IsTemplate() const { return mould != nullptr && values == nullptr; }
   // REQUIRES: !IsTemplate().
   std::shared_ptr<const std::string> Bytes() const;
@@ -62,7 +65,7 @@ struct SealedResource {
 };
 using SealedPtr = std::shared_ptr<const SealedResource>;
 
-// Resources of one type, sorted by name, names unique. Equal lists are interned by their maker, so
+// Resources of one type, sorted by key(), names unique. Equal lists are interned by their maker, so
 // that comparing pointers often suffices.
 using SealedList = std::vector<SealedPtr>;
 using SealedListPtr = std::shared_ptr<const SealedList>;
@@ -77,8 +80,11 @@ struct XdsBundle {
 using BundlePtr = std::shared_ptr<const XdsBundle>;
 
 // Null if absent.
-const SealedResource* Find(const SealedList& list, std::string_view name);
-const SealedPtr* FindPtr(const SealedList& list, std::string_view name);
+const SealedResource* Find(const SealedList& list, const NameRef& name);
+const SealedPtr* FindPtr(const SealedList& list, const NameRef& name);
+inline const SealedResource* Find(const SealedList& list, std::string_view name) {
+  return Find(list, NameRef(name));
+}
 
 // True if both stand for the same content under the same name.
 inline bool SameContent(const SealedResource& a, const SealedResource& b) {
@@ -106,7 +112,7 @@ SealedPtr Seal(SealInput input);
 // it has holes for. What is no template is given back.
 SealedPtr Fill(const SealedPtr& resource, const ValuesPtr& values);
 
-// Sorts by name. REQUIRES: all of one type, names unique.
+// Sorts. REQUIRES: all of one type, names unique.
 SealedListPtr MakeList(std::vector<SealedPtr> resources);
 SealedListPtr EmptyList();
 

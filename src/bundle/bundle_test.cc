@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace kuma::bundle {
 namespace {
 
@@ -54,11 +56,13 @@ TEST(BundleTest, ListsAreSortedAndSearchable) {
     return Seal({.name = std::move(name), .message = "m"});
   };
   const SealedListPtr list = MakeList({seal("c"), seal("a"), seal("b")});
-  EXPECT_EQ(list->front()->name, "a");
+  EXPECT_TRUE(std::is_sorted(list->begin(), list->end(), [](const auto& a, const auto& b) {
+    return a->key() < b->key();
+  }));
   EXPECT_EQ(Find(*list, "b")->name, "b");
   EXPECT_EQ(Find(*list, "bb"), nullptr);
   EXPECT_EQ(Find(*EmptyList(), "b"), nullptr);
-  EXPECT_EQ(*FindPtr(*list, "c"), list->back());
+  EXPECT_EQ(FindPtr(*list, NameRef("c"))->get(), Find(*list, "c"));
 }
 
 }  // namespace

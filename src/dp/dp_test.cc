@@ -321,7 +321,8 @@ TEST(BootstrapTest, CountsInboundConnections) {
 }
 
 TEST(FilesTest, FindsPortsAndPrograms) {
-  EXPECT_NE(FindFreePort("127.0.0.1", {}), FindFreePort("127.0.0.1", {}));
+  const uint16_t port = FindFreePort("127.0.0.1", {});
+  EXPECT_NE(FindFreePort("127.0.0.1", {port}), port);
   EXPECT_TRUE(FindProgram("sh", "/nowhere:/bin").has_value());
   EXPECT_THAT(FindProgram("nothing-like-it", "/bin").error().message(), HasSubstr("PATH"));
   std::string path;

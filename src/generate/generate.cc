@@ -720,11 +720,11 @@ std::string ResourceJson(const bundle::SealedResource& resource) {
 bundle::XdsBundle Assemble(model::Revision revision, std::vector<bundle::SealedPtr> resources) {
   std::sort(resources.begin(), resources.end(),
             [](const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
-              return std::tie(a->type, a->name, a->version) <
-                     std::tie(b->type, b->name, b->version);
+              return std::tuple(a->type, a->key(), a->version) <
+                     std::tuple(b->type, b->key(), b->version);
             });
   const auto same = [](const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
-    return a->type == b->type && a->name == b->name;
+    return a->type == b->type && a->key() == b->key();
   };
   resources.erase(std::unique(resources.begin(), resources.end(), same), resources.end());
   std::array<bundle::SealedList, bundle::kXdsTypeCount> lists;

@@ -51,7 +51,7 @@ Parts ChangedParts(const bundle::XdsBundle* before, const bundle::XdsBundle& aft
     const bundle::SealedList& old = *before->resources[index];
     auto at = old.begin();
     for (const xds::SealedPtr& resource : *after.resources[index]) {
-      while (at != old.end() && *at != resource && (*at)->name < resource->name) ++at;
+      while (at != old.end() && *at != resource && (*at)->key() < resource->key()) ++at;
       const bool same = at != old.end() && (*at == resource || SameContent(**at, *resource));
       if (!same) parts.push_back(PartOf(type, resource->name));
     }

@@ -10,9 +10,12 @@
 namespace kuma::xds {
 
 using bundle::kAllXdsTypes;
+using bundle::Name;
+using bundle::NameRef;
 using bundle::SameContent;
 using internal::Held;
 using internal::kWildcard;
+using internal::NameMap;
 using internal::OweDoubted;
 using internal::TypeState;
 
@@ -51,12 +54,12 @@ SessionOutput DeltaSession::OnRequest(Time now, const DeltaRequest& request) {
   const bool root = *type == XdsType::kCluster || *type == XdsType::kListener;
   if (first && root && !request.initial_resource_versions.empty() && !s.came_back)
     s.came_back = now;
-  for (const std::string& name : request.unsubscribe) s.Unsubscribe(ts, name);
+  for (const std::string& name : request.unsubscribe) s.Unsubscribe(ts, Name(name));
   // The older spelling of "everything".
   if (first && root && request.subscribe.empty()) {
-    s.Subscribe(ts, std::string(kWildcard), request, first);
+    s.Subscribe(ts, Name(kWildcard), request, first);
   }
-  for (const std::string& name : request.subscribe) s.Subscribe(ts, name, request, first);
+  for (const std::string& name : request.subscribe) s.Subscribe(ts, Name(name), request, first);
   if (first) s.FirstRequest(ts, request);
   if (*type == XdsType::kEndpoints) s.AwaitEndpoints(now, request.subscribe);
   if (!request.unsubscribe.empty() && s.bundle != nullptr) ts.names.ShareWith(s.Desired(*type));
@@ -86,18 +89,20 @@ SessionOutput DeltaSession::OnTimer(Time now) {
 void DeltaSession::Recall(const SessionMemory& memory) {
   for (const SessionMemory::Doubt& doubt : memory.doubts) {
     TypeState& ts = state_->Of(doubt.type);
+    const Name name(doubt.name);
     internal::Doubt believed{doubt.possible, doubt.anything};
     if (!ts.requested) {
-      ts.doubts[doubt.name] = std::move(believed);
-    } else if (ts.Subscribed(doubt.name)) {
-      ts.Believe(doubt.name, believed);
-      if (doubt.type == XdsType::kEndpoints) OweDoubted(ts.Touch(doubt.name), doubt.possible);
+      ts.doubts[name] = std::move(believed);
+    } else if (ts.Subscribed(name)) {
+      ts.Believe(name, believed);
+      if (doubt.type == XdsType::kEndpoints) OweDoubted(ts.Touch(name), doubt.possible);
     }
   }
   for (const SessionMemory::Rejection& rejection : memory.rejections) {
     TypeState& ts = state_->Of(rejection.type);
-    if (ts.requested && !ts.Subscribed(rejection.name)) continue;
-    ts.Touch(rejection.name).rejection = {rejection.version, rejection.retry_at, rejection.tries};
+    const Name name(rejection.name);
+    if (ts.requested && !ts.Subscribed(name)) continue;
+    ts.Touch(name).rejection = {rejection.version, rejection.retry_at, rejection.tries};
   }
 }
 
@@ -105,7 +110,7 @@ SessionMemory DeltaSession::Remember() const {
   SessionMemory memory;
   for (const XdsType type : kAllXdsTypes) {
     const TypeState& ts = state_->Of(type);
-    std::map<std::string, internal::Doubt, std::less<>> doubts = ts.doubts;
+    NameMap<internal::Doubt> doubts = ts.doubts;
     for (const auto& [name, held] : ts.overlay) {
       if (held.unknown || held.resend) {
         internal::Doubt& doubt = doubts[name];
@@ -115,13 +120,13 @@ SessionMemory DeltaSession::Remember() const {
       }
       if (held.rejection) {
         const internal::Rejection& r = *held.rejection;
-        memory.rejections.push_back({type, name, r.version, r.retry_at, r.tries});
+        memory.rejections.push_back({type, name.text(), r.version, r.retry_at, r.tries});
       }
     }
     // Answers that will never come: if one was a refusal, the versions that Envoy names next are
     // wrong.
-    const auto doubt_answer = [&](const std::string& name, const SealedPtr& sent) {
-      internal::Doubt& doubt = doubts[name];
+    const auto doubt_answer = [&](const NameRef& name, const SealedPtr& sent) {
+      internal::Doubt& doubt = doubts[Name(name)];
       if (sent != nullptr) doubt.possible.push_back(sent);
       const auto found = ts.overlay.find(name);
       if (found != ts.overlay.end()) {
@@ -133,25 +138,25 @@ SessionMemory DeltaSession::Remember() const {
     };
     if (ts.in_flight != nullptr) {
       for (const SealedPtr& resource : ts.in_flight->resources)
-        doubt_answer(resource->name, resource);
-      for (const std::string& name : ts.in_flight->removed) doubt_answer(name, nullptr);
+        doubt_answer(resource->key(), resource);
+      for (const std::string& name : ts.in_flight->removed) doubt_answer(NameRef(name), nullptr);
     }
     if (type == XdsType::kEndpoints) {
       // A cluster may be waiting for them, although Envoy has them.
-      const auto doubt_warmth = [&](const std::string& name) {
+      const auto doubt_warmth = [&](const NameRef& name) {
         const auto found = ts.overlay.find(name);
         const SealedPtr* held = bundle::FindPtr(*ts.base, name);
         if (found != ts.overlay.end()) held = &found->second.certain;
-        internal::Doubt& doubt = doubts[name];
+        internal::Doubt& doubt = doubts[Name(name)];
         if (held != nullptr && *held != nullptr) doubt.possible.push_back(*held);
       };
       for (const auto& [name, awaited] : ts.awaited) doubt_warmth(name);
       if (const auto& clusters = state_->Of(XdsType::kCluster).in_flight; clusters != nullptr) {
-        for (const SealedPtr& cluster : clusters->resources) doubt_warmth(cluster->name);
+        for (const SealedPtr& cluster : clusters->resources) doubt_warmth(cluster->key());
       }
     }
     for (auto& [name, doubt] : doubts) {
-      memory.doubts.push_back({type, name, std::move(doubt.possible), doubt.anything});
+      memory.doubts.push_back({type, name.text(), std::move(doubt.possible), doubt.anything});
     }
   }
   return memory;
@@ -168,28 +173,29 @@ std::vector<QuarantineEntry> DeltaSession::Quarantined() const {
   if (state_->bundle == nullptr) return entries;
   const TypeState& cds = state_->Of(XdsType::kCluster);
   const TypeState& eds = state_->Of(XdsType::kEndpoints);
-  const auto is_rejected = [&](XdsType type, const Held& held, std::string_view name) {
+  const auto is_rejected = [&](XdsType type, const Held& held, const NameRef& name) {
     const bundle::SealedResource* want = bundle::Find(*state_->Desired(type), name);
     return held.rejection && want != nullptr && want->version == held.rejection->version;
   };
-  const auto is_blocked = [&](const TypeState& ts, XdsType type, std::string_view name) {
+  const auto is_blocked = [&](const TypeState& ts, XdsType type, const NameRef& name) {
     const auto found = ts.overlay.find(name);
     return found != ts.overlay.end() && !found->second.HasSurely() &&
            is_rejected(type, found->second, name);
   };
   for (const XdsType type : kAllXdsTypes) {
     for (const auto& [name, held] : state_->Of(type).overlay) {
-      const bundle::SealedResource* want = bundle::Find(*state_->Desired(type), name);
+      const bundle::SealedResource* want = bundle::Find(*state_->Desired(type), NameRef(name));
       if (is_rejected(type, held, name)) {
-        entries.push_back({type, name, false});
+        entries.push_back({type, name.text(), false});
       } else if (want != nullptr &&
                  (held.certain == nullptr || !SameContent(*held.certain, *want)) &&
                  std::any_of(want->clusters.begin(), want->clusters.end(),
-                             [&](const std::string& cluster) {
+                             [&](const std::string& text) {
+                               const NameRef cluster(text);
                                return is_blocked(cds, XdsType::kCluster, cluster) ||
                                       is_blocked(eds, XdsType::kEndpoints, cluster);
                              })) {
-        entries.push_back({type, name, true});
+        entries.push_back({type, name.text(), true});
       }
     }
   }
@@ -217,7 +223,7 @@ std::string DeltaSession::Describe() const {
                            ts.in_flight->removed.size());
     }
     for (const auto& [name, held] : ts.overlay) {
-      text += base::Format("{} {}:", kind, name);
+      text += base::Format("{} {}:", kind, name.text());
       if (held.certain != nullptr) text += " has " + held.certain->VersionText();
       if (held.claimed) text += " says that it has " + *held.claimed;
       if (held.unknown) text += " may have something else";
@@ -231,11 +237,11 @@ std::string DeltaSession::Describe() const {
       text += "\n";
     }
     for (const auto& [name, awaited] : ts.awaited)
-      text += base::Format("{} {}: awaited\n", kind, name);
-    for (const std::string& name : ts.suspects)
-      text += base::Format("{} {}: suspect\n", kind, name);
+      text += base::Format("{} {}: awaited\n", kind, name.text());
+    for (const Name& name : ts.suspects)
+      text += base::Format("{} {}: suspect\n", kind, name.text());
     for (const auto& [name, doubt] : ts.doubts)
-      text += base::Format("{} {}: doubted\n", kind, name);
+      text += base::Format("{} {}: doubted\n", kind, name.text());
     if (ts.names.deviations() > 0)
       text += base::Format("{}: {} names of its own\n", kind, ts.names.deviations());
   }

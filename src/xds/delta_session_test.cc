@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,9 +18,11 @@ namespace {
 
 using bundle::kAllXdsTypes;
 using bundle::MakeList;
+using bundle::NameRef;
 using bundle::Seal;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 using namespace std::chrono_literals;
 
 constexpr XdsType kCds = XdsType::kCluster;
@@ -33,7 +38,7 @@ SealedPtr Make(XdsType type, std::string name, std::string content = "1",
 }
 std::string VersionOf(const std::string& content) { return base::HashBytes(content).ToHex(); }
 
-// What a test reads of a response: "CDS r1: +a +b -c", or nothing.
+// What a test reads of a response, in the order of names: "CDS r1: +a +b -c", or nothing.
 std::string Text(const std::vector<DeltaResponse>& responses) {
   std::string text;
   for (const DeltaResponse& response : responses) {
@@ -41,8 +46,11 @@ std::string Text(const std::vector<DeltaResponse>& responses) {
     if (!text.empty()) text += "; ";
     text += response.other_type_url.empty() ? names[static_cast<size_t>(response.type)]
                                             : response.other_type_url;
-    for (const SealedPtr& resource : response.resources) text += " +" + resource->name;
-    for (const std::string& name : response.removed) text += " -" + name;
+    std::set<std::string> sent;
+    for (const SealedPtr& resource : response.resources) sent.insert(resource->name);
+    for (const std::string& name : sent) text += " +" + name;
+    for (const std::string& name : std::set(response.removed.begin(), response.removed.end()))
+      text += " -" + name;
   }
   return text;
 }
@@ -428,9 +436,9 @@ TEST(DeltaSessionTest, LargeResponsesAreSplit) {
   Harness h({.response_bytes = 300});
   h.Bundle({Make(kCds, "a", std::string(200, 'a')), Make(kCds, "b", std::string(200, 'b')),
             Make(kCds, "c")});
-  EXPECT_EQ(h.Subscribe(kCds), "CDS +a");
-  EXPECT_EQ(h.Ack(kCds), "CDS +b");
+  EXPECT_EQ(h.Subscribe(kCds), "CDS +b");  // in the order of bundle::NameRef
   EXPECT_EQ(h.Ack(kCds), "CDS +c");
+  EXPECT_EQ(h.Ack(kCds), "CDS +a");
   EXPECT_EQ(h.Ack(kCds), "");
 }
 
@@ -468,7 +476,7 @@ TEST(DeltaSessionTest, WhatWaitsForOthersIsNotInStep) {
 TEST(DeltaSessionTest, APartOfABundleIsNotInStep) {
   Harness h({.response_bytes = 300});
   h.Bundle({Make(kCds, "a", std::string(200, 'a')), Make(kCds, "b", std::string(200, 'b'))});
-  EXPECT_EQ(h.Subscribe(kCds), "CDS +a");
+  EXPECT_EQ(h.Subscribe(kCds), "CDS +b");
   h.Bundle({Make(kCds, "a", std::string(200, 'c')), Make(kCds, "b", std::string(200, 'd'))});
   h.Ack(kCds);
   EXPECT_EQ(h.in_step, 0u);
@@ -866,8 +874,8 @@ TEST(DeltaSessionTest, ARemovalInARefusedResponseIsToldAgainAtOnceAndAlone) {
   for (const char* name : {"x", "y", "z"}) with_others.push_back(Make(kCds, name));
   EXPECT_EQ(r.Bundle(with_others), "CDS +x +y +z -extra");
   EXPECT_EQ(r.Nack(kCds, "no idea which"), "CDS -extra") << "before the culprit is looked for";
-  EXPECT_EQ(r.Ack(kCds), "CDS +x");
-  EXPECT_EQ(r.Ack(kCds), "CDS +y +z");
+  EXPECT_EQ(r.Ack(kCds), "CDS +y");
+  EXPECT_EQ(r.Ack(kCds), "CDS +x +z");
   r.Settle();
   EXPECT_EQ(r.session.deviations(), 0u);
 
@@ -971,22 +979,53 @@ TEST(CulpritsTest, NamesAreReadFromEnvoysLists) {
 TEST(NameSetTest, SharesWhatItHasInCommonWithAList) {
   const auto list = MakeList({Make(kEds, "a"), Make(kEds, "b"), Make(kEds, "c")});
   internal::NameSet names;
-  for (const char* name : {"a", "b", "c", "x"}) EXPECT_TRUE(names.Add(name));
-  EXPECT_FALSE(names.Add("a"));
+  for (const char* name : {"a", "b", "c", "x"}) EXPECT_TRUE(names.Add(NameRef(name)));
+  EXPECT_FALSE(names.Add(NameRef("a")));
   names.ShareWith(list);
   EXPECT_EQ(names.deviations(), 1u);
   EXPECT_EQ(names.size(), 4u);
   EXPECT_TRUE(names.Covers(list));
-  EXPECT_TRUE(names.Remove("b"));
-  EXPECT_FALSE(names.Remove("b"));
-  EXPECT_FALSE(names.Contains("b"));
+  EXPECT_TRUE(names.Remove(NameRef("b")));
+  EXPECT_FALSE(names.Remove(NameRef("b")));
+  EXPECT_FALSE(names.Contains(NameRef("b")));
   EXPECT_FALSE(names.Covers(list));
   names.ShareWith(MakeList(
       {Make(kEds, "b"), Make(kEds, "q"), Make(kEds, "r"), Make(kEds, "s"), Make(kEds, "t")}));
   EXPECT_EQ(names.deviations(), 3u);  // little in common: copies
   std::vector<std::string> all;
-  names.ForEach([&](std::string_view name) { all.emplace_back(name); });
-  EXPECT_THAT(all, ElementsAre("a", "c", "x"));
+  names.ForEach([&](const NameRef& name) { all.emplace_back(name.text); });
+  EXPECT_THAT(all, UnorderedElementsAre("a", "c", "x"));
+}
+
+TEST(NameSetTest, IsTheSameSetWhateverListItSharesWith) {
+  std::minstd_rand random(1);
+  const auto name = [&random] { return std::string(1, static_cast<char>('a' + random() % 20)); };
+  for (int round = 0; round < 500; ++round) {
+    internal::NameSet names;
+    std::set<std::string> wanted;
+    for (int step = 0; step < 20; ++step) {
+      const std::string changed = name();
+      if (random() % 3 == 0) {
+        EXPECT_EQ(names.Remove(NameRef(changed)), wanted.erase(changed) == 1);
+      } else {
+        EXPECT_EQ(names.Add(NameRef(changed)), wanted.insert(changed).second);
+      }
+      if (random() % 4 == 0) {
+        std::map<std::string, SealedPtr> listed;
+        for (uint32_t count = random() % 15; count > 0; --count) {
+          const std::string some = name();
+          listed[some] = Make(kEds, some);
+        }
+        std::vector<SealedPtr> list;
+        for (const auto& [text, resource] : listed) list.push_back(resource);
+        names.ShareWith(MakeList(std::move(list)));
+      }
+      std::set<std::string> all;
+      names.ForEach([&](const NameRef& each) { EXPECT_TRUE(all.emplace(each.text).second); });
+      ASSERT_EQ(all, wanted) << "round " << round;
+      ASSERT_EQ(names.size(), wanted.size());
+    }
+  }
 }
 
 }  // namespace

@@ -135,13 +135,13 @@ void World::CheckIsThere(Revision revision) {
     for (const XdsType type : bundle::kAllXdsTypes) {
       for (const SealedPtr& resource : first->bundle->Of(type)) {
         const SealedPtr* before =
-            bundle::FindPtr(std::prev(first)->bundle->Of(type), resource->name);
+            bundle::FindPtr(std::prev(first)->bundle->Of(type), resource->key());
         if (before != nullptr && SameContent(**before, *resource)) continue;
         const SealedPtr running = peer->envoy->Running(type, resource->name);
         // Envoy asks for these when it needs them.
         if (running == nullptr && type != XdsType::kCluster && type != XdsType::kListener) continue;
         const bool is_there = std::any_of(first, given.end(), [&](const Peer::Given& later) {
-          const SealedPtr* wanted = bundle::FindPtr(later.bundle->Of(type), resource->name);
+          const SealedPtr* wanted = bundle::FindPtr(later.bundle->Of(type), resource->key());
           // Removals take their time.
           return wanted == nullptr || (running != nullptr && SameContent(**wanted, *running));
         });
@@ -225,7 +225,7 @@ void World::CheckPeer(Peer& peer) {
 void World::CheckRefusingPeer(Peer& peer, const bundle::XdsBundle& wanted) {
   ++counts_["compared proxies that refuse"];
   const auto refuses = [&](XdsType type, const std::string& name) {
-    const SealedPtr* resource = bundle::FindPtr(wanted.Of(type), name);
+    const SealedPtr* resource = bundle::FindPtr(wanted.Of(type), bundle::NameRef(name));
     return resource != nullptr && Refuses(peer, **resource).has_value();
   };
   for (const XdsType type : {XdsType::kCluster, XdsType::kListener}) {

@@ -396,7 +396,7 @@ class XdsWorld {
         // It asks for endpoints when it needs them.
         if (running == nullptr && type == XdsType::kEndpoints) continue;
         const bool is_there = std::any_of(first, history_.end(), [&](const BundlePtr& later) {
-          const SealedPtr* wanted = bundle::FindPtr(later->Of(type), resource->name);
+          const SealedPtr* wanted = bundle::FindPtr(later->Of(type), resource->key());
           // Removals take their time.
           return wanted == nullptr || (running != nullptr && SameContent(**wanted, *running));
         });

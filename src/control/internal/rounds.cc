@@ -33,17 +33,17 @@ bool SameContent(const bundle::SealedList& a, const bundle::SealedList& b) {
 }
 
 bool Before(const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
-  return std::tie(a->type, a->name, a->version) < std::tie(b->type, b->name, b->version);
+  return std::tuple(a->type, a->key(), a->version) < std::tuple(b->type, b->key(), b->version);
 }
 
-// The two together, in the order of names; of two with one name the first counts. Both are sorted.
+// The two together, in the order of a list; of two with one name the first counts. Both are sorted.
 bundle::SealedList Merge(std::span<const bundle::SealedPtr> own, const bundle::SealedList& shared) {
   bundle::SealedList merged;
   merged.reserve(own.size() + shared.size());
   std::merge(own.begin(), own.end(), shared.begin(), shared.end(), std::back_inserter(merged),
              Before);
   merged.erase(std::unique(merged.begin(), merged.end(),
-                           [](const auto& a, const auto& b) { return a->name == b->name; }),
+                           [](const auto& a, const auto& b) { return a->key() == b->key(); }),
                merged.end());
   return merged;
 }
@@ -741,7 +741,7 @@ bundle::SealedPtr Rounds::FillFor(const Proxy& proxy, const bundle::SealedPtr& r
   if (!resource->IsTemplate()) return resource;
   if (proxy.bundle != nullptr) {
     const bundle::SealedPtr* held =
-        bundle::FindPtr(proxy.bundle->Of(resource->type), resource->name);
+        bundle::FindPtr(proxy.bundle->Of(resource->type), resource->key());
     if (held != nullptr && (*held)->mould == resource->mould &&
         (*held)->values == proxy.plan->values)
       return *held;

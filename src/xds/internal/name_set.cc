@@ -4,12 +4,17 @@
 
 namespace kuma::xds::internal {
 
-bool NameSet::Contains(std::string_view name) const {
+using bundle::Name;
+using bundle::NameRef;
+using bundle::SealedListPtr;
+using bundle::SealedPtr;
+
+bool NameSet::Contains(const NameRef& name) const {
   if (bundle::Find(*list_, name) != nullptr) return missing_.empty() || !missing_.contains(name);
-  return extra_.contains(name);
+  return !extra_.empty() && extra_.contains(name);
 }
 
-bool NameSet::Add(std::string_view name) {
+bool NameSet::Add(const NameRef& name) {
   if (bundle::Find(*list_, name) == nullptr) return extra_.emplace(name).second;
   const auto found = missing_.find(name);
   if (found == missing_.end()) return false;
@@ -17,7 +22,7 @@ bool NameSet::Add(std::string_view name) {
   return true;
 }
 
-bool NameSet::Remove(std::string_view name) {
+bool NameSet::Remove(const NameRef& name) {
   if (bundle::Find(*list_, name) != nullptr) return missing_.emplace(name).second;
   const auto found = extra_.find(name);
   if (found == extra_.end()) return false;
@@ -27,29 +32,47 @@ bool NameSet::Remove(std::string_view name) {
 
 size_t NameSet::size() const { return list_->size() - missing_.size() + extra_.size(); }
 
-void NameSet::ForEach(const std::function<void(std::string_view)>& visit) const {
-  for (const bundle::SealedPtr& resource : *list_) {
-    if (!missing_.contains(resource->name)) visit(resource->name);
+void NameSet::ForEach(const std::function<void(const NameRef&)>& visit) const {
+  for (const SealedPtr& resource : *list_) {
+    if (missing_.empty() || !missing_.contains(resource->key())) visit(resource->key());
   }
-  for (const std::string& name : extra_) visit(name);
+  for (const Name& name : extra_) visit(name);
 }
 
-void NameSet::ShareWith(const bundle::SealedListPtr& list) {
+void NameSet::ShareWith(const SealedListPtr& list) {
   if (list_ == list && missing_.size() <= size()) return;
-  Names missing;
-  for (const bundle::SealedPtr& resource : *list) {
-    if (!Contains(resource->name)) missing.insert(resource->name);
-  }
-  // With little in common, copies of the names are fewer.
-  const bundle::SealedListPtr chosen = missing.size() <= size() ? list : bundle::EmptyList();
-  if (missing.size() > size()) missing.clear();
+  // Both lists and both sets of differences are in order: one pass through all of them.
   Names extra;
-  ForEach([&](std::string_view name) {
-    if (bundle::Find(*chosen, name) == nullptr) extra.emplace(name);
-  });
+  Names missing;
+  auto at = list_->begin();
+  const auto has = [&](const NameRef& name) {  // `at` is at the name or after it
+    if (at != list_->end() && (*at)->key() == name)
+      return missing_.empty() || !missing_.contains(name);
+    return !extra_.empty() && extra_.contains(name);
+  };
+  const auto keep = [&](const NameRef& name) {
+    if (missing_.empty() || !missing_.contains(name)) extra.emplace(name);
+  };
+  for (const SealedPtr& resource : *list) {
+    const NameRef name = resource->key();
+    for (; at != list_->end() && *at != resource && (*at)->key() < name; ++at) keep((*at)->key());
+    if (!has(name)) missing.emplace_hint(missing.end(), name);
+    if (at != list_->end() && (*at)->key() == name) ++at;
+  }
+  for (; at != list_->end(); ++at) keep((*at)->key());
+  for (const Name& name : extra_) {
+    if (bundle::Find(*list, NameRef(name)) == nullptr) extra.insert(name);
+  }
+  if (missing.size() > size()) {  // little in common: copies of the names are fewer
+    extra.clear();
+    missing.clear();
+    ForEach([&](const NameRef& name) { extra.emplace(name); });
+    list_ = bundle::EmptyList();
+  } else {
+    list_ = list;
+  }
   extra_ = std::move(extra);
   missing_ = std::move(missing);
-  list_ = chosen;
 }
 
 }  // namespace kuma::xds::internal

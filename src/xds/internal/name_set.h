@@ -14,13 +14,13 @@ namespace kuma::xds::internal {
 
 class NameSet {
  public:
-  bool Contains(std::string_view name) const;
+  bool Contains(const bundle::NameRef& name) const;
   // True if it was new.
-  bool Add(std::string_view name);
+  bool Add(const bundle::NameRef& name);
   // True if it was there.
-  bool Remove(std::string_view name);
+  bool Remove(const bundle::NameRef& name);
   size_t size() const;
-  void ForEach(const std::function<void(std::string_view)>& visit) const;
+  void ForEach(const std::function<void(const bundle::NameRef&)>& visit) const;
 
   // True if it is known at no cost that every name of the list is in the set.
   bool Covers(const bundle::SealedListPtr& list) const { return list_ == list && missing_.empty(); }
@@ -30,7 +30,7 @@ class NameSet {
   size_t deviations() const { return extra_.size() + missing_.size(); }
 
  private:
-  using Names = std::set<std::string, std::less<>>;
+  using Names = std::set<bundle::Name, std::less<>>;
   bundle::SealedListPtr list_ = bundle::EmptyList();
   Names extra_;    // in the set, not in the list
   Names missing_;  // in the list, not in the set

@@ -11,10 +11,10 @@ using bundle::SameContent;
 // that it may run.
 struct Uses {
   bool anything = false;  // some content is not known
-  std::vector<std::string_view> clusters;
+  std::vector<NameRef> clusters;
 
   void Add(const SealedPtr& content) {
-    clusters.insert(clusters.end(), content->clusters.begin(), content->clusters.end());
+    for (const std::string& name : content->clusters) clusters.emplace_back(name);
   }
   void Add(const Held& held) {
     anything = anything || held.claimed.has_value() || held.anything;
@@ -22,7 +22,7 @@ struct Uses {
     for (const SealedPtr& content : held.maybe) Add(content);
   }
   void Finish() { std::sort(clusters.begin(), clusters.end()); }
-  bool Contains(std::string_view name) const {
+  bool Contains(const NameRef& name) const {
     return anything || std::binary_search(clusters.begin(), clusters.end(), name);
   }
 };
@@ -32,7 +32,7 @@ Survey SessionState::Look(XdsType type, Time now) {
   Survey survey;
   if (!ts.requested || ts.IsQuiet(Desired(type))) return survey;
   ts.Walk(Desired(type),
-          [&](std::string_view name, const SealedPtr* want, const SealedPtr* have, Held* entry) {
+          [&](const NameRef& name, const SealedPtr* want, const SealedPtr* have, Held* entry) {
             if (want == nullptr) {
               const bool held = entry != nullptr ? entry->HasSomething() : have != nullptr;
               if (entry != nullptr && entry->resend) {
@@ -82,17 +82,17 @@ Survey SessionState::Look(XdsType type, Time now) {
               } else {
                 // There is nothing to come. What it only claims to have stays owed until the bundle
                 // wants a content that can be sent.
-                ts.awaited.erase(std::string(name));
+                Erase(ts.awaited, name);
               }
             } else if (!has_it || entry->resend) {
               survey.sends.push_back(*want);
             }
           });
-  for (const SealedPtr& resource : survey.sends) survey.unsettled.push_back(resource->name);
+  for (const SealedPtr& resource : survey.sends) survey.unsettled.push_back(resource->key());
   if (ts.in_flight != nullptr) {
     for (const SealedPtr& resource : ts.in_flight->resources)
-      survey.unsettled.push_back(resource->name);
-    for (const std::string& removed : ts.in_flight->removed) survey.unsettled.push_back(removed);
+      survey.unsettled.push_back(resource->key());
+    for (const std::string& removed : ts.in_flight->removed) survey.unsettled.emplace_back(removed);
   }
   std::sort(survey.unsettled.begin(), survey.unsettled.end());
   return survey;
@@ -106,13 +106,11 @@ void SessionState::HoldEndpoints(Survey& endpoints, const Survey& clusters) {
   const TypeState& ts = Of(XdsType::kEndpoints);
   const TypeState& cds = Of(XdsType::kCluster);
   const auto must_wait = [&](const SealedPtr& resource) {
-    const auto entry = ts.overlay.find(resource->name);
+    const auto entry = ts.overlay.find(resource->key());
     if (entry != ts.overlay.end() && (entry->second.resend || !entry->second.HasSurely()))
       return false;
-    return std::any_of(clusters.sends.begin(), clusters.sends.end(), [&](const SealedPtr& cluster) {
-      return cluster->name == resource->name &&
-             (cds.in_flight == nullptr || !cds.in_flight->Sends(*cluster));
-    });
+    const SealedPtr* cluster = bundle::FindPtr(clusters.sends, resource->key());
+    return cluster != nullptr && (cds.in_flight == nullptr || !cds.in_flight->Sends(**cluster));
   };
   const auto held = std::remove_if(endpoints.sends.begin(), endpoints.sends.end(), must_wait);
   endpoints.waiting = held != endpoints.sends.end();
@@ -131,19 +129,21 @@ void SessionState::GateUsers(XdsType type, Time now, Survey& users, const Survey
   enum class Gate { kOpen, kWait, kBlocked };
   const auto gate_of = [&](const SealedPtr& user) {
     Gate gate = Gate::kOpen;
-    for (const std::string& name : user->clusters) {
+    for (const std::string& text : user->clusters) {
+      const NameRef name(text);
       if (clusters.IsBlocked(name) || endpoints.IsBlocked(name)) return Gate::kBlocked;
       if (bundle::Find(*Desired(XdsType::kCluster), name) == nullptr)
         continue;  // not ours: built into the bootstrap
-      if (!cds.requested || clusters.IsUnsettled(name) || IsAwaited(name, now)) gate = Gate::kWait;
+      if (!cds.requested || clusters.IsUnsettled(name) || IsAwaited(name)) gate = Gate::kWait;
     }
     return gate;
   };
   const auto has_all = [&](const SealedPtr& user) {
-    return std::all_of(user->clusters.begin(), user->clusters.end(), [&](const std::string& name) {
+    return std::all_of(user->clusters.begin(), user->clusters.end(), [&](const std::string& text) {
+      const NameRef name(text);
       return !cds.requested || bundle::Find(*Desired(XdsType::kCluster), name) == nullptr ||
              (cds.HasSurely(name) && (cds.in_flight == nullptr || !cds.in_flight->Removes(name)) &&
-              (eds.HasSurely(name) || !IsAwaited(name, now)));
+              (eds.HasSurely(name) || !IsAwaited(name)));
     });
   };
   std::vector<SealedPtr> ready;
@@ -152,7 +152,7 @@ void SessionState::GateUsers(XdsType type, Time now, Survey& users, const Survey
     if (gate == Gate::kOpen) {
       ready.push_back(std::move(user));
     } else if (gate == Gate::kWait) {
-      Held& held = ts.Touch(user->name);
+      Held& held = ts.Touch(user->key());
       if (!held.gated_since) held.gated_since = now;
       if (now >= *held.gated_since + patience && has_all(user)) {
         ready.push_back(std::move(user));
@@ -165,13 +165,13 @@ void SessionState::GateUsers(XdsType type, Time now, Survey& users, const Survey
 }
 
 // Endpoints that nobody asks for are awaited for a while only.
-bool SessionState::IsAwaited(std::string_view endpoints, Time now) const {
-  const TypeState& ts = Of(XdsType::kEndpoints);
-  const auto awaited = ts.awaited.find(endpoints);
-  return awaited != ts.awaited.end() &&
-         bundle::Find(*Desired(XdsType::kEndpoints), endpoints) != nullptr &&
-         ((ts.requested && ts.Subscribed(endpoints)) ||
-          now < awaited->second.since + options.patience);
+void SessionState::Await(Time now) {
+  TypeState& ts = Of(XdsType::kEndpoints);
+  std::erase_if(ts.awaited, [&](const auto& entry) {
+    const auto& [name, awaited] = entry;
+    return bundle::Find(*Desired(XdsType::kEndpoints), NameRef(name)) == nullptr ||
+           !((ts.requested && ts.Subscribed(name)) || now < awaited.since + options.patience);
+  });
 }
 
 Uses SessionState::UsesOfClient() const {
@@ -179,7 +179,7 @@ Uses SessionState::UsesOfClient() const {
   for (const XdsType type : {XdsType::kListener, XdsType::kRoute}) {
     const TypeState& ts = Of(type);
     for (const SealedPtr& resource : *ts.base) {
-      if (!ts.overlay.contains(resource->name) && ts.Subscribed(resource->name)) uses.Add(resource);
+      if (!ts.overlay.contains(resource->key()) && ts.Subscribed(resource->key())) uses.Add(resource);
     }
     for (const auto& [name, held] : ts.overlay) uses.Add(held);
     if (ts.in_flight != nullptr) {
@@ -191,7 +191,7 @@ Uses SessionState::UsesOfClient() const {
   return uses;
 }
 
-void SessionState::RemoveAfterDelay(TypeState& ts, Time now, std::string_view name, bool free,
+void SessionState::RemoveAfterDelay(TypeState& ts, Time now, const NameRef& name, bool free,
                                     Survey& survey) {
   Held& held = ts.Touch(name);
   if (!free) {
@@ -206,7 +206,7 @@ void SessionState::RemoveClusters(Time now, Survey& clusters) {
   if (clusters.gone.empty()) return;
   TypeState& ts = Of(XdsType::kCluster);
   const Uses uses = UsesOfClient();
-  for (const std::string_view name : clusters.gone) {
+  for (const NameRef& name : clusters.gone) {
     const SealedPtr& held = ts.Touch(name).certain;
     if (held != nullptr && held->dispensable) {
       clusters.removed.push_back(name);
@@ -221,7 +221,7 @@ void SessionState::RemoveClusters(Time now, Survey& clusters) {
 // that is.)
 void SessionState::RemoveOthers(XdsType type, Time now, bool users_settled, Survey& survey) {
   TypeState& ts = Of(type);
-  for (const std::string_view name : survey.gone) {
+  for (const NameRef& name : survey.gone) {
     bool free = users_settled;
     if (type == XdsType::kEndpoints && bundle::Find(*Desired(XdsType::kCluster), name) == nullptr) {
       free = free && !Of(XdsType::kCluster).HasSomething(name);
@@ -245,7 +245,7 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   const bool removes_first = !ts.suspects.empty() && !survey.removed.empty();
   if (!ts.suspects.empty() && !removes_first) {
     for (const SealedPtr& resource : survey.sends) {
-      if (ts.suspects.contains(resource->name) && (chosen.size() >= ts.probe || !choose(resource)))
+      if (ts.suspects.contains(resource->key()) && (chosen.size() >= ts.probe || !choose(resource)))
         break;
     }
     if (chosen.empty())
@@ -262,13 +262,14 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
     }
   }
   std::vector<std::string> removed;
-  if (removes_first) removed.assign(survey.removed.begin(), survey.removed.end());
+  if (removes_first || all) {
+    for (const NameRef& name : survey.removed) removed.emplace_back(name.text);
+  }
   if (all) {
-    removed.assign(survey.removed.begin(), survey.removed.end());
     // A listener leaves together with the last one that may take its place (Envoy removes before it
     // adds).
     if (type == XdsType::kListener && !survey.waiting) {
-      removed.insert(removed.end(), survey.gone.begin(), survey.gone.end());
+      for (const NameRef& name : survey.gone) removed.emplace_back(name.text);
       std::sort(removed.begin(), removed.end());
     }
   }
@@ -287,12 +288,12 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   in_flight->whole = all && !survey.waiting;
   ts.owes_first = false;
   for (const SealedPtr& resource : response.resources) {
-    if (Held* held = ts.FindOverlay(resource->name)) held->resend = held->tell_absent = false;
-    const auto awaited = ts.awaited.find(resource->name);
+    if (Held* held = ts.FindOverlay(resource->key())) held->resend = held->tell_absent = false;
+    const auto awaited = ts.awaited.find(resource->key());
     if (awaited != ts.awaited.end()) awaited->second.sent = true;
   }
   for (const std::string& name : response.removed) {
-    if (Held* held = ts.FindOverlay(name)) held->resend = held->tell_absent = false;
+    if (Held* held = ts.FindOverlay(NameRef(name))) held->resend = held->tell_absent = false;
   }
   ts.in_flight = std::move(in_flight);
   if (type == XdsType::kCluster) OweEndpoints(now, response.resources);
@@ -304,11 +305,11 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
 void SessionState::OweEndpoints(Time now, const std::vector<SealedPtr>& clusters) {
   TypeState& ts = Of(XdsType::kEndpoints);
   for (const SealedPtr& cluster : clusters) {
-    if (bundle::Find(*Desired(XdsType::kEndpoints), cluster->name) != nullptr) {
-      const auto [awaited, is_new] = ts.awaited.try_emplace(cluster->name);
+    if (bundle::Find(*Desired(XdsType::kEndpoints), cluster->key()) != nullptr) {
+      const auto [awaited, is_new] = ts.awaited.try_emplace(Name(cluster->key()));
       awaited->second = {now, false, true, is_new ? bundle->revision : awaited->second.revision};
     }
-    if (ts.requested && ts.Subscribed(cluster->name)) ts.Touch(cluster->name).resend = true;
+    if (ts.requested && ts.Subscribed(cluster->key())) ts.Touch(cluster->key()).resend = true;
   }
 }
 
@@ -329,9 +330,7 @@ bool SessionState::InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time
     if (ts.in_flight != nullptr || survey.waiting || !survey.sends.empty()) return false;
     if (IsExpected(type, now)) return false;
   }
-  const TypeState& endpoints = Of(XdsType::kEndpoints);
-  return any && std::none_of(endpoints.awaited.begin(), endpoints.awaited.end(),
-                             [&](const auto& awaited) { return IsAwaited(awaited.first, now); });
+  return any && Of(XdsType::kEndpoints).awaited.empty();
 }
 
 void SessionState::Cover(const std::array<Survey, kXdsTypeCount>& surveys, Time now) {
@@ -348,16 +347,15 @@ void SessionState::Cover(const std::array<Survey, kXdsTypeCount>& surveys, Time 
 
 // Under a stream of changes a client may never have the newest bundle, and still comes in step with
 // one after the other.
-Revision SessionState::Covered(Time now) const {
+Revision SessionState::Covered() const {
   Revision covered = bundle->revision;
   const auto bound = [&covered](Revision revision) { covered = std::min(covered, revision); };
   const auto below = [](Revision revision) {
     return Revision{revision.value - std::min<uint64_t>(revision.value, 1)};
   };
   for (const TypeState& ts : types) bound(ts.covered);
-  for (const auto& [name, awaited] : Of(XdsType::kEndpoints).awaited) {
-    if (IsAwaited(name, now)) bound(below(awaited.revision));
-  }
+  for (const auto& [name, awaited] : Of(XdsType::kEndpoints).awaited)
+    bound(below(awaited.revision));
   return in_step_reported ? covered : std::min(covered, below(bundle->revision));
 }
 
@@ -384,6 +382,7 @@ std::optional<Time> SessionState::NextWake(Time now) const {
 
 void SessionState::Plan(Time now, SessionOutput& out) {
   if (bundle != nullptr) {
+    Await(now);
     std::array<Survey, kXdsTypeCount> surveys;
     const auto of = [&surveys](XdsType type) -> Survey& {
       return surveys[static_cast<size_t>(type)];
@@ -423,13 +422,11 @@ void SessionState::Plan(Time now, SessionOutput& out) {
       out.in_step = covered_reported = bundle->revision;
     }
     Cover(surveys, now);
-    if (const Revision covered = Covered(now); covered > covered_reported)
+    if (const Revision covered = Covered(); covered > covered_reported)
       out.in_step = covered_reported = covered;
     for (const XdsType type : kAllXdsTypes) {
       TypeState& ts = Of(type);
       const Survey& survey = of(type);
-      std::erase_if(ts.awaited,
-                    [&](const auto& awaited) { return !IsAwaited(awaited.first, now); });
       if (ts.requested && ts.in_flight == nullptr && survey.sends.empty() && !survey.waiting &&
           survey.removed.empty() && !ts.IsQuiet(Desired(type))) {
         surveys[static_cast<size_t>(type)] = Survey();  // its views end here

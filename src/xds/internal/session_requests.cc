@@ -27,23 +27,24 @@ void SessionState::OnAck(Time now, XdsType type, const InFlight& response) {
   TypeState& ts = Of(type);
   TypeState& endpoints = Of(XdsType::kEndpoints);
   for (const SealedPtr& resource : response.resources) {
-    ts.suspects.erase(resource->name);
+    Erase(ts.suspects, resource->key());
     // The client dropped what it unsubscribed from while this was under way.
-    if (!ts.Subscribed(resource->name)) continue;
-    ts.Touch(resource->name).Acknowledge(resource);
+    if (!ts.Subscribed(resource->key())) continue;
+    ts.Touch(resource->key()).Acknowledge(resource);
     if (type == XdsType::kCluster) {
-      const auto awaited = endpoints.awaited.find(resource->name);
+      const auto awaited = endpoints.awaited.find(resource->key());
       if (awaited != endpoints.awaited.end() && !awaited->second.sent) awaited->second.since = now;
     } else if (type == XdsType::kEndpoints) {
-      const auto awaited = ts.awaited.find(resource->name);
-      const bool again = ts.Touch(resource->name).resend;
+      const auto awaited = ts.awaited.find(resource->key());
+      const bool again = ts.Touch(resource->key()).resend;
       if (awaited != ts.awaited.end() && (awaited->second.sent || !again))
         ts.awaited.erase(awaited);
     }
   }
-  for (const std::string& name : response.removed) {
+  for (const std::string& removed : response.removed) {
+    const NameRef name(removed);
     if (ts.Subscribed(name)) ts.Touch(name).Acknowledge(nullptr);
-    if (type == XdsType::kCluster) endpoints.awaited.erase(name);
+    if (type == XdsType::kCluster) Erase(endpoints.awaited, name);
   }
   if (response.whole) ts.covered = std::max(ts.covered, response.revision);
   if (!ts.suspects.empty() && !response.resources.empty()) ts.probe *= 2;
@@ -59,16 +60,17 @@ void SessionState::OnNack(Time now, XdsType type, const InFlight& response,
   };
   // Envoy applied what was good, and keeps the old version of all of it.
   for (const SealedPtr& resource : response.resources) {
-    if (!ts.Subscribed(resource->name)) continue;
+    if (!ts.Subscribed(resource->key())) continue;
     if (is_culprit(resource)) {
       Quarantine(now, type, resource);
-      ts.suspects.erase(resource->name);
+      Erase(ts.suspects, resource->key());
     } else {
-      ts.Touch(resource->name).SetUnknown(resource);
-      if (culprits.empty()) ts.suspects.insert(resource->name);
+      ts.Touch(resource->key()).SetUnknown(resource);
+      if (culprits.empty()) ts.suspects.emplace(resource->key());
     }
   }
-  for (const std::string& name : response.removed) {
+  for (const std::string& removed : response.removed) {
+    const NameRef name(removed);
     if (!ts.Subscribed(name)) continue;
     Held& held = ts.Touch(name);
     if (response.resources.empty()) {
@@ -89,7 +91,7 @@ void SessionState::OnNack(Time now, XdsType type, const InFlight& response,
 }
 
 void SessionState::Quarantine(Time now, XdsType type, const SealedPtr& culprit) {
-  Held& held = Of(type).Touch(culprit->name);
+  Held& held = Of(type).Touch(culprit->key());
   const bool again = held.rejection && held.rejection->version == culprit->version;
   const uint32_t tries = again ? held.rejection->tries + 1 : 1;
   Time retry_at{};
@@ -99,13 +101,13 @@ void SessionState::Quarantine(Time now, XdsType type, const SealedPtr& culprit) 
         now + std::min(options.retry_after * (int64_t{1} << doublings), options.retry_at_most);
   }
   held.rejection = internal::Rejection{culprit->version, retry_at, tries};
-  Of(XdsType::kEndpoints).awaited.erase(culprit->name);
+  Erase(Of(XdsType::kEndpoints).awaited, culprit->key());
 }
 
-void SessionState::Unsubscribe(TypeState& ts, const std::string& name) {
-  if (name == kWildcard) {
+void SessionState::Unsubscribe(TypeState& ts, const Name& name) {
+  if (name.text() == kWildcard) {
     if (!ts.wildcard) return;
-    ts.Unshare([&ts](std::string_view held) { return ts.names.Contains(held); });
+    ts.Unshare([&ts](const NameRef& held) { return ts.names.Contains(held); });
     ts.wildcard = ts.owes_first = false;
     return;
   }
@@ -122,10 +124,10 @@ void SessionState::Unsubscribe(TypeState& ts, const std::string& name) {
   }
 }
 
-void SessionState::Subscribe(TypeState& ts, const std::string& name, const DeltaRequest& request,
+void SessionState::Subscribe(TypeState& ts, const Name& name, const DeltaRequest& request,
                              bool first) {
-  if (name == kWildcard) {
-    if (!first) ts.Unshare([](std::string_view) { return true; });
+  if (name.text() == kWildcard) {
+    if (!first) ts.Unshare([](const NameRef&) { return true; });
     if (ts.wildcard) {
       for (auto& [held_name, held] : ts.overlay) held.resend = true;
     }
@@ -135,7 +137,7 @@ void SessionState::Subscribe(TypeState& ts, const std::string& name, const Delta
   }
   const bool added = ts.names.Add(name);
   if (first) {
-    if (!request.initial_resource_versions.contains(name)) ts.overlay[name].tell_absent = true;
+    if (!request.initial_resource_versions.contains(name.text())) ts.overlay[name].tell_absent = true;
     return;
   }
   Held& held = ts.Touch(name);
@@ -145,10 +147,9 @@ void SessionState::Subscribe(TypeState& ts, const std::string& name, const Delta
 }
 
 void SessionState::FirstRequest(TypeState& ts, const DeltaRequest& request) {
-  for (const auto& [name, version] : request.initial_resource_versions) {
-    if (!ts.Subscribed(name)) continue;
-    Held& held = ts.overlay[name];
-    held.claimed = version;
+  for (const auto& [text, version] : request.initial_resource_versions) {
+    const Name name(text);
+    if (ts.Subscribed(name)) ts.overlay[name].claimed = version;
   }
   // Also of names without a version: Envoy may run what it took from a response that it refused as
   // a whole.
@@ -166,10 +167,11 @@ void SessionState::FirstRequest(TypeState& ts, const DeltaRequest& request) {
 // What the client asks for and does not have, or may not have given to its cluster.
 void SessionState::AwaitEndpoints(Time now, const std::vector<std::string>& names) {
   TypeState& ts = Of(XdsType::kEndpoints);
-  for (const std::string& name : names) {
+  for (const std::string& text : names) {
+    const Name name(text);
     const Held* held = ts.FindOverlay(name);
     const bool has = ts.HasSurely(name) && (held == nullptr || !held->unknown);
-    if (name != kWildcard && !has && !ts.awaited.contains(name))
+    if (text != kWildcard && !has && !ts.awaited.contains(name))
       ts.awaited[name] = {now, false, false, bundle == nullptr ? Revision{} : bundle->revision};
   }
 }

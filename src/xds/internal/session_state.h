@@ -21,17 +21,17 @@ inline constexpr std::string_view kWildcard = "*";
 // What one look at a type finds to do. Views point into lists and overlays, which do not change
 // while it lives.
 struct Survey {
-  std::vector<SealedPtr> sends;             // to be sent, and nothing stands in the way
-  std::vector<std::string_view> unsettled;  // to be sent or in flight; sorted
-  std::vector<std::string_view> blocked;    // rejected, and the client has no other content; sorted
-  std::vector<std::string_view> gone;       // held, but not part of the bundle
-  std::vector<std::string_view> removed;    // to be told as removed now
-  bool waiting = false;  // something is to be sent and has to wait for another type
+  std::vector<SealedPtr> sends;    // to be sent, and nothing stands in the way
+  std::vector<NameRef> unsettled;  // to be sent or in flight; sorted
+  std::vector<NameRef> blocked;    // rejected, and the client has no other content; sorted
+  std::vector<NameRef> gone;       // held, but not part of the bundle
+  std::vector<NameRef> removed;    // to be told as removed now
+  bool waiting = false;            // something is to be sent and has to wait for another type
 
-  bool IsUnsettled(std::string_view name) const {
+  bool IsUnsettled(const NameRef& name) const {
     return std::binary_search(unsettled.begin(), unsettled.end(), name);
   }
-  bool IsBlocked(std::string_view name) const {
+  bool IsBlocked(const NameRef& name) const {
     return std::binary_search(blocked.begin(), blocked.end(), name);
   }
 };
@@ -67,8 +67,8 @@ struct SessionState {
   void OnNack(Time now, XdsType type, const InFlight& response, const std::string& detail,
               SessionOutput& out);
   void Quarantine(Time now, XdsType type, const SealedPtr& culprit);
-  void Unsubscribe(TypeState& ts, const std::string& name);
-  void Subscribe(TypeState& ts, const std::string& name, const DeltaRequest& request, bool first);
+  void Unsubscribe(TypeState& ts, const Name& name);
+  void Subscribe(TypeState& ts, const Name& name, const DeltaRequest& request, bool first);
   void FirstRequest(TypeState& ts, const DeltaRequest& request);
   void AwaitEndpoints(Time now, const std::vector<std::string>& names);
 
@@ -80,9 +80,13 @@ struct SessionState {
                  const Survey& endpoints);
   void RemoveClusters(Time now, Survey& clusters);
   void RemoveOthers(XdsType type, Time now, bool users_settled, Survey& survey);
-  void RemoveAfterDelay(TypeState& ts, Time now, std::string_view name, bool free, Survey& survey);
+  void RemoveAfterDelay(TypeState& ts, Time now, const NameRef& name, bool free, Survey& survey);
   Uses UsesOfClient() const;
-  bool IsAwaited(std::string_view endpoints, Time now) const;
+  bool IsAwaited(const NameRef& endpoints) const {
+    return Of(XdsType::kEndpoints).awaited.contains(endpoints);
+  }
+  // Forgets what is awaited no longer.
+  void Await(Time now);
   void Compose(XdsType type, Time now, Survey& survey, SessionOutput& out);
   void OweEndpoints(Time now, const std::vector<SealedPtr>& clusters);
   // The client has not asked for the type on this stream yet, and probably will.
@@ -90,7 +94,7 @@ struct SessionState {
   bool InStep(const std::array<Survey, kXdsTypeCount>& surveys, Time now) const;
   // Advances TypeState::covered.
   void Cover(const std::array<Survey, kXdsTypeCount>& surveys, Time now);
-  Revision Covered(Time now) const;
+  Revision Covered() const;
   std::optional<Time> NextWake(Time now) const;
   DeltaResponse NewResponse(XdsType type) {
     DeltaResponse response;

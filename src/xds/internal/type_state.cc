@@ -34,8 +34,8 @@ void Held::Acknowledge(SealedPtr content) {
   gated_since.reset();
 }
 
-bool InFlight::Removes(std::string_view name) const {
-  return std::find(removed.begin(), removed.end(), name) != removed.end();
+bool InFlight::Removes(const NameRef& name) const {
+  return std::find(removed.begin(), removed.end(), name.text) != removed.end();
 }
 
 bool InFlight::Sends(const bundle::SealedResource& content) const {
@@ -44,9 +44,9 @@ bool InFlight::Sends(const bundle::SealedResource& content) const {
   });
 }
 
-Held& TypeState::Touch(std::string_view name) {
+Held& TypeState::Touch(const NameRef& name) {
   if (Held* held = FindOverlay(name)) return *held;
-  Held& held = overlay[std::string(name)];
+  Held& held = overlay[Name(name)];
   if (const SealedPtr* certain = bundle::FindPtr(*base, name);
       certain != nullptr && Subscribed(name)) {
     held.certain = *certain;
@@ -54,7 +54,7 @@ Held& TypeState::Touch(std::string_view name) {
   return held;
 }
 
-void TypeState::Believe(std::string_view name, const Doubt& doubt) {
+void TypeState::Believe(const NameRef& name, const Doubt& doubt) {
   Held& held = Touch(name);
   held.unknown = true;
   for (const SealedPtr& possible : doubt.possible) held.SetUnknown(possible);
@@ -65,26 +65,26 @@ void TypeState::Believe(std::string_view name, const Doubt& doubt) {
   if (doubt.anything || !known) held.SetUnknown();
 }
 
-Held* TypeState::FindOverlay(std::string_view name) {
+Held* TypeState::FindOverlay(const NameRef& name) {
   const auto found = overlay.find(name);
   return found == overlay.end() ? nullptr : &found->second;
 }
 
-bool TypeState::HasSurely(std::string_view name) const {
+bool TypeState::HasSurely(const NameRef& name) const {
   const auto found = overlay.find(name);
   if (found != overlay.end()) return found->second.HasSurely();
   return bundle::Find(*base, name) != nullptr && Subscribed(name);
 }
 
-bool TypeState::HasSomething(std::string_view name) const {
+bool TypeState::HasSomething(const NameRef& name) const {
   const auto found = overlay.find(name);
   if (found != overlay.end()) return found->second.HasSomething();
   return bundle::Find(*base, name) != nullptr && Subscribed(name);
 }
 
 void TypeState::Share(const SealedListPtr& desired) {
-  std::map<std::string, Held, std::less<>> rest;
-  Walk(desired, [&](std::string_view name, const SealedPtr* want, const SealedPtr* have,
+  NameMap<Held> rest;
+  Walk(desired, [&](const NameRef& name, const SealedPtr* want, const SealedPtr* have,
                     Held* entry) {
     if (want != nullptr) {
       if (entry != nullptr && entry->rejection && entry->rejection->version != (*want)->version) {
@@ -98,17 +98,17 @@ void TypeState::Share(const SealedListPtr& desired) {
       // name.
       if (entry == nullptr) {
         if (have != nullptr)
-          rest[std::string(name)].certain = *have;
+          rest[Name(name)].certain = *have;
         else
-          rest[std::string(name)];
+          rest[Name(name)];
       } else {
-        rest.emplace(name, std::move(*entry));
+        rest.emplace(Name(name), std::move(*entry));
       }
     } else if (entry != nullptr) {
       if (entry->HasSomething() || entry->resend || entry->tell_absent)
-        rest.emplace(name, std::move(*entry));
+        rest.emplace(Name(name), std::move(*entry));
     } else if (have != nullptr) {
-      rest[std::string(name)].certain = *have;
+      rest[Name(name)].certain = *have;
     }
   });
   overlay = std::move(rest);

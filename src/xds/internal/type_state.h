@@ -18,6 +18,8 @@
 
 namespace kuma::xds::internal {
 
+using bundle::Name;
+using bundle::NameRef;
 using bundle::SealedListPtr;
 using bundle::SealedPtr;
 using runtime::Time;
@@ -27,6 +29,13 @@ struct Rejection {
   Time retry_at{};  // zero: never
   uint32_t tries = 1;
 };
+
+template <class Value>
+using NameMap = std::map<Name, Value, std::less<>>;
+template <class Container>
+void Erase(Container& container, const NameRef& name) {
+  if (const auto found = container.find(name); found != container.end()) container.erase(found);
+}
 
 // What the client has under one name.
 struct Held {
@@ -65,7 +74,7 @@ struct InFlight {
   std::vector<std::string> removed;
   bool whole = false;  // nothing of its bundle was left for a later response
 
-  bool Removes(std::string_view name) const;
+  bool Removes(const NameRef& name) const;
   bool Sends(const bundle::SealedResource& content) const;
 };
 
@@ -89,21 +98,21 @@ struct TypeState {
   bool owes_first = false;  // a new wildcard subscription is answered even if there is nothing
   NameSet names;            // subscribed by name
   SealedListPtr base = bundle::EmptyList();  // held, as far as subscribed and not in the overlay
-  std::map<std::string, Held, std::less<>> overlay;
+  NameMap<Held> overlay;
   std::unique_ptr<InFlight> in_flight;
-  std::map<std::string, Awaited, std::less<>> awaited;  // of endpoints only
-  std::set<std::string, std::less<>> suspects;       // of rejected responses that named no culprit
-  size_t probe = 0;                                  // how many of them are tried at once
-  std::map<std::string, Doubt, std::less<>> doubts;  // recalled, waiting for the first request
+  NameMap<Awaited> awaited;               // of endpoints only
+  std::set<Name, std::less<>> suspects;   // of rejected responses that named no culprit
+  size_t probe = 0;                       // how many of them are tried at once
+  NameMap<Doubt> doubts;                  // recalled, waiting for the first request
 
-  bool Subscribed(std::string_view name) const { return wildcard || names.Contains(name); }
+  bool Subscribed(const NameRef& name) const { return wildcard || names.Contains(name); }
   // Believes a recalled doubt.
-  void Believe(std::string_view name, const Doubt& doubt);
+  void Believe(const NameRef& name, const Doubt& doubt);
   // The entry of the overlay, made from the base if there is none.
-  Held& Touch(std::string_view name);
-  Held* FindOverlay(std::string_view name);
-  bool HasSurely(std::string_view name) const;
-  bool HasSomething(std::string_view name) const;
+  Held& Touch(const NameRef& name);
+  Held* FindOverlay(const NameRef& name);
+  bool HasSurely(const NameRef& name) const;
+  bool HasSomething(const NameRef& name) const;
   bool IsQuiet(const SealedListPtr& desired) const {
     return base == desired && overlay.empty() && !owes_first && in_flight == nullptr;
   }
@@ -122,14 +131,14 @@ struct TypeState {
 
 template <class Keep>
 void TypeState::Unshare(Keep keep) {
-  std::map<std::string, Held, std::less<>> all;
+  NameMap<Held> all;
   for (auto& [name, held] : overlay) {
     if (keep(name)) all.emplace(name, std::move(held));
   }
   for (const SealedPtr& resource : *base) {
-    if (overlay.contains(resource->name) || !Subscribed(resource->name) || !keep(resource->name))
-      continue;
-    all[resource->name].certain = resource;
+    const NameRef name = resource->key();
+    if (overlay.contains(name) || !Subscribed(name) || !keep(name)) continue;
+    all[Name(name)].certain = resource;
   }
   overlay = std::move(all);
   base = bundle::EmptyList();
@@ -145,17 +154,16 @@ void TypeState::Walk(const SealedListPtr& desired, Visit visit) {
   const auto b_end = base->end();
   const auto o_end = overlay.end();
   while (d != d_end || b != b_end || o != o_end) {
-    if (d != d_end && b != b_end && *d == *b && (o == o_end || (*d)->name < o->first)) {
+    if (d != d_end && b != b_end && *d == *b && (o == o_end || (*d)->key() < o->first)) {
       ++d;  // the same content, acknowledged: nothing to see
       ++b;
       continue;
     }
-    std::string_view name;
-    if (d != d_end) name = (*d)->name;
-    if (b != b_end && (d == d_end || (*b)->name.compare(name) < 0)) name = (*b)->name;
-    if (o != o_end && ((d == d_end && b == b_end) || o->first.compare(name) < 0)) name = o->first;
-    const SealedPtr* want = d != d_end && (*d)->name == name ? &*d++ : nullptr;
-    const SealedPtr* have = b != b_end && (*b)->name == name ? &*b++ : nullptr;
+    NameRef name = d != d_end ? (*d)->key() : b != b_end ? (*b)->key() : NameRef(o->first);
+    if (b != b_end && (*b)->key() < name) name = (*b)->key();
+    if (o != o_end && o->first < name) name = o->first;
+    const SealedPtr* want = d != d_end && (*d)->key() == name ? &*d++ : nullptr;
+    const SealedPtr* have = b != b_end && (*b)->key() == name ? &*b++ : nullptr;
     Held* entry = nullptr;
     if (o != o_end && o->first == name) {
       entry = &o->second;
