@@ -15,7 +15,7 @@ using bundle::NameRef;
 using bundle::SameContent;
 using internal::Held;
 using internal::kWildcard;
-using internal::NameMap;
+using internal::Names;
 using internal::OweDoubted;
 using internal::TypeState;
 
@@ -54,14 +54,13 @@ SessionOutput DeltaSession::OnRequest(Time now, const DeltaRequest& request) {
   const bool root = *type == XdsType::kCluster || *type == XdsType::kListener;
   if (first && root && !request.initial_resource_versions.empty() && !s.came_back)
     s.came_back = now;
-  for (const std::string& name : request.unsubscribe) s.Unsubscribe(ts, Name(name));
+  s.Unsubscribe(ts, Names(request.unsubscribe));
+  Names subscribe(request.subscribe);
   // The older spelling of "everything".
-  if (first && root && request.subscribe.empty()) {
-    s.Subscribe(ts, Name(kWildcard), request, first);
-  }
-  for (const std::string& name : request.subscribe) s.Subscribe(ts, Name(name), request, first);
+  if (first && root && request.subscribe.empty()) subscribe.wildcard = true;
+  s.Subscribe(*type, subscribe, request, first);
   if (first) s.FirstRequest(ts, request);
-  if (*type == XdsType::kEndpoints) s.AwaitEndpoints(now, request.subscribe);
+  if (*type == XdsType::kEndpoints) s.AwaitEndpoints(now, subscribe.others);
   if (!request.unsubscribe.empty() && s.bundle != nullptr) ts.names.ShareWith(s.Desired(*type));
   if (ts.names.size() > s.options.names || ts.overlay.size() > s.options.names) {
     out.failure = base::Invalid(
@@ -110,7 +109,7 @@ SessionMemory DeltaSession::Remember() const {
   SessionMemory memory;
   for (const XdsType type : kAllXdsTypes) {
     const TypeState& ts = state_->Of(type);
-    NameMap<internal::Doubt> doubts = ts.doubts;
+    std::map<Name, internal::Doubt, std::less<>> doubts = ts.doubts;
     for (const auto& [name, held] : ts.overlay) {
       if (held.unknown || held.resend) {
         internal::Doubt& doubt = doubts[name];
@@ -128,10 +127,9 @@ SessionMemory DeltaSession::Remember() const {
     const auto doubt_answer = [&](const NameRef& name, const SealedPtr& sent) {
       internal::Doubt& doubt = doubts[Name(name)];
       if (sent != nullptr) doubt.possible.push_back(sent);
-      const auto found = ts.overlay.find(name);
-      if (found != ts.overlay.end()) {
-        if (found->second.certain != nullptr) doubt.possible.push_back(found->second.certain);
-        doubt.anything = doubt.anything || found->second.claimed.has_value();
+      if (const Held* entry = ts.overlay.Find(name)) {
+        if (entry->certain != nullptr) doubt.possible.push_back(entry->certain);
+        doubt.anything = doubt.anything || entry->claimed.has_value();
       } else if (const SealedPtr* held = bundle::FindPtr(*ts.base, name)) {
         doubt.possible.push_back(*held);
       }
@@ -144,9 +142,9 @@ SessionMemory DeltaSession::Remember() const {
     if (type == XdsType::kEndpoints) {
       // A cluster may be waiting for them, although Envoy has them.
       const auto doubt_warmth = [&](const NameRef& name) {
-        const auto found = ts.overlay.find(name);
-        const SealedPtr* held = bundle::FindPtr(*ts.base, name);
-        if (found != ts.overlay.end()) held = &found->second.certain;
+        const Held* entry = ts.overlay.Find(name);
+        const SealedPtr* held =
+            entry != nullptr ? &entry->certain : bundle::FindPtr(*ts.base, name);
         internal::Doubt& doubt = doubts[Name(name)];
         if (held != nullptr && *held != nullptr) doubt.possible.push_back(*held);
       };
@@ -178,9 +176,8 @@ std::vector<QuarantineEntry> DeltaSession::Quarantined() const {
     return held.rejection && want != nullptr && want->version == held.rejection->version;
   };
   const auto is_blocked = [&](const TypeState& ts, XdsType type, const NameRef& name) {
-    const auto found = ts.overlay.find(name);
-    return found != ts.overlay.end() && !found->second.HasSurely() &&
-           is_rejected(type, found->second, name);
+    const Held* entry = ts.overlay.Find(name);
+    return entry != nullptr && !entry->HasSurely() && is_rejected(type, *entry, name);
   };
   for (const XdsType type : kAllXdsTypes) {
     for (const auto& [name, held] : state_->Of(type).overlay) {

@@ -9,6 +9,23 @@ using bundle::NameRef;
 using bundle::SealedListPtr;
 using bundle::SealedPtr;
 
+NameSet::NameSet(const std::vector<NameRef>& names, const SealedListPtr& list) {
+  Names missing;
+  AscendingSearch wanted(names);
+  for (const SealedPtr& resource : *list) {
+    const NameRef name = resource->key();
+    if (wanted.Find(name) == nullptr) missing.emplace_hint(missing.end(), name);
+  }
+  if (missing.size() <= names.size()) {
+    list_ = list;
+    missing_ = std::move(missing);
+  }
+  AscendingSearch listed(*list_);
+  for (const NameRef& name : names) {
+    if (listed.Find(name) == nullptr) extra_.emplace_hint(extra_.end(), name);
+  }
+}
+
 bool NameSet::Contains(const NameRef& name) const {
   if (bundle::Find(*list_, name) != nullptr) return missing_.empty() || !missing_.contains(name);
   return !extra_.empty() && extra_.contains(name);

@@ -7,13 +7,35 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bundle/bundle.h"
+#include "xds/internal/name_table.h"
 
 namespace kuma::xds::internal {
 
 class NameSet {
+  using Names = std::set<bundle::Name, std::less<>>;
+
  public:
+  NameSet() = default;
+  // All of `names`, which ascend, as a difference to `list`.
+  NameSet(const std::vector<bundle::NameRef>& names, const bundle::SealedListPtr& list);
+
+  // Contains() for names that ascend; the set must not change meanwhile.
+  class Search {
+   public:
+    explicit Search(const NameSet& set) : set_(set), list_(*set.list_) {}
+    bool Contains(const bundle::NameRef& name) {
+      return list_.Find(name) != nullptr ? set_.missing_.empty() || !set_.missing_.contains(name)
+                                         : !set_.extra_.empty() && set_.extra_.contains(name);
+    }
+
+   private:
+    const NameSet& set_;
+    AscendingSearch<bundle::SealedList::const_iterator> list_;
+  };
+
   bool Contains(const bundle::NameRef& name) const;
   // True if it was new.
   bool Add(const bundle::NameRef& name);
@@ -30,7 +52,6 @@ class NameSet {
   size_t deviations() const { return extra_.size() + missing_.size(); }
 
  private:
-  using Names = std::set<bundle::Name, std::less<>>;
   bundle::SealedListPtr list_ = bundle::EmptyList();
   Names extra_;    // in the set, not in the list
   Names missing_;  // in the list, not in the set

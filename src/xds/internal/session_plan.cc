@@ -47,14 +47,14 @@ Survey SessionState::Look(XdsType type, Time now) {
               }
               // It is gone, and Envoy would name its version when it comes back.
               if (entry != nullptr && entry->removal_refused && ts.Subscribed(name)) {
-                survey.removed.push_back(name);
+                survey.removed.emplace_back(name);
                 return;
               }
               const bool stays = held && (type == XdsType::kCluster || type == XdsType::kRoute);
               if (entry != nullptr && entry->tell_absent && !stays) {
-                survey.removed.push_back(name);
+                survey.removed.emplace_back(name);
               } else if (held && ts.Subscribed(name)) {
-                survey.gone.push_back(name);
+                survey.gone.emplace_back(name);
               }
               return;
             }
@@ -78,11 +78,11 @@ Survey SessionState::Look(XdsType type, Time now) {
               if (entry->resend && entry->certain != nullptr) {
                 survey.sends.push_back(entry->certain);  // better the last good content than none
               } else if (entry->resend && !entry->HasSomething()) {
-                survey.removed.push_back(name);  // it need not wait
+                survey.removed.emplace_back(name);  // it need not wait
               } else {
                 // There is nothing to come. What it only claims to have stays owed until the bundle
                 // wants a content that can be sent.
-                Erase(ts.awaited, name);
+                ts.awaited.Erase(name);
               }
             } else if (!has_it || entry->resend) {
               survey.sends.push_back(*want);
@@ -105,11 +105,12 @@ void SessionState::HoldEndpoints(Survey& endpoints, const Survey& clusters) {
   if (clusters.sends.empty()) return;
   const TypeState& ts = Of(XdsType::kEndpoints);
   const TypeState& cds = Of(XdsType::kCluster);
+  AscendingSearch entries(ts.overlay);
+  AscendingSearch changed(clusters.sends);
   const auto must_wait = [&](const SealedPtr& resource) {
-    const auto entry = ts.overlay.find(resource->key());
-    if (entry != ts.overlay.end() && (entry->second.resend || !entry->second.HasSurely()))
-      return false;
-    const SealedPtr* cluster = bundle::FindPtr(clusters.sends, resource->key());
+    const auto* entry = entries.Find(resource->key());
+    if (entry != nullptr && (entry->second.resend || !entry->second.HasSurely())) return false;
+    const SealedPtr* cluster = changed.Find(resource->key());
     return cluster != nullptr && (cds.in_flight == nullptr || !cds.in_flight->Sends(**cluster));
   };
   const auto held = std::remove_if(endpoints.sends.begin(), endpoints.sends.end(), must_wait);
@@ -167,10 +168,13 @@ void SessionState::GateUsers(XdsType type, Time now, Survey& users, const Survey
 // Endpoints that nobody asks for are awaited for a while only.
 void SessionState::Await(Time now) {
   TypeState& ts = Of(XdsType::kEndpoints);
-  std::erase_if(ts.awaited, [&](const auto& entry) {
+  AscendingSearch desired(*Desired(XdsType::kEndpoints));
+  SubscriptionSearch subscribed(ts);
+  ts.awaited.EraseIf([&](const auto& entry) {
     const auto& [name, awaited] = entry;
-    return bundle::Find(*Desired(XdsType::kEndpoints), NameRef(name)) == nullptr ||
-           !((ts.requested && ts.Subscribed(name)) || now < awaited.since + options.patience);
+    return desired.Find(name) == nullptr ||
+           (now >= awaited.since + options.patience &&
+            !(ts.requested && subscribed.Contains(name)));
   });
 }
 
@@ -199,17 +203,17 @@ void SessionState::RemoveAfterDelay(TypeState& ts, Time now, const NameRef& name
     return;
   }
   if (!held.removal_due) held.removal_due = now + options.removal_delay;
-  if (now >= *held.removal_due) survey.removed.push_back(name);
+  if (now >= *held.removal_due) survey.removed.emplace_back(name);
 }
 
 void SessionState::RemoveClusters(Time now, Survey& clusters) {
   if (clusters.gone.empty()) return;
   TypeState& ts = Of(XdsType::kCluster);
   const Uses uses = UsesOfClient();
-  for (const NameRef& name : clusters.gone) {
-    const SealedPtr& held = ts.Touch(name).certain;
+  for (const Name& name : clusters.gone) {
+    const SealedPtr held = ts.Touch(name).certain;
     if (held != nullptr && held->dispensable) {
-      clusters.removed.push_back(name);
+      clusters.removed.emplace_back(name);
       continue;
     }
     RemoveAfterDelay(ts, now, name, !uses.Contains(name), clusters);
@@ -221,7 +225,7 @@ void SessionState::RemoveClusters(Time now, Survey& clusters) {
 // that is.)
 void SessionState::RemoveOthers(XdsType type, Time now, bool users_settled, Survey& survey) {
   TypeState& ts = Of(type);
-  for (const NameRef& name : survey.gone) {
+  for (const Name& name : survey.gone) {
     bool free = users_settled;
     if (type == XdsType::kEndpoints && bundle::Find(*Desired(XdsType::kCluster), name) == nullptr) {
       free = free && !Of(XdsType::kCluster).HasSomething(name);
@@ -263,13 +267,13 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   }
   std::vector<std::string> removed;
   if (removes_first || all) {
-    for (const NameRef& name : survey.removed) removed.emplace_back(name.text);
+    for (const Name& name : survey.removed) removed.push_back(name.text());
   }
   if (all) {
     // A listener leaves together with the last one that may take its place (Envoy removes before it
     // adds).
     if (type == XdsType::kListener && !survey.waiting) {
-      for (const NameRef& name : survey.gone) removed.emplace_back(name.text);
+      for (const Name& name : survey.gone) removed.push_back(name.text());
       std::sort(removed.begin(), removed.end());
     }
   }
@@ -287,13 +291,15 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   in_flight->removed = response.removed;
   in_flight->whole = all && !survey.waiting;
   ts.owes_first = false;
+  AscendingSearch entries(ts.overlay);
+  AscendingSearch awaited(ts.awaited);
   for (const SealedPtr& resource : response.resources) {
-    if (Held* held = ts.FindOverlay(resource->key())) held->resend = held->tell_absent = false;
-    const auto awaited = ts.awaited.find(resource->key());
-    if (awaited != ts.awaited.end()) awaited->second.sent = true;
+    if (auto* entry = entries.Find(resource->key()))
+      entry->second.resend = entry->second.tell_absent = false;
+    if (auto* entry = awaited.Find(resource->key())) entry->second.sent = true;
   }
   for (const std::string& name : response.removed) {
-    if (Held* held = ts.FindOverlay(NameRef(name))) held->resend = held->tell_absent = false;
+    if (Held* held = ts.overlay.Find(NameRef(name))) held->resend = held->tell_absent = false;
   }
   ts.in_flight = std::move(in_flight);
   if (type == XdsType::kCluster) OweEndpoints(now, response.resources);
@@ -304,13 +310,19 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
 // some.
 void SessionState::OweEndpoints(Time now, const std::vector<SealedPtr>& clusters) {
   TypeState& ts = Of(XdsType::kEndpoints);
+  AscendingSearch desired(*Desired(XdsType::kEndpoints));
+  SubscriptionSearch subscribed(ts);
+  std::vector<NameRef> wanted;
+  std::vector<NameRef> asked_for;
   for (const SealedPtr& cluster : clusters) {
-    if (bundle::Find(*Desired(XdsType::kEndpoints), cluster->key()) != nullptr) {
-      const auto [awaited, is_new] = ts.awaited.try_emplace(Name(cluster->key()));
-      awaited->second = {now, false, true, is_new ? bundle->revision : awaited->second.revision};
-    }
-    if (ts.requested && ts.Subscribed(cluster->key())) ts.Touch(cluster->key()).resend = true;
+    const NameRef name = cluster->key();
+    if (desired.Find(name) != nullptr) wanted.push_back(name);
+    if (ts.requested && subscribed.Contains(name)) asked_for.push_back(name);
   }
+  ts.awaited.Each(wanted, [&](Awaited& awaited, const NameRef&, bool is_new) {
+    awaited = {now, false, true, is_new ? bundle->revision : awaited.revision};
+  });
+  ts.TouchEach(asked_for, [](Held& held, const NameRef&) { held.resend = true; });
 }
 
 // Clusters and listeners are asked for by every client. One that comes back with some asks for what

@@ -5,6 +5,38 @@
 #include "xds/internal/session_state.h"
 
 namespace kuma::xds::internal {
+namespace {
+
+void EraseSuspect(TypeState& ts, const NameRef& name) {
+  if (const auto found = ts.suspects.find(name); found != ts.suspects.end())
+    ts.suspects.erase(found);
+}
+
+std::vector<const SealedPtr*> SubscribedOf(const TypeState& ts,
+                                           const std::vector<SealedPtr>& resources) {
+  std::vector<const SealedPtr*> subscribed;
+  subscribed.reserve(resources.size());
+  SubscriptionSearch search(ts);
+  for (const SealedPtr& resource : resources) {
+    if (search.Contains(resource->key())) subscribed.push_back(&resource);
+  }
+  return subscribed;
+}
+
+}  // namespace
+
+Names::Names(const std::vector<std::string>& texts) {
+  others.reserve(texts.size());
+  for (const std::string& text : texts) {
+    if (text == kWildcard) {
+      wildcard = true;
+    } else {
+      others.emplace_back(text);
+    }
+  }
+  std::sort(others.begin(), others.end());
+  others.erase(std::unique(others.begin(), others.end()), others.end());
+}
 
 void SessionState::Answer(Time now, XdsType type, const DeltaRequest& request, SessionOutput& out) {
   TypeState& ts = Of(type);
@@ -26,25 +58,31 @@ void SessionState::Answer(Time now, XdsType type, const DeltaRequest& request, S
 void SessionState::OnAck(Time now, XdsType type, const InFlight& response) {
   TypeState& ts = Of(type);
   TypeState& endpoints = Of(XdsType::kEndpoints);
-  for (const SealedPtr& resource : response.resources) {
-    Erase(ts.suspects, resource->key());
-    // The client dropped what it unsubscribed from while this was under way.
-    if (!ts.Subscribed(resource->key())) continue;
-    ts.Touch(resource->key()).Acknowledge(resource);
-    if (type == XdsType::kCluster) {
-      const auto awaited = endpoints.awaited.find(resource->key());
-      if (awaited != endpoints.awaited.end() && !awaited->second.sent) awaited->second.since = now;
-    } else if (type == XdsType::kEndpoints) {
-      const auto awaited = ts.awaited.find(resource->key());
-      const bool again = ts.Touch(resource->key()).resend;
-      if (awaited != ts.awaited.end() && (awaited->second.sent || !again))
-        ts.awaited.erase(awaited);
+  // The client dropped what it unsubscribed from while this was under way.
+  const std::vector<const SealedPtr*> kept = SubscribedOf(ts, response.resources);
+  ts.TouchEach(kept, [](Held& held, const SealedPtr* resource) { held.Acknowledge(*resource); });
+  if (!ts.suspects.empty()) {
+    for (const SealedPtr& resource : response.resources) EraseSuspect(ts, resource->key());
+  }
+  if (type == XdsType::kCluster) {
+    AscendingSearch awaited(endpoints.awaited);
+    for (const SealedPtr* cluster : kept) {
+      auto* entry = awaited.Find(KeyOf(cluster));
+      if (entry != nullptr && !entry->second.sent) entry->second.since = now;
     }
+  } else if (type == XdsType::kEndpoints) {
+    AscendingSearch acknowledged(kept);
+    AscendingSearch entries(ts.overlay);
+    ts.awaited.EraseIf([&](const auto& entry) {
+      const auto& [name, awaited] = entry;
+      return acknowledged.Find(name) != nullptr &&
+             (awaited.sent || !entries.Find(name)->second.resend);
+    });
   }
   for (const std::string& removed : response.removed) {
     const NameRef name(removed);
     if (ts.Subscribed(name)) ts.Touch(name).Acknowledge(nullptr);
-    if (type == XdsType::kCluster) Erase(endpoints.awaited, name);
+    if (type == XdsType::kCluster) endpoints.awaited.Erase(name);
   }
   if (response.whole) ts.covered = std::max(ts.covered, response.revision);
   if (!ts.suspects.empty() && !response.resources.empty()) ts.probe *= 2;
@@ -59,16 +97,15 @@ void SessionState::OnNack(Time now, XdsType type, const InFlight& response,
     return std::find(culprits.begin(), culprits.end(), resource) != culprits.end();
   };
   // Envoy applied what was good, and keeps the old version of all of it.
-  for (const SealedPtr& resource : response.resources) {
-    if (!ts.Subscribed(resource->key())) continue;
-    if (is_culprit(resource)) {
-      Quarantine(now, type, resource);
-      Erase(ts.suspects, resource->key());
+  ts.TouchEach(SubscribedOf(ts, response.resources), [&](Held& held, const SealedPtr* resource) {
+    if (is_culprit(*resource)) {
+      Quarantine(now, held, *resource);
+      EraseSuspect(ts, KeyOf(resource));
     } else {
-      ts.Touch(resource->key()).SetUnknown(resource);
-      if (culprits.empty()) ts.suspects.emplace(resource->key());
+      held.SetUnknown(*resource);
+      if (culprits.empty()) ts.suspects.emplace(KeyOf(resource));
     }
-  }
+  });
   for (const std::string& removed : response.removed) {
     const NameRef name(removed);
     if (!ts.Subscribed(name)) continue;
@@ -90,8 +127,7 @@ void SessionState::OnNack(Time now, XdsType type, const InFlight& response,
                        !culprits.empty(), detail});
 }
 
-void SessionState::Quarantine(Time now, XdsType type, const SealedPtr& culprit) {
-  Held& held = Of(type).Touch(culprit->key());
+void SessionState::Quarantine(Time now, Held& held, const SealedPtr& culprit) {
   const bool again = held.rejection && held.rejection->version == culprit->version;
   const uint32_t tries = again ? held.rejection->tries + 1 : 1;
   Time retry_at{};
@@ -101,56 +137,70 @@ void SessionState::Quarantine(Time now, XdsType type, const SealedPtr& culprit) 
         now + std::min(options.retry_after * (int64_t{1} << doublings), options.retry_at_most);
   }
   held.rejection = internal::Rejection{culprit->version, retry_at, tries};
-  Erase(Of(XdsType::kEndpoints).awaited, culprit->key());
+  Of(XdsType::kEndpoints).awaited.Erase(culprit->key());
 }
 
-void SessionState::Unsubscribe(TypeState& ts, const Name& name) {
-  if (name.text() == kWildcard) {
-    if (!ts.wildcard) return;
-    ts.Unshare([&ts](const NameRef& held) { return ts.names.Contains(held); });
-    ts.wildcard = ts.owes_first = false;
-    return;
+void SessionState::Unsubscribe(TypeState& ts, const Names& names) {
+  std::vector<NameRef> dropped;
+  for (const NameRef& name : names.others) {
+    if (ts.names.Remove(name)) dropped.push_back(name);
   }
-  if (!ts.names.Remove(name)) return;
   if (ts.wildcard) {
     // The client does not know whether it still has it by the wildcard, and keeps it until it is
     // told.
-    Held& held = ts.Touch(name);
-    held.resend = held.tell_absent = true;
-  } else {
-    ts.overlay.erase(name);
-    ts.awaited.erase(name);
-    ts.suspects.erase(name);
+    ts.TouchEach(dropped,
+                 [](Held& held, const NameRef&) { held.resend = held.tell_absent = true; });
+  } else if (!dropped.empty()) {
+    AscendingSearch held(dropped);
+    ts.overlay.EraseIf([&](const auto& entry) { return held.Find(entry.first) != nullptr; });
+    AscendingSearch awaited(dropped);
+    ts.awaited.EraseIf([&](const auto& entry) { return awaited.Find(entry.first) != nullptr; });
+    for (const NameRef& name : dropped) EraseSuspect(ts, name);
+  }
+  if (names.wildcard && ts.wildcard) {
+    ts.Unshare([&ts](const NameRef& held) { return ts.names.Contains(held); });
+    ts.wildcard = ts.owes_first = false;
   }
 }
 
-void SessionState::Subscribe(TypeState& ts, const Name& name, const DeltaRequest& request,
+void SessionState::Subscribe(XdsType type, const Names& names, const DeltaRequest& request,
                              bool first) {
-  if (name.text() == kWildcard) {
+  TypeState& ts = Of(type);
+  if (names.wildcard) {
     if (!first) ts.Unshare([](const NameRef&) { return true; });
     if (ts.wildcard) {
-      for (auto& [held_name, held] : ts.overlay) held.resend = true;
+      for (auto& [name, held] : ts.overlay) held.resend = true;
     }
     ts.wildcard = true;
     ts.owes_first = !first || request.initial_resource_versions.empty();
-    return;
   }
-  const bool added = ts.names.Add(name);
   if (first) {
-    if (!request.initial_resource_versions.contains(name.text())) ts.overlay[name].tell_absent = true;
+    // Most clients ask for all that there is.
+    ts.names = NameSet(names.others, bundle == nullptr ? bundle::EmptyList() : Desired(type));
+    const auto& versions = request.initial_resource_versions;
+    ts.overlay.Each(names.others, [&](Held& held, const NameRef& name, bool) {
+      held.tell_absent = versions.empty() || !versions.contains(std::string(name.text));
+    });
     return;
   }
-  Held& held = ts.Touch(name);
-  // A new interest means that the client has forgotten what it had.
-  if (added && !ts.wildcard) held.Acknowledge(nullptr);
-  held.resend = held.tell_absent = true;
+  std::vector<bool> added;
+  for (const NameRef& name : names.others) added.push_back(ts.names.Add(name));
+  size_t index = 0;
+  ts.TouchEach(names.others, [&](Held& held, const NameRef&) {
+    // A new interest means that the client has forgotten what it had.
+    if (added[index++] && !ts.wildcard) held.Acknowledge(nullptr);
+    held.resend = held.tell_absent = true;
+  });
 }
 
 void SessionState::FirstRequest(TypeState& ts, const DeltaRequest& request) {
-  for (const auto& [text, version] : request.initial_resource_versions) {
-    const Name name(text);
-    if (ts.Subscribed(name)) ts.overlay[name].claimed = version;
-  }
+  std::vector<std::pair<NameRef, const std::string*>> claims;
+  for (const auto& [name, version] : request.initial_resource_versions)
+    claims.emplace_back(NameRef(name), &version);
+  std::sort(claims.begin(), claims.end());
+  SubscriptionSearch subscribed(ts);
+  std::erase_if(claims, [&](const auto& claim) { return !subscribed.Contains(claim.first); });
+  ts.overlay.Each(claims, [](Held& held, const auto& claim, bool) { held.claimed = *claim.second; });
   // Also of names without a version: Envoy may run what it took from a response that it refused as
   // a whole.
   for (const auto& [name, doubt] : ts.doubts) {
@@ -159,21 +209,28 @@ void SessionState::FirstRequest(TypeState& ts, const DeltaRequest& request) {
     if (&ts == &Of(XdsType::kEndpoints)) OweDoubted(ts.Touch(name), doubt.possible);
   }
   ts.doubts.clear();
+  std::vector<NameRef> owed;
   for (const auto& [name, awaited] : ts.awaited) {
-    if (awaited.owed && ts.Subscribed(name)) ts.Touch(name).resend = true;
+    if (awaited.owed && ts.Subscribed(name)) owed.push_back(name);
   }
+  ts.TouchEach(owed, [](Held& held, const NameRef&) { held.resend = true; });
 }
 
 // What the client asks for and does not have, or may not have given to its cluster.
-void SessionState::AwaitEndpoints(Time now, const std::vector<std::string>& names) {
+void SessionState::AwaitEndpoints(Time now, const std::vector<NameRef>& names) {
   TypeState& ts = Of(XdsType::kEndpoints);
-  for (const std::string& text : names) {
-    const Name name(text);
-    const Held* held = ts.FindOverlay(name);
-    const bool has = ts.HasSurely(name) && (held == nullptr || !held->unknown);
-    if (text != kWildcard && !has && !ts.awaited.contains(name))
-      ts.awaited[name] = {now, false, false, bundle == nullptr ? Revision{} : bundle->revision};
+  AscendingSearch entries(ts.overlay);
+  std::vector<NameRef> lacking;
+  for (const NameRef& name : names) {
+    const auto* entry = entries.Find(name);
+    const bool has = entry != nullptr ? entry->second.HasSurely() && !entry->second.unknown
+                                      : ts.HasSurely(name);
+    if (!has) lacking.push_back(name);
   }
+  const Revision revision = bundle == nullptr ? Revision{} : bundle->revision;
+  ts.awaited.Each(lacking, [&](Awaited& awaited, const NameRef&, bool is_new) {
+    if (is_new) awaited = {now, false, false, revision};
+  });
 }
 
 void OweDoubted(Held& held, const std::vector<SealedPtr>& possible) {

@@ -24,8 +24,8 @@ struct Survey {
   std::vector<SealedPtr> sends;    // to be sent, and nothing stands in the way
   std::vector<NameRef> unsettled;  // to be sent or in flight; sorted
   std::vector<NameRef> blocked;    // rejected, and the client has no other content; sorted
-  std::vector<NameRef> gone;       // held, but not part of the bundle
-  std::vector<NameRef> removed;    // to be told as removed now
+  std::vector<Name> gone;          // held, but not part of the bundle
+  std::vector<Name> removed;       // to be told as removed now
   bool waiting = false;            // something is to be sent and has to wait for another type
 
   bool IsUnsettled(const NameRef& name) const {
@@ -34,6 +34,14 @@ struct Survey {
   bool IsBlocked(const NameRef& name) const {
     return std::binary_search(blocked.begin(), blocked.end(), name);
   }
+};
+
+// The names of a request.
+struct Names {
+  bool wildcard = false;
+  std::vector<NameRef> others;  // sorted, each once
+
+  explicit Names(const std::vector<std::string>& texts);
 };
 
 struct Uses;
@@ -66,11 +74,12 @@ struct SessionState {
   void OnAck(Time now, XdsType type, const InFlight& response);
   void OnNack(Time now, XdsType type, const InFlight& response, const std::string& detail,
               SessionOutput& out);
-  void Quarantine(Time now, XdsType type, const SealedPtr& culprit);
-  void Unsubscribe(TypeState& ts, const Name& name);
-  void Subscribe(TypeState& ts, const Name& name, const DeltaRequest& request, bool first);
+  // REQUIRES: `held` is the entry of its name.
+  void Quarantine(Time now, Held& held, const SealedPtr& culprit);
+  void Unsubscribe(TypeState& ts, const Names& names);
+  void Subscribe(XdsType type, const Names& names, const DeltaRequest& request, bool first);
   void FirstRequest(TypeState& ts, const DeltaRequest& request);
-  void AwaitEndpoints(Time now, const std::vector<std::string>& names);
+  void AwaitEndpoints(Time now, const std::vector<NameRef>& names);
 
   // Responses.
   void Plan(Time now, SessionOutput& out);

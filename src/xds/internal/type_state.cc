@@ -45,8 +45,8 @@ bool InFlight::Sends(const bundle::SealedResource& content) const {
 }
 
 Held& TypeState::Touch(const NameRef& name) {
-  if (Held* held = FindOverlay(name)) return *held;
-  Held& held = overlay[Name(name)];
+  if (Held* held = overlay.Find(name)) return *held;
+  Held& held = overlay[name];
   if (const SealedPtr* certain = bundle::FindPtr(*base, name);
       certain != nullptr && Subscribed(name)) {
     held.certain = *certain;
@@ -65,25 +65,18 @@ void TypeState::Believe(const NameRef& name, const Doubt& doubt) {
   if (doubt.anything || !known) held.SetUnknown();
 }
 
-Held* TypeState::FindOverlay(const NameRef& name) {
-  const auto found = overlay.find(name);
-  return found == overlay.end() ? nullptr : &found->second;
-}
-
 bool TypeState::HasSurely(const NameRef& name) const {
-  const auto found = overlay.find(name);
-  if (found != overlay.end()) return found->second.HasSurely();
+  if (const Held* held = overlay.Find(name)) return held->HasSurely();
   return bundle::Find(*base, name) != nullptr && Subscribed(name);
 }
 
 bool TypeState::HasSomething(const NameRef& name) const {
-  const auto found = overlay.find(name);
-  if (found != overlay.end()) return found->second.HasSomething();
+  if (const Held* held = overlay.Find(name)) return held->HasSomething();
   return bundle::Find(*base, name) != nullptr && Subscribed(name);
 }
 
 void TypeState::Share(const SealedListPtr& desired) {
-  NameMap<Held> rest;
+  NameTable<Held> rest;
   Walk(desired, [&](const NameRef& name, const SealedPtr* want, const SealedPtr* have,
                     Held* entry) {
     if (want != nullptr) {
@@ -98,17 +91,17 @@ void TypeState::Share(const SealedListPtr& desired) {
       // name.
       if (entry == nullptr) {
         if (have != nullptr)
-          rest[Name(name)].certain = *have;
+          rest[name].certain = *have;
         else
-          rest[Name(name)];
+          rest[name];
       } else {
-        rest.emplace(Name(name), std::move(*entry));
+        rest[name] = std::move(*entry);
       }
     } else if (entry != nullptr) {
       if (entry->HasSomething() || entry->resend || entry->tell_absent)
-        rest.emplace(Name(name), std::move(*entry));
+        rest[name] = std::move(*entry);
     } else if (have != nullptr) {
-      rest[Name(name)].certain = *have;
+      rest[name].certain = *have;
     }
   });
   overlay = std::move(rest);

@@ -15,13 +15,11 @@
 #include "bundle/bundle.h"
 #include "runtime/clock.h"
 #include "xds/internal/name_set.h"
+#include "xds/internal/name_table.h"
 
 namespace kuma::xds::internal {
 
-using bundle::Name;
-using bundle::NameRef;
 using bundle::SealedListPtr;
-using bundle::SealedPtr;
 using runtime::Time;
 
 struct Rejection {
@@ -29,13 +27,6 @@ struct Rejection {
   Time retry_at{};  // zero: never
   uint32_t tries = 1;
 };
-
-template <class Value>
-using NameMap = std::map<Name, Value, std::less<>>;
-template <class Container>
-void Erase(Container& container, const NameRef& name) {
-  if (const auto found = container.find(name); found != container.end()) container.erase(found);
-}
 
 // What the client has under one name.
 struct Held {
@@ -98,19 +89,21 @@ struct TypeState {
   bool owes_first = false;  // a new wildcard subscription is answered even if there is nothing
   NameSet names;            // subscribed by name
   SealedListPtr base = bundle::EmptyList();  // held, as far as subscribed and not in the overlay
-  NameMap<Held> overlay;
+  NameTable<Held> overlay;
   std::unique_ptr<InFlight> in_flight;
-  NameMap<Awaited> awaited;               // of endpoints only
-  std::set<Name, std::less<>> suspects;   // of rejected responses that named no culprit
-  size_t probe = 0;                       // how many of them are tried at once
-  NameMap<Doubt> doubts;                  // recalled, waiting for the first request
+  NameTable<Awaited> awaited;            // of endpoints only
+  std::set<Name, std::less<>> suspects;  // of rejected responses that named no culprit
+  size_t probe = 0;                      // how many of them are tried at once
+  std::map<Name, Doubt, std::less<>> doubts;  // recalled, waiting for the first request
 
   bool Subscribed(const NameRef& name) const { return wildcard || names.Contains(name); }
   // Believes a recalled doubt.
   void Believe(const NameRef& name, const Doubt& doubt);
-  // The entry of the overlay, made from the base if there is none.
+  // The entry of the overlay, made from the base if there is none. Valid until another is made.
   Held& Touch(const NameRef& name);
-  Held* FindOverlay(const NameRef& name);
+  // Touch() of each of `keys`, which ascend: visit(held, key).
+  template <class Keys, class Visit>
+  void TouchEach(const Keys& keys, Visit visit);
   bool HasSurely(const NameRef& name) const;
   bool HasSomething(const NameRef& name) const;
   bool IsQuiet(const SealedListPtr& desired) const {
@@ -129,24 +122,48 @@ struct TypeState {
   void Walk(const SealedListPtr& desired, Visit visit);
 };
 
+// TypeState::Subscribed() for names that ascend.
+class SubscriptionSearch {
+ public:
+  explicit SubscriptionSearch(const TypeState& ts) : all_(ts.wildcard), names_(ts.names) {}
+  bool Contains(const NameRef& name) { return all_ || names_.Contains(name); }
+
+ private:
+  bool all_;
+  NameSet::Search names_;
+};
+
 template <class Keep>
 void TypeState::Unshare(Keep keep) {
-  NameMap<Held> all;
-  for (auto& [name, held] : overlay) {
-    if (keep(name)) all.emplace(name, std::move(held));
-  }
+  SubscriptionSearch subscribed(*this);
+  std::vector<NameRef> held;
   for (const SealedPtr& resource : *base) {
-    const NameRef name = resource->key();
-    if (overlay.contains(name) || !Subscribed(name) || !keep(name)) continue;
-    all[Name(name)].certain = resource;
+    if (subscribed.Contains(resource->key())) held.push_back(resource->key());
   }
-  overlay = std::move(all);
+  TouchEach(held, [](Held&, const NameRef&) {});
+  overlay.EraseIf([&keep](const auto& entry) { return !keep(entry.first); });
   base = bundle::EmptyList();
+}
+
+template <class Keys, class Visit>
+void TypeState::TouchEach(const Keys& keys, Visit visit) {
+  AscendingSearch listed(*base);
+  SubscriptionSearch subscribed(*this);
+  overlay.Each(keys, [&](Held& held, const auto& key, bool is_new) {
+    if (is_new) {
+      const NameRef name = KeyOf(key);
+      const SealedPtr* certain = listed.Find(name);
+      if (certain != nullptr && subscribed.Contains(name)) held.certain = *certain;
+    }
+    visit(held, key);
+  });
 }
 
 template <class Visit>
 void TypeState::Walk(const SealedListPtr& desired, Visit visit) {
-  const bool all = wildcard || (names.Covers(desired) && names.Covers(base));
+  const bool has_desired = wildcard || names.Covers(desired);
+  const bool has_base = wildcard || names.Covers(base);
+  SubscriptionSearch subscribed(*this);
   auto d = desired->begin();
   auto b = base->begin();
   auto o = overlay.begin();
@@ -169,7 +186,8 @@ void TypeState::Walk(const SealedListPtr& desired, Visit visit) {
       entry = &o->second;
       ++o;
     }
-    if (!all && !Subscribed(name)) want = have = nullptr;
+    const bool known = (want != nullptr && has_desired) || (have != nullptr && has_base);
+    if (!known && !subscribed.Contains(name)) want = have = nullptr;
     visit(name, want, have, entry);
   }
 }
