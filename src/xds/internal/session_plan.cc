@@ -88,13 +88,9 @@ Survey SessionState::Look(XdsType type, Time now) {
               survey.sends.push_back(*want);
             }
           });
-  for (const SealedPtr& resource : survey.sends) survey.unsettled.push_back(resource->key());
-  if (ts.in_flight != nullptr) {
-    for (const SealedPtr& resource : ts.in_flight->resources)
-      survey.unsettled.push_back(resource->key());
-    for (const std::string& removed : ts.in_flight->removed) survey.unsettled.emplace_back(removed);
-  }
-  std::sort(survey.unsettled.begin(), survey.unsettled.end());
+  survey.settled =
+      survey.sends.empty() && (ts.in_flight == nullptr ||
+                               (ts.in_flight->resources.empty() && ts.in_flight->removed.empty()));
   return survey;
 }
 
@@ -127,6 +123,10 @@ void SessionState::GateUsers(XdsType type, Time now, Survey& users, const Survey
   const TypeState& eds = Of(XdsType::kEndpoints);
   // A client that reconnects while a cluster warms asks for clusters last.
   const Duration patience = cds.requested ? options.patience : options.stall_after;
+  const auto is_unsettled = [&](const NameRef& cluster) {
+    return bundle::FindPtr(clusters.sends, cluster) != nullptr ||
+           (cds.in_flight != nullptr && cds.in_flight->Concerns(cluster));
+  };
   enum class Gate { kOpen, kWait, kBlocked };
   const auto gate_of = [&](const SealedPtr& user) {
     Gate gate = Gate::kOpen;
@@ -135,7 +135,7 @@ void SessionState::GateUsers(XdsType type, Time now, Survey& users, const Survey
       if (clusters.IsBlocked(name) || endpoints.IsBlocked(name)) return Gate::kBlocked;
       if (bundle::Find(*Desired(XdsType::kCluster), name) == nullptr)
         continue;  // not ours: built into the bootstrap
-      if (!cds.requested || clusters.IsUnsettled(name) || IsAwaited(name)) gate = Gate::kWait;
+      if (!cds.requested || is_unsettled(name) || IsAwaited(name)) gate = Gate::kWait;
     }
     return gate;
   };
@@ -160,6 +160,8 @@ void SessionState::GateUsers(XdsType type, Time now, Survey& users, const Survey
       } else {
         users.waiting = true;
       }
+    } else {
+      users.held_back = true;
     }
   }
   users.sends = std::move(ready);
@@ -241,16 +243,16 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   size_t bytes = 0;
   const auto choose = [&](const SealedPtr& resource) {
     const size_t size = resource->ByteSize();
-    if (!chosen.empty() && bytes + size > options.response_bytes) return false;
-    bytes += size;
-    chosen.push_back(resource);
-    return true;
+    const bool fits = bytes == 0 || bytes + size <= options.response_bytes;
+    if (fits) bytes += size;
+    return fits;
   };
   const bool removes_first = !ts.suspects.empty() && !survey.removed.empty();
   if (!ts.suspects.empty() && !removes_first) {
     for (const SealedPtr& resource : survey.sends) {
-      if (ts.suspects.contains(resource->key()) && (chosen.size() >= ts.probe || !choose(resource)))
-        break;
+      if (!ts.suspects.contains(resource->key())) continue;
+      if (chosen.size() >= ts.probe || !choose(resource)) break;
+      chosen.push_back(resource);
     }
     if (chosen.empty())
       ts.suspects.clear();  // other contents or no contents now: nothing to find out
@@ -258,11 +260,13 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   const bool probing = !chosen.empty();
   bool all = !probing && !removes_first;
   if (all) {
-    for (const SealedPtr& resource : survey.sends) {
-      if (!choose(resource)) {
-        all = false;
-        break;
-      }
+    const auto fits = std::find_if_not(survey.sends.begin(), survey.sends.end(), choose);
+    all = fits == survey.sends.end();
+    if (all) {
+      chosen = std::move(survey.sends);
+      survey.sends.clear();
+    } else {
+      chosen.assign(survey.sends.begin(), fits);
     }
   }
   std::vector<std::string> removed;
@@ -290,6 +294,7 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   in_flight->resources = response.resources;
   in_flight->removed = response.removed;
   in_flight->whole = all && !survey.waiting;
+  if (in_flight->whole && !survey.held_back) in_flight->target = Desired(type);
   ts.owes_first = false;
   AscendingSearch entries(ts.overlay);
   AscendingSearch awaited(ts.awaited);
@@ -301,6 +306,7 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   for (const std::string& name : response.removed) {
     if (Held* held = ts.overlay.Find(NameRef(name))) held->resend = held->tell_absent = false;
   }
+  ts.ForgetPlain();
   ts.in_flight = std::move(in_flight);
   if (type == XdsType::kCluster) OweEndpoints(now, response.resources);
   out.send.push_back(std::move(response));
@@ -414,7 +420,7 @@ void SessionState::Plan(Time now, SessionOutput& out) {
     }
     bool users_settled = true;
     for (const XdsType type : {XdsType::kCluster, XdsType::kListener}) {
-      users_settled = users_settled && of(type).unsettled.empty() && !of(type).waiting;
+      users_settled = users_settled && of(type).settled && !of(type).waiting;
     }
     for (const XdsType type : {XdsType::kEndpoints, XdsType::kSecret}) {
       RemoveOthers(type, now, users_settled, of(type));

@@ -60,7 +60,8 @@ void SessionState::OnAck(Time now, XdsType type, const InFlight& response) {
   TypeState& endpoints = Of(XdsType::kEndpoints);
   // The client dropped what it unsubscribed from while this was under way.
   const std::vector<const SealedPtr*> kept = SubscribedOf(ts, response.resources);
-  ts.TouchEach(kept, [](Held& held, const SealedPtr* resource) { held.Acknowledge(*resource); });
+  if (!ts.Adopt(response.target, response.removed))
+    ts.TouchEach(kept, [](Held& held, const SealedPtr* resource) { held.Acknowledge(*resource); });
   if (!ts.suspects.empty()) {
     for (const SealedPtr& resource : response.resources) EraseSuspect(ts, resource->key());
   }
@@ -75,8 +76,9 @@ void SessionState::OnAck(Time now, XdsType type, const InFlight& response) {
     AscendingSearch entries(ts.overlay);
     ts.awaited.EraseIf([&](const auto& entry) {
       const auto& [name, awaited] = entry;
-      return acknowledged.Find(name) != nullptr &&
-             (awaited.sent || !entries.Find(name)->second.resend);
+      if (acknowledged.Find(name) == nullptr) return false;
+      const auto* held = entries.Find(name);
+      return awaited.sent || held == nullptr || !held->second.resend;
     });
   }
   for (const std::string& removed : response.removed) {

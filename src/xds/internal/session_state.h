@@ -21,16 +21,14 @@ inline constexpr std::string_view kWildcard = "*";
 // What one look at a type finds to do. Views point into lists and overlays, which do not change
 // while it lives.
 struct Survey {
-  std::vector<SealedPtr> sends;    // to be sent, and nothing stands in the way
-  std::vector<NameRef> unsettled;  // to be sent or in flight; sorted
-  std::vector<NameRef> blocked;    // rejected, and the client has no other content; sorted
-  std::vector<Name> gone;          // held, but not part of the bundle
-  std::vector<Name> removed;       // to be told as removed now
-  bool waiting = false;            // something is to be sent and has to wait for another type
+  std::vector<SealedPtr> sends;  // to be sent, and nothing stands in the way; sorted
+  std::vector<NameRef> blocked;  // rejected, and the client has no other content; sorted
+  std::vector<Name> gone;        // held, but not part of the bundle
+  std::vector<Name> removed;     // to be told as removed now
+  bool settled = true;           // nothing was to be sent or in flight
+  bool waiting = false;          // something is to be sent and has to wait for another type
+  bool held_back = false;        // something is not sent because what it needs is rejected
 
-  bool IsUnsettled(const NameRef& name) const {
-    return std::binary_search(unsettled.begin(), unsettled.end(), name);
-  }
   bool IsBlocked(const NameRef& name) const {
     return std::binary_search(blocked.begin(), blocked.end(), name);
   }

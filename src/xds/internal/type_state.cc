@@ -38,10 +38,13 @@ bool InFlight::Removes(const NameRef& name) const {
   return std::find(removed.begin(), removed.end(), name.text) != removed.end();
 }
 
+bool InFlight::Concerns(const NameRef& name) const {
+  return bundle::FindPtr(resources, name) != nullptr || Removes(name);
+}
+
 bool InFlight::Sends(const bundle::SealedResource& content) const {
-  return std::any_of(resources.begin(), resources.end(), [&](const SealedPtr& resource) {
-    return bundle::SameContent(*resource, content);
-  });
+  const bundle::SealedResource* sent = bundle::Find(resources, content.key());
+  return sent != nullptr && bundle::SameContent(*sent, content);
 }
 
 Held& TypeState::Touch(const NameRef& name) {
@@ -73,6 +76,40 @@ bool TypeState::HasSurely(const NameRef& name) const {
 bool TypeState::HasSomething(const NameRef& name) const {
   if (const Held* held = overlay.Find(name)) return held->HasSomething();
   return bundle::Find(*base, name) != nullptr && Subscribed(name);
+}
+
+void TypeState::ForgetPlain() {
+  if (overlay.empty()) return;
+  AscendingSearch listed(*base);
+  SubscriptionSearch subscribed(*this);
+  overlay.EraseIf([&](const auto& entry) {
+    const auto& [name, held] = entry;
+    if (!held.IsPlain()) return false;
+    const SealedPtr* certain = listed.Find(name);
+    return certain == nullptr ? held.certain == nullptr
+                              : held.certain == *certain && subscribed.Contains(name);
+  });
+}
+
+bool TypeState::Adopt(const SealedListPtr& target, const std::vector<std::string>& removed) {
+  if (target == nullptr || !overlay.empty()) return false;
+  if (base != target) {
+    // What the bundle had no more, and has not been taken away yet.
+    std::vector<SealedPtr> rest;
+    AscendingSearch listed(*target);
+    SubscriptionSearch subscribed(*this);
+    for (const SealedPtr& held : *base) {
+      const NameRef name = held->key();
+      if (listed.Find(name) == nullptr && subscribed.Contains(name) &&
+          std::find(removed.begin(), removed.end(), name.text) == removed.end()) {
+        rest.push_back(held);
+      }
+    }
+    base = target;
+    overlay.Each(rest, [](Held& held, const SealedPtr& certain, bool) { held.certain = certain; });
+  }
+  if (!wildcard || names.size() > 0) names.ShareWith(target);
+  return true;
 }
 
 void TypeState::Share(const SealedListPtr& desired) {

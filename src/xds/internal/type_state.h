@@ -61,11 +61,14 @@ struct InFlight {
   std::string nonce;
   bundle::Revision revision;
   Time sent_at;
-  std::vector<SealedPtr> resources;
+  std::vector<SealedPtr> resources;  // sorted
   std::vector<std::string> removed;
-  bool whole = false;  // nothing of its bundle was left for a later response
+  bool whole = false;    // nothing of its bundle was left for a later response
+  SealedListPtr target;  // null, or what the client has once this is acknowledged
 
   bool Removes(const NameRef& name) const;
+  // Sends or removes it.
+  bool Concerns(const NameRef& name) const;
   bool Sends(const bundle::SealedResource& content) const;
 };
 
@@ -112,6 +115,11 @@ struct TypeState {
   // Makes every held name an entry of the overlay, as far as `keep` says so, and forgets the rest.
   template <class Keep>
   void Unshare(Keep keep);
+  // Forgets the entries of the overlay that say no more than the base does.
+  void ForgetPlain();
+  // The client has acknowledged all of `target`. Without deviations that is all there is to know.
+  // True if so; false: each resource has to be looked at.
+  bool Adopt(const SealedListPtr& target, const std::vector<std::string>& removed);
   // Shares `desired` from now on. REQUIRES: nothing is in flight or to be sent.
   void Share(const SealedListPtr& desired);
 
