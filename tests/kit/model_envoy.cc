@@ -144,6 +144,10 @@ std::vector<DeltaRequest> ModelEnvoy::OnResponse(Time now, const DeltaResponse& 
   for (const std::string& name : response.removed) {
     if (!names.insert(name).second) faults_.push_back("twice in a response: " + name);
   }
+  // What is asked for follows from clusters, listeners and routes.
+  const bool changes_interests =
+      !(response.type == XdsType::kEndpoints || response.type == XdsType::kSecret) ||
+      !listeners_started_ || warming() > 0;
   const std::optional<std::string> error = Apply(now, response);
   if (!error)
     Of(response.type).Accept(response);
@@ -151,8 +155,15 @@ std::vector<DeltaRequest> ModelEnvoy::OnResponse(Time now, const DeltaResponse& 
     ++nacks_;
   if (response.type == XdsType::kCluster) clusters_answered_ = true;
   const bool paused = ClustersPaused();
-  UpdateInterests();
-  CheckRoutes("after a response");
+  if (changes_interests) {
+    UpdateInterests();
+    CheckRoutes("after a response");
+  } else {
+    Resources& resources = response.type == XdsType::kEndpoints ? endpoints_ : secrets_;
+    for (const SealedPtr& resource : response.resources) {
+      if (!Of(response.type).IsInterestedIn(resource->name)) resources.erase(resource->name);
+    }
+  }
 
   std::vector<DeltaRequest> requests;
   const auto add_news = [&] {
@@ -174,14 +185,17 @@ std::vector<DeltaRequest> ModelEnvoy::OnResponse(Time now, const DeltaResponse& 
 }
 
 std::vector<DeltaRequest> ModelEnvoy::OnTimer(Time now) {
-  std::erase_if(draining_, [&](const Draining& draining) { return draining.until <= now; });
+  bool changed = std::erase_if(draining_, [&](const Draining& draining) {
+                   return draining.until <= now;
+                 }) > 0;
   for (auto& [name, cluster] : clusters_) {
     if (cluster.warming == nullptr || cluster.warming_since + options_.fetch_timeout > now)
       continue;
     ++fetch_timeouts_;
+    changed = true;
     Warm(name);
   }
-  UpdateInterests();
+  if (changed) UpdateInterests();
   return News();
 }
 

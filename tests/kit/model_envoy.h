@@ -56,6 +56,7 @@ class ModelSubscription {
   void SetWildcard() { interest_["*"]; }
   void UpdateInterest(const std::set<std::string>& names);  // of explicit names
   void MarkStreamFresh() { sent_any_ = false; }
+  bool IsInterestedIn(const std::string& name) const { return interest_.contains(name); }
   bool HasNews() const;
   void TakeNews(xds::DeltaRequest& request);
   void Accept(const xds::DeltaResponse& response);
