@@ -141,6 +141,11 @@ struct Proxy {
   Effects effects;            // not published yet
 
   bundle::BundlePtr bundle;  // the newest one published
+  struct {                   // what its lists were put together from
+    ContentPtr own;
+    bundle::ValuesPtr values;
+    std::array<bundle::SealedListPtr, bundle::kXdsTypeCount> shared;
+  } sources;
   std::deque<Explanation> explanations;
 };
 

@@ -757,6 +757,8 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   bool changed = proxy.bundle == nullptr;
   const std::vector<bundle::SealedPtr>& own = proxy.own->content->resources;
   auto begin = own.begin();
+  const bool same_own = proxy.sources.own == proxy.own->content &&
+                        proxy.sources.values == proxy.plan->values && proxy.bundle != nullptr;
   for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {
     const auto end = std::find_if(begin, own.end(), [type](const bundle::SealedPtr& resource) {
       return static_cast<size_t>(resource->type) > type;
@@ -765,6 +767,11 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
     const bundle::SealedListPtr* before =
         proxy.bundle == nullptr ? nullptr : &proxy.bundle->resources[type];
     bundle::SealedListPtr& list = assembled.resources[type];
+    if (same_own && proxy.sources.shared[type] == shared) {
+      list = *before;
+      begin = end;
+      continue;
+    }
     const bool fills =
         proxy.plan->values != nullptr &&
         std::any_of(shared->begin(), shared->end(),
@@ -800,6 +807,7 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   while (proxy.explanations.size() > kMaxExplanations) proxy.explanations.pop_front();
 
   proxy.bundle = std::make_shared<const bundle::XdsBundle>(std::move(assembled));
+  proxy.sources = {proxy.own->content, proxy.plan->values, proxy.group->lists};
   published.bundle = proxy.bundle;
   published.collectors = proxy.own->content->collectors;
   ++counters_.publishes;
