@@ -62,19 +62,20 @@ void NameSet::ShareWith(const SealedListPtr& list) {
   Names extra;
   Names missing;
   auto at = list_->begin();
-  const auto has = [&](const NameRef& name) {  // `at` is at the name or after it
-    if (at != list_->end() && (*at)->key() == name)
-      return missing_.empty() || !missing_.contains(name);
-    return !extra_.empty() && extra_.contains(name);
-  };
   const auto keep = [&](const NameRef& name) {
     if (missing_.empty() || !missing_.contains(name)) extra.emplace(name);
   };
   for (const SealedPtr& resource : *list) {
     const NameRef name = resource->key();
     for (; at != list_->end() && *at != resource && (*at)->key() < name; ++at) keep((*at)->key());
-    if (!has(name)) missing.emplace_hint(missing.end(), name);
-    if (at != list_->end() && (*at)->key() == name) ++at;
+    bool has = false;
+    if (at != list_->end() && (*at == resource || (*at)->key() == name)) {
+      ++at;
+      has = missing_.empty() || !missing_.contains(name);
+    } else {
+      has = !extra_.empty() && extra_.contains(name);
+    }
+    if (!has) missing.emplace_hint(missing.end(), name);
   }
   for (; at != list_->end(); ++at) keep((*at)->key());
   for (const Name& name : extra_) {

@@ -96,12 +96,14 @@ bool TypeState::Adopt(const SealedListPtr& target, const std::vector<std::string
   if (base != target) {
     // What the bundle had no more, and has not been taken away yet.
     std::vector<SealedPtr> rest;
-    AscendingSearch listed(*target);
     SubscriptionSearch subscribed(*this);
+    auto at = target->begin();
     for (const SealedPtr& held : *base) {
-      const NameRef name = held->key();
-      if (listed.Find(name) == nullptr && subscribed.Contains(name) &&
-          std::find(removed.begin(), removed.end(), name.text) == removed.end()) {
+      while (at != target->end() && *at != held && (*at)->key() < held->key()) ++at;
+      if (at != target->end() && (*at == held || (*at)->key() == held->key())) {
+        ++at;
+      } else if (subscribed.Contains(held->key()) &&
+                 std::find(removed.begin(), removed.end(), held->name) == removed.end()) {
         rest.push_back(held);
       }
     }
