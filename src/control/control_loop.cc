@@ -272,6 +272,7 @@ class ControlLoop::Writer final : public store::WatchSink,
     if (!loaded_) return;
     const Time begin = around_.clock.Now();
 
+    const bool stored = !events_.empty();
     std::vector<mesh::Change> changes;
     StepCauses causes;
     for (const store::StoreEvent& event : std::exchange(events_, {})) {
@@ -285,6 +286,7 @@ class ControlLoop::Writer final : public store::WatchSink,
                          .inputs_changed = false});
     }
     counters_.waiting_events = 0;
+    if (stored) RetrySoon();
     if (!changes.empty()) {
       const mesh::ChangeSet applied = state_.Apply(changes);
       // What is derived goes back to all of the step: to which of it, only the derivation could
@@ -512,6 +514,7 @@ class ControlLoop::Writer final : public store::WatchSink,
       AfterStored();
       return;
     }
+    outage_ = false;
     switch (done.error().code()) {
       case base::Code::kConflict:
       case base::Code::kNotFound: {
@@ -527,6 +530,7 @@ class ControlLoop::Writer final : public store::WatchSink,
       case base::Code::kUnavailable:
       case base::Code::kCancelled:
         ++counters_.derived_failures;
+        outage_ = true;
         follow_up_.Unavailable();
         TakeBackWaits();
         break;
@@ -543,12 +547,22 @@ class ControlLoop::Writer final : public store::WatchSink,
     // At once it would meet the same obstacle.
     retrying_ = true;
     urgent_ = true;
-    retry_timer_ = PostAfter(retry_delay_, [](Writer& self) {
+    RetryAfter(retry_delay_);
+    retry_delay_ = std::min(2 * retry_delay_, kLongestRetry);
+    Publish();
+  }
+
+  void RetryAfter(runtime::Duration delay) {
+    retry_at_ = around_.clock.Now() + delay;
+    retry_timer_ = PostAfter(delay, [](Writer& self) {
       self.retrying_ = false;
       self.Publish();
     });
-    retry_delay_ = std::min(2 * retry_delay_, kLongestRetry);
-    Publish();
+  }
+
+  // Something was stored: an outage that the follow-up transaction waits out may be over.
+  void RetrySoon() {
+    if (outage_ && retrying_ && retry_at_ > around_.clock.Now() + kFirstRetry) RetryAfter(kFirstRetry);
   }
 
   void TakeBackWaits() {
@@ -779,6 +793,8 @@ class ControlLoop::Writer final : public store::WatchSink,
   bool status_waits_ = false;
   Time status_at_;
   runtime::Duration retry_delay_ = kFirstRetry;
+  Time retry_at_{};      // if retrying_
+  bool outage_ = false;  // the store could not be reached, which is why
   std::set<ProxyKey> registering_;
   std::set<ProxyKey> register_again_;
   std::set<ProxyKey> removing_;

@@ -147,6 +147,10 @@ void SessionState::GateUsers(XdsType type, Time now, Survey& users, const Survey
               (eds.HasSurely(name) || !IsAwaited(name)));
     });
   };
+  if (cds.requested && clusters.settled && eds.awaited.empty() && clusters.blocked.empty() &&
+      endpoints.blocked.empty()) {
+    return;  // there is nothing to wait for
+  }
   std::vector<SealedPtr> ready;
   for (SealedPtr& user : users.sends) {
     const Gate gate = user->clusters.empty() ? Gate::kOpen : gate_of(user);
