@@ -56,9 +56,8 @@ TEST(BundleTest, ListsAreSortedAndSearchable) {
     return Seal({.name = std::move(name), .message = "m"});
   };
   const SealedListPtr list = MakeList({seal("c"), seal("a"), seal("b")});
-  EXPECT_TRUE(std::is_sorted(list->begin(), list->end(), [](const auto& a, const auto& b) {
-    return a->key() < b->key();
-  }));
+  EXPECT_TRUE(std::is_sorted(list->begin(), list->end(),
+                             [](const auto& a, const auto& b) { return a->key() < b->key(); }));
   EXPECT_EQ(Find(*list, "b")->name, "b");
   EXPECT_EQ(Find(*list, "bb"), nullptr);
   EXPECT_EQ(Find(*EmptyList(), "b"), nullptr);

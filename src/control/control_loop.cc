@@ -562,7 +562,8 @@ class ControlLoop::Writer final : public store::WatchSink,
 
   // Something was stored: an outage that the follow-up transaction waits out may be over.
   void RetrySoon() {
-    if (outage_ && retrying_ && retry_at_ > around_.clock.Now() + kFirstRetry) RetryAfter(kFirstRetry);
+    if (outage_ && retrying_ && retry_at_ > around_.clock.Now() + kFirstRetry)
+      RetryAfter(kFirstRetry);
   }
 
   void TakeBackWaits() {

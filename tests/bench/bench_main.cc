@@ -436,6 +436,7 @@ base::Status Run(Report& report, const Settings& settings, const std::string& pi
   if (piece == "slow") return each_size(Slow, {small});
   if (piece == "writes") return each_size(Writes, {{.proxies = 1, .services = 500}});
   if (piece == "overload") return each_size(Overload, {small});
+  if (piece == "soak") return each_size(Soak, {small});
   if (piece == "net") return Program(report, piece, settings, {"net_bench"});
   if (piece == "store") {
     return Program(report, piece, settings, {"store_bench", settings.work_folder + "/store"});
@@ -443,7 +444,7 @@ base::Status Run(Report& report, const Settings& settings, const std::string& pi
   return base::Invalid(
       base::Format("no piece \"{}\"; there are: table restart storm growth tproxy accesslog flap "
                    "unread views rollout "
-                   "stored starve slow writes overload net store",
+                   "stored starve slow writes overload soak net store",
                    piece));
 }
 
@@ -474,6 +475,8 @@ base::Status Parse(int argc, char** argv, Settings& settings) {
       settings.runs = *number;
     } else if (name == "idle") {
       settings.idle_seconds = static_cast<int>(*number);
+    } else if (name == "minutes") {
+      settings.minutes = static_cast<int>(*number);
     } else if (name == "transparent") {
       size.transparent = *number != 0;
     } else if (name == "limit") {
@@ -510,6 +513,7 @@ int Main(int argc, char** argv) {
   for (const std::string& piece : settings.pieces) {
     if (settings.sizes.empty() && piece == "storm") largest = std::max<size_t>(largest, 5000);
     if (settings.sizes.empty() && piece == "growth") largest = 10000;
+    if (piece == "soak") largest += 200;
     if (settings.sizes.empty() && piece == "rollout") largest = std::max<size_t>(largest, 2100);
   }
   if (descriptors < largest + 200) {

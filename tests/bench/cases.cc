@@ -400,4 +400,73 @@ base::Status Overload(Report& report, const Settings& settings, const Size& size
   return base::Ok{};
 }
 
+base::Status Soak(Report& report, const Settings& settings, const Size& size) {
+  const std::string piece = "soak " + size.Name();
+  Say(piece);
+  World world(OptionsOf(settings, size, "sqlite"));
+  ControlPlane& control_plane = world.control_plane();
+  TRY(world.Start());
+  TRY(world.Connect(0, size.proxies, LimitOf(size)));
+  world.WaitForQuiet(milliseconds(1500));
+
+  constexpr int kWindows = 6;
+  constexpr size_t kMoved = 10, kCut = 5, kReplicas = 5;
+  constexpr milliseconds kRound(200);
+  const double window_seconds = 60.0 * settings.minutes / kWindows;
+  const size_t first = (size.proxies + size.services - 1) / size.services * size.services;
+  size_t round = 0, replicas = 0;
+  for (int window = 1; window <= kWindows; ++window) {
+    std::vector<double> moves, edits;
+    const Meter meter(control_plane.pid(), world.fleet());
+    const SteadyTime begin = std::chrono::steady_clock::now();
+    const size_t first_round = round;
+    for (; Since(begin) < window_seconds; ++round) {
+      const SteadyTime next = std::chrono::steady_clock::now() + kRound;
+      TRY_ASSIGN(const auto times, Flap(world, round % 60'000));
+      moves.insert(moves.end(), times.begin(), times.end());
+      PutList batch;
+      for (size_t i = 0; i < kMoved; ++i) {
+        const size_t proxy = 1 + (round * kMoved + i) % (size.proxies - 1);
+        batch.emplace_back(PathOf(proxy),
+                           world.DataplaneOf(proxy, base::Format("10.{}.{}.{}", 60 + round % 100,
+                                                                 proxy / 250, proxy % 250 + 1)));
+      }
+      TRY(control_plane.PutAll(std::move(batch)));
+      if (round % 10 == 3) {
+        const int timeout = 10'000 + static_cast<int>(round % 50'000);
+        world.fleet().ArmMark(ClustersWith(timeout));
+        TRY(control_plane.Put("/meshes/load/meshtimeouts/all", world.TimeoutOf(timeout)));
+        const SteadyTime answered = std::chrono::steady_clock::now();
+        TRY(world.WaitForMarks("edit", size.proxies));
+        for (const double time : TimesSince(world.fleet(), answered)) edits.push_back(time);
+      }
+      if (round % 4 == 2) {
+        world.Begin({first + replicas * size.services});
+        if (++replicas > kReplicas) world.fleet().StopOne(size.proxies + replicas - kReplicas - 1);
+      }
+      if (round % 20 == 6) {
+        world.fleet().Cut(kCut);
+        const auto back = [&] { return world.fleet().configured() >= size.proxies; };
+        if (!WaitFor(std::chrono::seconds(30), back))
+          return base::Unavailable("proxies whose connections were cut did not come back");
+      }
+      std::this_thread::sleep_until(next);
+    }
+    const std::string name = base::Format("window{}.", window);
+    report.Add(piece, name + "rounds", static_cast<double>(round - first_round));
+    report.Add(piece, name + "cores", meter.Cpu() / Since(begin));
+    AddTimes(report, piece, name + "move", std::move(moves));
+    AddTimes(report, piece, name + "edit", std::move(edits));
+    world.WaitForTheRest();
+    report.Add(piece, name + "rss_mb", MemoryOf(control_plane.pid()).rss / 1024);
+    report.Add(piece, name + "descriptors",
+               static_cast<double>(DescriptorsOf(control_plane.pid())));
+    Say(base::Format("  {} of {} minutes: {} MB", settings.minutes * window / kWindows,
+                     settings.minutes, MemoryOf(control_plane.pid()).rss / 1024));
+  }
+  report.Add(piece, "faults.oracle", control_plane.Metrics()["kuma_oracle_differences_total"]);
+  AddEnd(report, piece, world);
+  return base::Ok{};
+}
+
 }  // namespace kuma::bench

@@ -19,6 +19,7 @@ struct Settings {
   int idle_seconds = 120;
   std::string store = "memory";
   bool limit = true;
+  int minutes = 30;  // of the soak
   std::string json;
   std::string bin_folder;
   std::string work_folder;
@@ -44,5 +45,9 @@ base::Status Writes(Report& report, const Settings& settings, const Size& size);
 // Ten times as much as it can do, from clients that wait for answers and from proxies that come and
 // go; then how long it takes to be as before.
 base::Status Overload(Report& report, const Settings& settings, const Size& size);
+
+// Everything changes all the time for half an hour (`minutes`): addresses, replicas, edits of every
+// proxy, cut connections. Memory, descriptors and times must stay as they are.
+base::Status Soak(Report& report, const Settings& settings, const Size& size);
 
 }  // namespace kuma::bench

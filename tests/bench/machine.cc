@@ -78,6 +78,12 @@ Memory MemoryOf(pid_t pid) {
   return memory;
 }
 
+size_t DescriptorsOf(pid_t pid) {
+  std::error_code error;
+  const std::filesystem::directory_iterator open(base::Format("/proc/{}/fd", pid), error);
+  return error ? 0 : static_cast<size_t>(std::distance(begin(open), end(open)));
+}
+
 std::vector<int> Cores() {
   static const std::vector<int> at_start = [] {
     cpu_set_t set;

@@ -29,6 +29,9 @@ struct Memory {
 };
 Memory MemoryOf(pid_t pid);
 
+// How many a process has open.
+size_t DescriptorsOf(pid_t pid);
+
 // The cores that this process may use.
 std::vector<int> Cores();
 // The calling thread and what it starts from now on. Empty: all of `Cores()` at start.

@@ -185,9 +185,8 @@ std::vector<DeltaRequest> ModelEnvoy::OnResponse(Time now, const DeltaResponse& 
 }
 
 std::vector<DeltaRequest> ModelEnvoy::OnTimer(Time now) {
-  bool changed = std::erase_if(draining_, [&](const Draining& draining) {
-                   return draining.until <= now;
-                 }) > 0;
+  bool changed =
+      std::erase_if(draining_, [&](const Draining& draining) { return draining.until <= now; }) > 0;
   for (auto& [name, cluster] : clusters_) {
     if (cluster.warming == nullptr || cluster.warming_since + options_.fetch_timeout > now)
       continue;

@@ -21,8 +21,8 @@ bool Covers(const std::vector<std::string>& origins, const std::vector<std::stri
 }  // namespace
 
 bundle::SealedPtr Interner::Resource(bundle::SealedPtr resource) {
-  const uint64_t hash = resource->name_hash ^ resource->version.low ^
-                        static_cast<uint64_t>(resource->type);
+  const uint64_t hash =
+      resource->name_hash ^ resource->version.low ^ static_cast<uint64_t>(resource->type);
   const auto [begin, end] = resources_.equal_range(hash);
   for (auto at = begin; at != end; ++at) {
     const bundle::SealedPtr held = at->second.lock();

@@ -178,9 +178,8 @@ void SessionState::Await(Time now) {
   SubscriptionSearch subscribed(ts);
   ts.awaited.EraseIf([&](const auto& entry) {
     const auto& [name, awaited] = entry;
-    return desired.Find(name) == nullptr ||
-           (now >= awaited.since + options.patience &&
-            !(ts.requested && subscribed.Contains(name)));
+    return desired.Find(name) == nullptr || (now >= awaited.since + options.patience &&
+                                             !(ts.requested && subscribed.Contains(name)));
   });
 }
 
@@ -189,7 +188,8 @@ Uses SessionState::UsesOfClient() const {
   for (const XdsType type : {XdsType::kListener, XdsType::kRoute}) {
     const TypeState& ts = Of(type);
     for (const SealedPtr& resource : *ts.base) {
-      if (!ts.overlay.contains(resource->key()) && ts.Subscribed(resource->key())) uses.Add(resource);
+      if (!ts.overlay.contains(resource->key()) && ts.Subscribed(resource->key()))
+        uses.Add(resource);
     }
     for (const auto& [name, held] : ts.overlay) uses.Add(held);
     if (ts.in_flight != nullptr) {

@@ -202,7 +202,8 @@ void SessionState::FirstRequest(TypeState& ts, const DeltaRequest& request) {
   std::sort(claims.begin(), claims.end());
   SubscriptionSearch subscribed(ts);
   std::erase_if(claims, [&](const auto& claim) { return !subscribed.Contains(claim.first); });
-  ts.overlay.Each(claims, [](Held& held, const auto& claim, bool) { held.claimed = *claim.second; });
+  ts.overlay.Each(claims,
+                  [](Held& held, const auto& claim, bool) { held.claimed = *claim.second; });
   // Also of names without a version: Envoy may run what it took from a response that it refused as
   // a whole.
   for (const auto& [name, doubt] : ts.doubts) {
@@ -225,8 +226,8 @@ void SessionState::AwaitEndpoints(Time now, const std::vector<NameRef>& names) {
   std::vector<NameRef> lacking;
   for (const NameRef& name : names) {
     const auto* entry = entries.Find(name);
-    const bool has = entry != nullptr ? entry->second.HasSurely() && !entry->second.unknown
-                                      : ts.HasSurely(name);
+    const bool has =
+        entry != nullptr ? entry->second.HasSurely() && !entry->second.unknown : ts.HasSurely(name);
     if (!has) lacking.push_back(name);
   }
   const Revision revision = bundle == nullptr ? Revision{} : bundle->revision;

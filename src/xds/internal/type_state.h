@@ -94,9 +94,9 @@ struct TypeState {
   SealedListPtr base = bundle::EmptyList();  // held, as far as subscribed and not in the overlay
   NameTable<Held> overlay;
   std::unique_ptr<InFlight> in_flight;
-  NameTable<Awaited> awaited;            // of endpoints only
-  std::set<Name, std::less<>> suspects;  // of rejected responses that named no culprit
-  size_t probe = 0;                      // how many of them are tried at once
+  NameTable<Awaited> awaited;                 // of endpoints only
+  std::set<Name, std::less<>> suspects;       // of rejected responses that named no culprit
+  size_t probe = 0;                           // how many of them are tried at once
   std::map<Name, Doubt, std::less<>> doubts;  // recalled, waiting for the first request
 
   bool Subscribed(const NameRef& name) const { return wildcard || names.Contains(name); }
