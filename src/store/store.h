@@ -134,8 +134,9 @@ struct HistoryLimits {
   std::chrono::nanoseconds age = std::chrono::hours(30 * 24);
 };
 
-// Events that a watch can be resumed from, in memory.
-inline constexpr size_t kWatchLog = 100'000;
+// Events that a watch can be resumed from, in memory. Each keeps an old version of a resource alive
+// (a Dataplane has 4 KB), so this is what churn costs in memory: 40 MB.
+inline constexpr size_t kWatchLog = 10'000;
 
 class WatchSink {
  public:
