@@ -829,6 +829,44 @@ TEST(DeltaSessionTest, WhatNeedsARejectedClusterIsHeldBackAndOthersAreNot) {
   EXPECT_EQ(h.Ack(kCds), "LDS +needs-b");
 }
 
+// The response without it left nothing for later, and is not all of the bundle.
+TEST(DeltaSessionTest, WhatIsHeldBackIsNotTakenForAcknowledged) {
+  Harness h({.retry_after = 0s});
+  h.Subscribe(kCds);
+  h.Subscribe(kLds);
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kCds, "b")}), "CDS +a +b; LDS");
+  EXPECT_EQ(h.Nack(kCds, "Error adding/updating cluster(s) b: bad"), "CDS +a");
+  h.Settle();
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kCds, "b"), Make(kLds, "needs-a", "1", {"a"}),
+                      Make(kLds, "needs-b", "1", {"b"})}),
+            "LDS +needs-a");
+  h.Settle();
+  EXPECT_EQ(h.Bundle({Make(kCds, "a"), Make(kCds, "b", "2"), Make(kLds, "needs-a", "1", {"a"}),
+                      Make(kLds, "needs-b", "1", {"b"})}),
+            "CDS +b");
+  EXPECT_EQ(h.Ack(kCds), "LDS +needs-b");
+}
+
+TEST(DeltaSessionTest, NamesAreSharedAgainAlthoughTheListsWereBefore) {
+  Harness h;
+  h.Subscribe(kCds);
+  h.Bundle({Make(kCds, "a"), Make(kEds, "a")});
+  h.Subscribe(kEds, {"a"});
+  h.Settle();
+  const std::vector<SealedPtr> endpoints = {Make(kEds, "a"), Make(kEds, "b"), Make(kEds, "c")};
+  const auto bundle_with = [&](const std::string& content) {
+    std::vector<SealedPtr> all = endpoints;
+    for (const char* name : {"b", "c"}) all.push_back(Make(kCds, name));
+    all.push_back(Make(kCds, "a", content));
+    return all;
+  };
+  EXPECT_EQ(h.Bundle(bundle_with("1")), "CDS +b +c");
+  h.Bundle(bundle_with("2"));
+  h.Subscribe(kEds, {"b", "c"});
+  h.Settle();
+  EXPECT_EQ(h.session.deviations(), 0u);
+}
+
 TEST(DeltaSessionTest, ARejectedChangeOfAClusterThatIsThereHoldsNobodyBack) {
   Running h({.retry_after = 0s});
   EXPECT_EQ(h.Bundle({Make(kCds, "a", "2"), Make(kEds, "a"), Make(kLds, "l", "2", {"a"})}),
