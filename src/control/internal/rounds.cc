@@ -563,6 +563,8 @@ void Rounds::TakeCell(CellJob& job) {
     case CellJob::Outcome::kUnchanged: ++counters_.hits; return;
     case CellJob::Outcome::kGone:
       cell.gone = true;
+      cell.has_good = false;  // if it comes back and fails, nothing is not its last good content
+      cell.whole = nullptr;
       cells_.SetFailure(cell, {}, {});
       changed = cells_.SetContent(cell, {});
       break;
