@@ -147,7 +147,7 @@ class DeltaSession {
   SessionMemory Remember() const;
   // A response has waited for its answer for longer than stall_after.
   bool stalled(Time now) const;
-  // Sorted by type and name.
+  // Sorted by type, then in the order of bundle::NameRef.
   std::vector<QuarantineEntry> Quarantined() const;
   // Names that differ from the lists that the session shares with others: 0 for a client in step.
   size_t deviations() const;
