@@ -214,21 +214,29 @@ void Progress::OnRound(const std::vector<ProxyKey>& left, const std::vector<Give
                        Revision settled) {
   CHECK_CONFINED(executor_);
   for (const ProxyKey& proxy : left) rollouts_.OnGone(proxy);
-  // Proxies of one class share their lists, and so the difference.
-  using Lists = std::array<bundle::SealedListPtr, bundle::kXdsTypeCount>;
+  // Proxies of one class share their lists, and so the difference. All of them are held by `given`
+  // or were when this began: an address is one list.
+  using Lists = std::array<const bundle::SealedList*, bundle::kXdsTypeCount>;
+  const auto lists_of = [](const bundle::XdsBundle& bundle) {
+    Lists lists;
+    std::transform(bundle.resources.begin(), bundle.resources.end(), lists.begin(),
+                   [](const bundle::SealedListPtr& list) { return list.get(); });
+    return lists;
+  };
   std::map<std::pair<Lists, Lists>, Parts> differences;
+  std::vector<Effect> effects;
   for (const GivenBundle& one : given) {
     const auto found = proxies_.find(one.proxy);
     Proxy* proxy = found == proxies_.end() || !found->second.connected ? nullptr : &found->second;
     if (!one.changes.empty()) {
-      std::vector<Effect> effects;
+      effects.clear();
       for (const GivenBundle::Change& change : one.changes) {
         for (const Revision revision : *change.revisions)
           effects.push_back({revision, change.what});
       }
       Parts changed;
       if (proxy != nullptr && proxy->bundle != nullptr) {
-        Parts& known = differences[{proxy->bundle->resources, one.bundle->resources}];
+        Parts& known = differences[{lists_of(*proxy->bundle), lists_of(*one.bundle)}];
         if (known == nullptr) known = ChangedParts(proxy->bundle.get(), *one.bundle);
         changed = known;
       }
@@ -325,6 +333,8 @@ void Progress::AskFreshness(std::function<void(std::vector<Freshness>)> answer) 
     for (const auto& [key, proxy] : proxies_) {
       if (proxy.connected) all.push_back(FreshnessOf(key, proxy));
     }
+    std::sort(all.begin(), all.end(),
+              [](const Freshness& a, const Freshness& b) { return a.proxy < b.proxy; });
     answer(std::move(all));
   });
 }
@@ -339,6 +349,8 @@ void Progress::AskTroubles(std::function<void(std::vector<TroubledProxy>)> answe
       one.stalled_since = proxy.stalled_since;
       for (const auto& [part, rejection] : proxy.withheld) one.withheld.push_back(rejection);
     }
+    std::sort(troubled.begin(), troubled.end(),
+              [](const TroubledProxy& a, const TroubledProxy& b) { return a.proxy < b.proxy; });
     answer(std::move(troubled));
   });
 }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ids.h"
@@ -78,7 +79,7 @@ class Progress {
   void AskTimeline(base::ProxyKey proxy,
                    std::function<void(std::optional<std::vector<TimelineEvent>>)> answer);
   void AskFreshness(std::function<void(std::vector<Freshness>)> answer);  // sorted by proxy
-  void AskTroubles(std::function<void(std::vector<TroubledProxy>)> answer);
+  void AskTroubles(std::function<void(std::vector<TroubledProxy>)> answer);  // sorted by proxy
 
   const Rollouts& rollouts() const { return rollouts_; }
 
@@ -117,7 +118,7 @@ class Progress {
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 
   Rollouts rollouts_;
-  std::map<base::ProxyKey, Proxy> proxies_;
+  std::unordered_map<base::ProxyKey, Proxy> proxies_;
   std::list<base::ProxyKey> left_;  // not connected any more, oldest first
   std::list<Waiter> waiters_;
   uint64_t finals_seen_ = 0;

@@ -35,7 +35,7 @@ struct ProxyInsights::Proxy {
   bool dirty = false;
   bool orphan = false;
   std::vector<Subscription> own;         // of this process, oldest first; the last one may be open
-  std::optional<model::Value> metadata;  // absent: as in `stored`
+  std::optional<model::JsonText> metadata;  // absent: as in `stored`
   std::optional<insights::Mtls> mtls;    // of this process
   uint32_t certificates = 0;             // not counted in `stored`
   // Absent: as in `stored`.
@@ -105,7 +105,7 @@ ProxyInsights::Proxy* ProxyInsights::Find(const ProxyKey& proxy, uint64_t stream
 }
 
 void ProxyInsights::OnConnected(const ProxyKey& proxy, uint64_t stream, std::string id,
-                                model::Value metadata, insights::Version version) {
+                                model::JsonText metadata, insights::Version version) {
   CHECK_CONFINED(executor_);
   std::unique_ptr<Proxy>& state = proxies_[proxy];
   if (state == nullptr) state = std::make_unique<Proxy>();

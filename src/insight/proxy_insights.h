@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ids.h"
@@ -55,7 +55,7 @@ class ProxyInsights final : public store::WatchSink {
   // `stream` tells the connections of one proxy apart; newer ones are greater. `metadata`: of
   // Envoy's node.
   void OnConnected(const base::ProxyKey& proxy, uint64_t stream, std::string id,
-                   model::Value metadata, resources::dataplane_insight::Version version);
+                   model::JsonText metadata, resources::dataplane_insight::Version version);
   void OnDisconnected(const base::ProxyKey& proxy, uint64_t stream);
   // A response was sent and is answered.
   void OnAcknowledged(const base::ProxyKey& proxy, uint64_t stream, Service service);
@@ -103,7 +103,7 @@ class ProxyInsights final : public store::WatchSink {
   runtime::SerialExecutor& executor_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();
 
-  std::map<base::ProxyKey, std::unique_ptr<Proxy>> proxies_;
+  std::unordered_map<base::ProxyKey, std::unique_ptr<Proxy>> proxies_;
   std::deque<base::ProxyKey> dirty_;     // oldest first; those marked so count
   std::vector<base::ProxyKey> orphans_;  // connected, but their Dataplane is not there
   bool flushing_ = false;

@@ -38,7 +38,7 @@ class ProxyInsightsTest : public testing::Test {
   }
   void Connect(uint64_t stream, const std::string& id) {
     Do([=, this] {
-      insights_->OnConnected(kWeb, stream, id, model::Value(model::Object{{"a", "b"}}), {});
+      insights_->OnConnected(kWeb, stream, id, model::JsonText{R"({"a":"b"})"}, {});
     });
   }
   void Pass(runtime::Duration duration) {
@@ -145,7 +145,7 @@ TEST_F(ProxyInsightsTest, AnInsightFollowsItsDataplane) {
   Commit({kit::Delete({"Dataplane", "default", "web"}), kit::Put(kit::Dataplane("web"))});
   Pass(seconds(2));
   ASSERT_TRUE(Stored());
-  EXPECT_EQ(Stored()->metadata, model::Value(model::Object{{"a", "b"}}));
+  EXPECT_EQ(Stored()->metadata.text, R"({"a":"b"})");
 }
 
 TEST_F(ProxyInsightsTest, StopStoresWhatIsLeft) {

@@ -138,13 +138,13 @@ void Rollouts::OnInStep(const ProxyKey& proxy, Revision revision,
   if (found == waiting_.end()) return;
   Entries& entries = found->second;
   for (const Rejection& rejection : withheld) Reject(entries, revision, rejection);
-  while (!entries.empty() && entries.front().bundle <= revision) {
-    const Entry& entry = entries.front();
-    Close(entry, entry.rejected                      ? &Rollout::rejected
-                 : entry.superseded_by != Revision{} ? &Rollout::superseded
-                                                     : &Rollout::acknowledged);
-    entries.pop_front();
+  auto at = entries.begin();
+  for (; at != entries.end() && at->bundle <= revision; ++at) {
+    Close(*at, at->rejected                      ? &Rollout::rejected
+               : at->superseded_by != Revision{} ? &Rollout::superseded
+                                                 : &Rollout::acknowledged);
   }
+  entries.erase(entries.begin(), at);
   if (entries.empty()) waiting_.erase(found);
 }
 
@@ -225,8 +225,9 @@ Rollout Rollouts::Complete(Rollout rollout) const {
       return std::binary_search(entry.causes.begin(), entry.causes.end(), rollout.revision);
     });
     if (waits) rollout.pending_proxies.push_back(proxy);
-    if (rollout.pending_proxies.size() == kMaxNamed) break;
   }
+  std::sort(rollout.pending_proxies.begin(), rollout.pending_proxies.end());
+  if (rollout.pending_proxies.size() > kMaxNamed) rollout.pending_proxies.resize(kMaxNamed);
   return rollout;
 }
 

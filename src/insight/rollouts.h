@@ -4,13 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -118,7 +118,7 @@ class Rollouts {
     bool rejected = false;
     base::Revision superseded_by;  // 0: not
   };
-  using Entries = std::deque<Entry>;  // oldest first
+  using Entries = std::vector<Entry>;  // oldest first
   void Reject(Entries& entries, base::Revision revision, const Rejection& rejection);
   void Close(const Entry& entry, uint64_t Rollout::*state);
   void Bound(Entries& entries) const;
@@ -127,7 +127,7 @@ class Rollouts {
 
   const size_t limit_;
   std::map<base::Revision, Rollout> rollouts_;
-  std::map<base::ProxyKey, Entries> waiting_;
+  std::unordered_map<base::ProxyKey, Entries> waiting_;
   base::Revision settled_;
   base::Revision started_;    // of this process
   base::Revision forgotten_;  // rollouts up to this one may be missing

@@ -17,7 +17,7 @@
 // struct with a member that is not in its table does not compile.
 //
 // Member types: bool, int32_t, int64_t, uint32_t, uint64_t, double, std::string, Duration,
-// WallTime, Bytes, SecretBytes, SecretString, Value (free JSON), IntOrString, an enum with
+// WallTime, Bytes, SecretBytes, SecretString, Value (free JSON), JsonText, IntOrString, an enum with
 // EnumNames(), OpenEnum<E>, a struct with Fields(), and std::optional, std::vector,
 // std::map<std::string, T> of these.
 //
@@ -60,6 +60,13 @@ struct Bytes {  // base64 in JSON
 };
 using SecretBytes = base::Redacted<Bytes>;  // base64 in JSON; never printed
 using SecretString = base::Redacted<std::string>;
+
+// Free JSON that is copied more often than it is looked at: kept as text.
+struct JsonText {
+  std::string text;  // as ToJson writes it, or empty: null
+  static JsonText Of(const Value& value);
+  bool operator==(const JsonText&) const = default;
+};
 
 // A number, or text that holds one ("50", "12.5"): percentages and factors of Kuma.
 struct IntOrString {
@@ -225,6 +232,7 @@ enum class Shape : uint8_t {
   kTime,
   kBytes,
   kJson,
+  kJsonText,
   kIntOrString,
   kEnum,
   kStruct,

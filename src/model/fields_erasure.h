@@ -60,6 +60,8 @@ constexpr Shape ShapeOfScalar() {
     return Shape::kBytes;
   else if constexpr (std::is_same_v<T, Value>)
     return Shape::kJson;
+  else if constexpr (std::is_same_v<T, JsonText>)
+    return Shape::kJsonText;
   else if constexpr (std::is_same_v<T, IntOrString>)
     return Shape::kIntOrString;
   else

@@ -79,8 +79,9 @@ base::Result<std::string> UrlOf(store::Store& store, const std::string& mesh,
   if (!insight && insight.error().code() == base::Code::kNotFound)
     return base::Unavailable("the proxy was never connected to this control plane");
   if (!insight) return std::move(insight).error();
-  const model::Value& metadata = (*insight)->Spec<resources::dataplane_insight::Spec>().metadata;
-  auto node = generate::ParseProxyNode(metadata.is_null() ? "{}" : model::ToJson(metadata));
+  const std::string& metadata =
+      (*insight)->Spec<resources::dataplane_insight::Spec>().metadata.text;
+  auto node = generate::ParseProxyNode(metadata.empty() ? "{}" : metadata);
   if (!node) return base::Unavailable("the proxy told nothing usable: " + node.error().message());
   if (node->admin_port == 0) return base::Unavailable("the Envoy of this proxy has no admin port");
   const auto& networking = dataplane->Spec<resources::dataplane::Spec>().networking;

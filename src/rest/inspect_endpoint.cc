@@ -183,8 +183,9 @@ net::HttpResponse InspectEndpoint::Config(const Question& question,
   const auto insight =
       store_.Get(model::ResourceKey{"DataplaneInsight", question.mesh, question.name});
   if (!insight) return ToResponse(ProblemOf(insight.error(), "Failed to fetch dataplane insight"));
-  const Value& metadata = (*insight)->Spec<resources::dataplane_insight::Spec>().metadata;
-  const auto node = generate::ParseProxyNode(metadata.is_null() ? "{}" : model::ToJson(metadata));
+  const std::string& metadata =
+      (*insight)->Spec<resources::dataplane_insight::Spec>().metadata.text;
+  const auto node = generate::ParseProxyNode(metadata.empty() ? "{}" : metadata);
 
   constexpr std::string_view kFailed = "Failed to inspect proxy config";
   const auto build = [&](policy::Shadow with) -> base::Result<Value> {

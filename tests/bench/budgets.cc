@@ -37,6 +37,7 @@ constexpr Budget kBudgets[] = {
     {"growth 10000x1000", "move.p99_ms", 50, kNone},
     {"growth 10000x1000", "edit.ratio_to_limit", 1.5, kNone},
     {"stored 200x20", "replaced.writer_cpu_us", 50, kNone},
+    {"stored 200x20", "replaced_in_a_row.writer_cpu_us", 50, kNone},
     {"stored 200x20", "replaced.bytes", 0, kNone},
     {"stored 200x20", "cold_start.first_config_s", 3, kNone},
     {"writes", "writes.ms_each", 0.5, kNone},

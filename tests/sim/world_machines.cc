@@ -171,7 +171,7 @@ void World::ControlPlane::OnEvent(const xds::ProxyEvent& event) {
     const auto peer = world->peers_.find(proxy.name);
     if (peer != world->peers_.end()) arrival.dataplane = peer->second->brought;
     insights->OnConnected(proxy, event.stream, Format("{}-{}", world->next_stream_, event.stream),
-                          model::Value(), {});
+                          model::JsonText(), {});
     loop->Connected(std::move(arrival));
   } else if (const auto* gone = std::get_if<xds::DisconnectedEvent>(&event.what)) {
     Given(proxy).clear();

@@ -168,6 +168,7 @@ class Decoder {
         return;
       }
       case Shape::kJson: As<Value>(out) = value; return;
+      case Shape::kJsonText: As<JsonText>(out) = JsonText::Of(value); return;
       case Shape::kIntOrString:
         if (const int64_t* number = value.if_int())
           As<IntOrString>(out).value = *number;
@@ -365,6 +366,7 @@ bool LeftOut(const FieldRow& row, const void* value, const EncodeOptions& option
     case Shape::kBool: return !As<bool>(value);
     case Shape::kTime: return As<WallTime>(value) == WallTime{};
     case Shape::kJson: return As<Value>(value).is_null();
+    case Shape::kJsonText: return As<JsonText>(value).text.empty();
     case Shape::kDuration: return As<Duration>(value).value.count() == 0;
     case Shape::kEnum:
       return (options.proto_json && type.enum_number(value) == 0) || type.enum_name(value).empty();
@@ -438,6 +440,10 @@ Value EncodeMember(const TypeOps& type, const void* value, const EncodeOptions& 
     case Shape::kTime: return ToRfc3339(As<WallTime>(value));
     case Shape::kBytes: return base::EncodeBase64(As<Bytes>(value).value);
     case Shape::kJson: return As<Value>(value);
+    case Shape::kJsonText: {
+      auto parsed = ParseJson(As<JsonText>(value).text);
+      return parsed ? *std::move(parsed) : Value();
+    }
     case Shape::kIntOrString:
       return std::visit([](const auto& inner) { return Value(inner); },
                         As<IntOrString>(value).value);
@@ -505,6 +511,7 @@ bool EqualMember(const TypeOps& type, const void* a, const void* b, bool inputs_
     case Shape::kTime: return As<WallTime>(a) == As<WallTime>(b);
     case Shape::kBytes: return As<Bytes>(a) == As<Bytes>(b);
     case Shape::kJson: return As<Value>(a) == As<Value>(b);
+    case Shape::kJsonText: return As<JsonText>(a) == As<JsonText>(b);
     case Shape::kIntOrString: return As<IntOrString>(a) == As<IntOrString>(b);
   }
   return false;
@@ -609,6 +616,9 @@ void MergeMember(const FieldRow& row, const TypeOps& type, void* base, const voi
       else
         MergeJson(As<Value>(base), As<Value>(later));
       return;
+    case Shape::kJsonText:
+      if (!As<JsonText>(later).text.empty()) As<JsonText>(base) = As<JsonText>(later);
+      return;
     default: type.assign(base, later);
   }
 }
@@ -664,6 +674,7 @@ void HashMember(const TypeOps& type, const void* value, base::Hasher& hasher) {
       hasher.Add(static_cast<uint64_t>(As<WallTime>(value).time_since_epoch().count()));
       return;
     case Shape::kJson: hasher.Add(ToJson(Sorted(As<Value>(value)))); return;
+    case Shape::kJsonText: hasher.Add(As<JsonText>(value).text); return;
     case Shape::kIntOrString:
       if (const auto* number = std::get_if<int64_t>(&As<IntOrString>(value).value))
         hasher.Add(uint64_t{0}).Add(static_cast<uint64_t>(*number));
@@ -780,7 +791,8 @@ Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& a
       object.Set("type", "string");
       object.Set("format", "byte");
       break;
-    case Shape::kJson: object.Set("x-kubernetes-preserve-unknown-fields", true); break;
+    case Shape::kJson:
+    case Shape::kJsonText: object.Set("x-kubernetes-preserve-unknown-fields", true); break;
     case Shape::kIntOrString:
       object.Set("anyOf", Array{Object{{"type", "integer"}}, Object{{"type", "string"}}});
       object.Set("x-kubernetes-int-or-string", true);
@@ -790,6 +802,10 @@ Value SchemaOfMember(const FieldRow& row, const std::vector<std::string_view>& a
 }
 
 }  // namespace
+
+JsonText JsonText::Of(const Value& value) {
+  return {value.is_null() ? std::string() : ToJson(value)};
+}
 
 std::optional<double> IntOrString::Number() const {
   if (const auto* number = std::get_if<int64_t>(&value)) return static_cast<double>(*number);

@@ -186,7 +186,7 @@ struct OpenTelemetry {
 struct Spec {
   std::vector<Subscription> subscriptions;
   std::optional<Mtls> mtls;
-  model::Value metadata;  // of the Envoy node
+  model::JsonText metadata;  // of the Envoy node
   std::optional<OpenTelemetry> open_telemetry;
   static constexpr auto Fields() {
     using model::Field;
