@@ -118,8 +118,8 @@ class InspectionApiTest : public testing::Test {
   // As if the proxy had been connected once.
   void PutInsight(const std::string& proxy) {
     resources::dataplane_insight::Spec spec;
-    spec.metadata = *model::ParseJson(R"({"dataplane.admin.port": "9901",
-        "dataplane.admin.address": "127.0.0.1", "dataplane.readinessReporter.port": "9902"})");
+    spec.metadata.text = R"({"dataplane.admin.port": "9901",
+        "dataplane.admin.address": "127.0.0.1", "dataplane.readinessReporter.port": "9902"})";
     store::Write write;
     model::Metadata meta;
     meta.mesh = "m";
@@ -258,8 +258,8 @@ TEST_F(InspectionApiTest, AConfigurationThatCannotBeMadeNamesItsPolicy) {
   PutInsight("web-1");
   // The address of the admin interface comes from the proxy; only local ones are taken.
   resources::dataplane_insight::Spec spec;
-  spec.metadata = *model::ParseJson(R"({"dataplane.admin.port": "9901",
-      "dataplane.admin.address": "192.0.2.1", "dataplane.readinessReporter.port": "9902"})");
+  spec.metadata.text = R"({"dataplane.admin.port": "9901",
+      "dataplane.admin.address": "192.0.2.1", "dataplane.readinessReporter.port": "9902"})";
   const auto stored = store_->Get({"DataplaneInsight", "m", "web-1"});
   store::Write write;
   write.expected = (*stored)->meta().revision;
