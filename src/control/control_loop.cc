@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <deque>
 #include <map>
 #include <set>
@@ -11,11 +10,10 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "control/internal/affected.h"
+#include "control/internal/dataplane_lifecycle.h"
 #include "control/internal/follow_up.h"
-#include "control/internal/owned_dataplanes.h"
-#include "control/internal/probed_inbounds.h"
 #include "control/internal/rounds.h"
-#include "resources/dataplane/probes.h"
+#include "resources/dataplane/dataplane.h"
 
 namespace kuma::control {
 namespace {
@@ -27,7 +25,6 @@ using runtime::Time;
 constexpr base::Logger kLog("control");
 constexpr runtime::Duration kFirstRetry = std::chrono::milliseconds(10);
 constexpr runtime::Duration kLongestRetry = std::chrono::seconds(5);
-constexpr runtime::Duration kRetry = std::chrono::seconds(1);
 // Derivation reaches its fixed point at once; this only bounds the damage of a fault in it.
 constexpr int kMaxDerivations = 16;
 // Of more writes in one step only the newest are followed by what is derived from them: as many as
@@ -52,16 +49,6 @@ bool IsDrained(const model::Resource& dataplane) {
                       });
 }
 
-// "main=true,admin=false" of the inbounds that are probed.
-std::string ReadyOf(const model::Resource& dataplane) {
-  std::vector<std::string> parts;
-  for (const auto& inbound : dataplane.Spec<resources::dataplane::Spec>().networking->inbound) {
-    if (!resources::dataplane::IsProbed(inbound) || !inbound.health) continue;
-    parts.push_back(inbound.SectionName() + (inbound.health->ready ? "=true" : "=false"));
-  }
-  return base::Join(parts, ",");
-}
-
 }  // namespace
 
 // Confined to the writer's executor, but for what says otherwise.
@@ -72,8 +59,15 @@ class ControlLoop::Writer final : public store::WatchSink,
       : settings_(settings),
         around_(std::move(surroundings)),
         derivation_(std::move(derive)),
-        owned_(settings_),
-        probed_(settings_.health),
+        dataplanes_(std::make_shared<internal::DataplaneLifecycle>(
+            settings_,
+            internal::DataplaneLifecycle::Surroundings{
+                .store = around_.store,
+                .writer = around_.writer,
+                .clock = around_.clock,
+                .counters = counters_,
+                .find = [this](const ProxyKey& proxy) { return FindDataplane(proxy); },
+                .catch_up = [this] { CatchUp(); }})),
         rounds_(std::make_shared<internal::Rounds>(settings_, around_, counters_)) {}
 
   // Any thread.
@@ -124,26 +118,20 @@ class ControlLoop::Writer final : public store::WatchSink,
     retry_timer_.Cancel();
     status_timer_.Cancel();
     derive_timer_.Cancel();
-    owned_timer_.Cancel();
-    register_timer_.Cancel();
     forget_timer_.Cancel();
-    health_timer_.Cancel();
+    dataplanes_->Stop();
     rounds_ = nullptr;
   }
 
   void OnArrival(const Arrival& arrival) {
     if (!rounds_->Connected(arrival)) return;
-    owned_.Connected(arrival.proxy);
     connections_[arrival.proxy] = true;
-    if (arrival.dataplane != nullptr) {
-      brought_[arrival.proxy] = arrival.dataplane;
-      if (loaded_) Register(arrival.proxy);
-    }
+    dataplanes_->OnConnected(arrival.proxy, arrival.dataplane);
     WantStep();
   }
   void OnDeparture(const ProxyKey& proxy, StreamId stream, bool graceful) {
     if (!rounds_->Disconnected(proxy, stream)) return;
-    const model::ResourcePtr dataplane = state_.Find({"Dataplane", proxy.mesh, proxy.name});
+    const model::ResourcePtr dataplane = FindDataplane(proxy);
     using Departure = internal::OwnedDataplanes::Departure;
     Departure how = Departure::kAlone;
     if (graceful || (dataplane != nullptr && IsDrained(*dataplane))) {
@@ -151,8 +139,7 @@ class ControlLoop::Writer final : public store::WatchSink,
     } else if (dataplane != nullptr && HasPeers(*dataplane)) {
       how = Departure::kReplaceable;
     }
-    owned_.Disconnected(proxy, how, around_.clock.Now());
-    brought_.erase(proxy);
+    dataplanes_->OnDisconnected(proxy, how);
     if (dataplane == nullptr) Withdraw(proxy);
     away_.emplace_back(around_.clock.Now() + settings_.forget_after, proxy);
     ArmForget();
@@ -169,33 +156,16 @@ class ControlLoop::Writer final : public store::WatchSink,
              return std::any_of(members->begin(), members->end(),
                                 [&](const model::ResourcePtr& member) {
                                   return member->name() != dataplane.name() &&
-                                         owned_.IsConnected({member->mesh(), member->name()});
+                                         dataplanes_->IsConnected({member->mesh(), member->name()});
                                 });
            });
   }
-  void OnHealthOpened(const ProxyKey& proxy, std::shared_ptr<xds::HealthLine> line,
-                      generate::ProxyNode node) {
-    probed_.Opened(proxy, std::move(line), std::move(node), FindDataplane(proxy));
-  }
-  void OnHealthReported(const ProxyKey& proxy, const xds::HealthLine* line,
-                        xds::HealthReport report) {
-    if (probed_.Reported(proxy, line, std::move(report))) StoreHealth(proxy);
-  }
-  void OnHealthClosed(const ProxyKey& proxy, const xds::HealthLine* line) {
-    probed_.Closed(proxy, line);
-  }
-  void Release(const std::string& mesh) {
-    owned_.Release(mesh, around_.clock.Now());
-    RemoveDue();
-  }
-  std::vector<ProxyKey> held() const { return owned_.held(); }
+  internal::DataplaneLifecycle& dataplanes() { return *dataplanes_; }
   const internal::Rounds& rounds() const { return *rounds_; }
 
   bool idle() const {
     return loaded_ && events_.empty() && connections_.empty() && !step_wanted_ && marks_.empty() &&
-           follow_up_.idle() && registering_.empty() && register_again_.empty() &&
-           removing_.empty() && storing_health_.empty() && store_health_again_.empty() &&
-           rounds_->idle();
+           follow_up_.idle() && dataplanes_->idle() && rounds_->idle();
   }
 
   SnapshotHolder snapshots_;
@@ -254,7 +224,7 @@ class ControlLoop::Writer final : public store::WatchSink,
     const mesh::ChangeSet applied = state_.Apply(changes);
     TakeChanges(applied, Causes());
     Derive(applied, {});
-    for (const auto& [proxy, dataplane] : brought_) Register(proxy);
+    dataplanes_->OnLoaded();
     kLog.Info("loaded", {{"revision", revision.value}, {"resources", resources.size()}});
     WantStep();
   }
@@ -264,6 +234,14 @@ class ControlLoop::Writer final : public store::WatchSink,
     step_wanted_ = true;
     // Behind the events that are queued already: they are one step.
     Post([](Writer& self) { self.Step(); });
+  }
+
+  void CatchUp() {
+    if (!events_.empty()) Step();
+  }
+
+  model::ResourcePtr FindDataplane(const ProxyKey& proxy) const {
+    return state_.Find({"Dataplane", proxy.mesh, proxy.name});
   }
 
   // One step: everything that is queued -> state -> derived -> snapshot -> marks.
@@ -324,7 +302,7 @@ class ControlLoop::Writer final : public store::WatchSink,
       Generate(snapshots_.Load(), marks_.size());
     }
     MaybeReady();
-    RemoveDue();
+    dataplanes_->RemoveDue();
     rounds_->UpdateCounters();
   }
 
@@ -388,14 +366,8 @@ class ControlLoop::Writer final : public store::WatchSink,
 
   void TakeDataplane(const mesh::Change& change) {
     const ProxyKey proxy{change.key.mesh, change.key.name};
-    probed_.Put(proxy, change.after);
-    StoreHealth(proxy);
-    if (change.after == nullptr) {
-      owned_.Erase(proxy);
-      if (!rounds_->IsConnected(proxy)) Withdraw(proxy);
-    } else {
-      owned_.Put(proxy, change.after->meta().owned_by_proxy, around_.clock.Now());
-    }
+    dataplanes_->OnDataplane(proxy, change.after);
+    if (change.after == nullptr && !rounds_->IsConnected(proxy)) Withdraw(proxy);
   }
 
   void Derive(const mesh::ChangeSet& first, const Causes& causes) {
@@ -502,7 +474,7 @@ class ControlLoop::Writer final : public store::WatchSink,
   void OnStored(const base::Result<store::Committed>& done) {
     // The events of the transaction, or of the write that it lost against, came before: see them
     // first.
-    if (!events_.empty()) Step();
+    CatchUp();
     if (done.has_value()) {
       retry_delay_ = kFirstRetry;
       if (const std::vector<mesh::Change> changes = follow_up_.Stored(); !changes.empty()) {
@@ -589,154 +561,6 @@ class ControlLoop::Writer final : public store::WatchSink,
     if (!ready_ && loaded_ && follow_up_.idle()) ready_ = true;
   }
 
-  // Dataplanes that their proxies own.
-
-  void Register(const ProxyKey& proxy) {
-    const model::ResourceKey key{"Dataplane", proxy.mesh, proxy.name};
-    if (state_.Find(key) != nullptr || !registering_.insert(proxy).second) return;
-    const model::Resource& brought = *brought_.at(proxy);
-    model::Metadata meta = brought.meta();
-    meta.owned_by_proxy = true;
-    store::Transaction transaction;
-    transaction.writes.push_back(
-        {.kind = store::Write::Kind::kPut,
-         .resource = std::make_shared<const model::Resource>(brought.type(), std::move(meta),
-                                                             brought.spec(), brought.status()),
-         .key = key,
-         .expected = Revision{0}});
-    around_.store.CommitAsync(
-        std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
-          const std::shared_ptr<Writer> self = weak.lock();
-          if (self == nullptr) return;
-          self->Post([proxy, done](Writer& writer) { writer.OnRegistered(proxy, done); });
-        });
-  }
-
-  void OnRegistered(const ProxyKey& proxy, const base::Result<store::Committed>& done) {
-    registering_.erase(proxy);
-    if (done.has_value()) {
-      ++counters_.dataplanes_registered;
-      return;
-    }
-    kLog.Warn("a Dataplane could not be registered",
-              {{"proxy", proxy.ToString()}, {"error", done.error().message()}});
-    if (done.error().code() != base::Code::kUnavailable) return;
-    register_again_.insert(proxy);
-    register_timer_ = PostAfter(kRetry, [](Writer& self) {
-      for (const ProxyKey& again : std::exchange(self.register_again_, {})) {
-        if (self.brought_.contains(again)) self.Register(again);
-      }
-    });
-  }
-
-  // What probes found, where it is not stored yet. A write that somebody else makes meanwhile is
-  // not undone: its event brings us here again.
-
-  model::ResourcePtr FindDataplane(const ProxyKey& proxy) const {
-    return state_.Find({"Dataplane", proxy.mesh, proxy.name});
-  }
-
-  void StoreHealth(const ProxyKey& proxy) {
-    model::ResourcePtr wanted = probed_.Wanted(proxy, FindDataplane(proxy));
-    if (wanted == nullptr || !storing_health_.insert(proxy).second) return;
-    store::Transaction transaction;
-    transaction.writes.push_back({.kind = store::Write::Kind::kPut,
-                                  .resource = wanted,
-                                  .key = wanted->key(),
-                                  .expected = wanted->meta().revision});
-    around_.store.CommitAsync(std::move(transaction),
-                              [weak = weak_from_this(), proxy, wanted](const auto& done) {
-                                const std::shared_ptr<Writer> self = weak.lock();
-                                if (self == nullptr) return;
-                                self->Post([proxy, wanted, done](Writer& writer) {
-                                  writer.OnHealthStored(proxy, *wanted, done);
-                                });
-                              });
-  }
-
-  void OnHealthStored(const ProxyKey& proxy, const model::Resource& stored,
-                      const base::Result<store::Committed>& done) {
-    if (!events_.empty()) Step();
-    storing_health_.erase(proxy);
-    if (done.has_value()) {
-      ++counters_.health_changes;
-      kLog.Info("health of workloads changed",
-                {{"proxy", proxy.ToString()}, {"ready", ReadyOf(stored)}});
-      StoreHealth(proxy);
-      return;
-    }
-    switch (done.error().code()) {
-      case base::Code::kConflict: StoreHealth(proxy); return;
-      case base::Code::kNotFound: return;  // the Dataplane is gone
-      default: break;
-    }
-    if (store_health_again_.empty()) {
-      kLog.Warn("health of workloads could not be stored, trying again",
-                {{"proxy", proxy.ToString()}, {"error", done.error().message()}});
-      health_timer_ = PostAfter(kRetry, [](Writer& self) {
-        for (const ProxyKey& again : std::exchange(self.store_health_again_, {}))
-          self.StoreHealth(again);
-      });
-    }
-    store_health_again_.insert(proxy);
-  }
-
-  void RemoveDue() {
-    const Time now = around_.clock.Now();
-    const size_t held = owned_.held_count();
-    for (const ProxyKey& proxy : owned_.TakeDue(now)) Remove(proxy);
-    // Proxies leave one by one: a line when it begins, and one whenever there are twice as many.
-    if (const size_t now_held = owned_.held_count();
-        now_held > held && (held == 0 || std::bit_width(now_held) > std::bit_width(held))) {
-      kLog.Warn(
-          "mass removal held: many proxies left at once",
-          {{"dataplanes", owned_.held_count()}, {"release", "POST /mass-removals/<mesh>/release"}});
-    }
-    counters_.held_dataplanes = owned_.held_count();
-    const std::optional<Time> next = owned_.next();
-    if (next == owned_at_) return;
-    owned_at_ = next;
-    owned_timer_.Cancel();
-    if (!next) return;
-    owned_timer_ =
-        PostAfter(std::max<runtime::Duration>(*next - now, runtime::Duration(1)), [](Writer& self) {
-          self.owned_at_.reset();
-          self.RemoveDue();
-        });
-  }
-
-  void Remove(const ProxyKey& proxy) {
-    const model::ResourceKey key{"Dataplane", proxy.mesh, proxy.name};
-    const model::ResourcePtr dataplane = state_.Find(key);
-    if (dataplane == nullptr || !removing_.insert(proxy).second) return;
-    store::Transaction transaction;
-    // Registered anew meanwhile: then it is not ours to remove.
-    transaction.writes.push_back({.kind = store::Write::Kind::kDelete,
-                                  .resource = nullptr,
-                                  .key = key,
-                                  .expected = dataplane->meta().revision});
-    around_.store.CommitAsync(
-        std::move(transaction), [weak = weak_from_this(), proxy](const auto& done) {
-          const std::shared_ptr<Writer> self = weak.lock();
-          if (self == nullptr) return;
-          const bool again = !done.has_value() && done.error().code() != base::Code::kNotFound;
-          self->Post([proxy, again](Writer& writer) { writer.OnRemoved(proxy, again); });
-        });
-  }
-
-  void OnRemoved(const ProxyKey& proxy, bool again) {
-    if (!events_.empty()) Step();
-    removing_.erase(proxy);
-    if (again) {
-      owned_.Retry(proxy, around_.clock.Now() + kRetry);
-      RemoveDue();
-      return;
-    }
-    ++counters_.dataplanes_removed;
-    // It came back in the moment of its removal.
-    if (brought_.contains(proxy)) Register(proxy);
-  }
-
   // Bundles of proxies that are away.
 
   // Without a Dataplane there is nothing to be given; but what its Envoy may run still counts when
@@ -772,9 +596,9 @@ class ControlLoop::Writer final : public store::WatchSink,
   mesh::MeshState state_;
   derive::Derivation derivation_;
   internal::FollowUp follow_up_;
-  internal::OwnedDataplanes owned_;
-  internal::ProbedInbounds probed_;
-  std::shared_ptr<internal::Rounds> rounds_;  // shared with tasks that run, by weak pointers
+  // Shared with tasks and answers that are on their way, by weak pointers.
+  std::shared_ptr<internal::DataplaneLifecycle> dataplanes_;
+  std::shared_ptr<internal::Rounds> rounds_;
 
   bool loaded_ = false;
   bool step_wanted_ = false;
@@ -782,8 +606,6 @@ class ControlLoop::Writer final : public store::WatchSink,
   Revision heard_;  // of all events, insights too
   std::vector<store::StoreEvent> events_;
   std::map<ProxyKey, bool> connections_;  // that came or went since the last step
-  std::map<ProxyKey, model::ResourcePtr>
-      brought_;                // Dataplanes that connected proxies brought along
   std::vector<Marks> marks_;   // not given to rounds_ yet
   bool waits_wanted_ = false;  // see MustWait
   bool waits_in_flight_ = false;
@@ -796,19 +618,10 @@ class ControlLoop::Writer final : public store::WatchSink,
   runtime::Duration retry_delay_ = kFirstRetry;
   Time retry_at_{};      // if retrying_
   bool outage_ = false;  // the store could not be reached, which is why
-  std::set<ProxyKey> registering_;
-  std::set<ProxyKey> register_again_;
-  std::set<ProxyKey> removing_;
-  std::set<ProxyKey> storing_health_;
-  std::set<ProxyKey> store_health_again_;
-  runtime::Timer health_timer_;
   std::optional<model::WallTime> derive_at_;
-  std::optional<Time> owned_at_;
   runtime::Timer retry_timer_;
   runtime::Timer status_timer_;
   runtime::Timer derive_timer_;
-  runtime::Timer owned_timer_;
-  runtime::Timer register_timer_;
   std::deque<std::pair<Time, ProxyKey>>
       away_;  // proxies without a stream, by when their bundles are forgotten
   bool forget_armed_ = false;
@@ -843,17 +656,17 @@ void ControlLoop::Disconnected(const base::ProxyKey& proxy, StreamId stream, boo
 void ControlLoop::HealthOpened(const base::ProxyKey& proxy, std::shared_ptr<xds::HealthLine> line,
                                generate::ProxyNode node) {
   writer_->Post([proxy, line = std::move(line), node = std::move(node)](Writer& writer) mutable {
-    writer.OnHealthOpened(proxy, std::move(line), std::move(node));
+    writer.dataplanes().OnHealthOpened(proxy, std::move(line), std::move(node));
   });
 }
 void ControlLoop::HealthReported(const base::ProxyKey& proxy, const xds::HealthLine* line,
                                  xds::HealthReport report) {
   writer_->Post([proxy, line, report = std::move(report)](Writer& writer) mutable {
-    writer.OnHealthReported(proxy, line, std::move(report));
+    writer.dataplanes().OnHealthReported(proxy, line, std::move(report));
   });
 }
 void ControlLoop::HealthClosed(const base::ProxyKey& proxy, const xds::HealthLine* line) {
-  writer_->Post([proxy, line](Writer& writer) { writer.OnHealthClosed(proxy, line); });
+  writer_->Post([proxy, line](Writer& writer) { writer.dataplanes().OnHealthClosed(proxy, line); });
 }
 
 void ControlLoop::InspectProxy(const base::ProxyKey& proxy,
@@ -871,10 +684,10 @@ void ControlLoop::ListDegraded(std::function<void(std::vector<DegradedCell>)> an
       [answer = std::move(answer)](Writer& writer) { answer(writer.rounds().degraded()); });
 }
 void ControlLoop::ListHeld(std::function<void(std::vector<base::ProxyKey>)> answer) {
-  writer_->Post([answer = std::move(answer)](Writer& writer) { answer(writer.held()); });
+  writer_->Post([answer = std::move(answer)](Writer& writer) { answer(writer.dataplanes().held()); });
 }
 void ControlLoop::ReleaseHeld(const std::string& mesh) {
-  writer_->Post([mesh](Writer& writer) { writer.Release(mesh); });
+  writer_->Post([mesh](Writer& writer) { writer.dataplanes().Release(mesh); });
 }
 
 std::vector<std::string> ControlLoop::CheckAllForTest() const {

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <iterator>
-#include <span>
-#include <tuple>
+#include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
-#include "control/oracle.h"
+#include "control/internal/assembly.h"
 
 namespace kuma::control::internal {
 namespace {
@@ -17,36 +16,12 @@ using generate::CellKind;
 
 constexpr base::Logger kLog("control");
 constexpr size_t kMaxExplanations = 64;
-constexpr size_t kMaxNamedProxies = 32;
 // Tasks for the pool: small enough to keep its threads busy, large enough that posting costs
 // nothing.
 constexpr size_t kTasksPerRound = 8;
 constexpr size_t kMaxJobsPerTask = 32;
-constexpr int kOracleRest = 500;  // times what a comparison took
 // A wave of new proxies is over when it was not seen for so long.
 constexpr runtime::Duration kWaveGap = std::chrono::milliseconds(50);
-
-bool SameContent(const bundle::SealedList& a, const bundle::SealedList& b) {
-  return &a == &b ||
-         std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const auto& x, const auto& y) { return bundle::SameContent(*x, *y); });
-}
-
-bool Before(const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
-  return std::tuple(a->type, a->key(), a->version) < std::tuple(b->type, b->key(), b->version);
-}
-
-// The two together, in the order of a list; of two with one name the first counts. Both are sorted.
-bundle::SealedList Merge(std::span<const bundle::SealedPtr> own, const bundle::SealedList& shared) {
-  bundle::SealedList merged;
-  merged.reserve(own.size() + shared.size());
-  std::merge(own.begin(), own.end(), shared.begin(), shared.end(), std::back_inserter(merged),
-             Before);
-  merged.erase(std::unique(merged.begin(), merged.end(),
-                           [](const auto& a, const auto& b) { return a->key() == b->key(); }),
-               merged.end());
-  return merged;
-}
 
 Effects EffectsOf(const Causes& causes, const std::string& what) {
   Effects effects;
@@ -68,155 +43,10 @@ Rounds::Rounds(const Settings& settings, const ControlLoop::Surroundings& surrou
                Counters& counters)
     : settings_(settings), around_(surroundings), counters_(counters), cells_(counters) {}
 
-template <class F>
-void Rounds::ForProxiesOf(const std::string& mesh, F f) {
-  for (auto at = proxies_.lower_bound({mesh, ""}); at != proxies_.end() && at->first.mesh == mesh;
-       ++at)
-    f(*at->second);
-}
-
 void Rounds::Begin(base::Revision revision) {
   settled_ = revision;
   if (around_.on_round)
     around_.on_round({.began = true, .left = {}, .published = {}, .settled = revision});
-}
-
-// Marks.
-
-void Rounds::MarkCell(Cell& cell, const CausePtr& cause, bool can_wait) {
-  if (cell.id.kind == CellKind::kOwn) {
-    if (Proxy* owner = OwnerOf(cell)) MarkProxy(*owner, false, true, cause);
-    return;
-  }
-  AddCauses(cell.causes, {cause});
-  cell.pressing = cell.pressing || !can_wait;
-  if (cell.marked) return;
-  cell.marked = true;
-  marked_cells_.push_back(cell.number);
-}
-
-void Rounds::MarkProxy(Proxy& proxy, bool plan, bool own, const CausePtr& cause) {
-  proxy.plan_marked = proxy.plan_marked || plan;
-  proxy.own_marked = proxy.own_marked || own;
-  if (cause != nullptr) AddCauses(proxy.causes, {cause});
-  if (proxy.queued) return;
-  proxy.queued = true;
-  (proxy.bundle == nullptr ? new_queue_ : queue_).push_back(proxy.key);
-}
-
-void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
-  const auto mark_cells = [&](const auto& cells) {
-    for (Cell* cell : cells) MarkCell(*cell, cause, scope.can_wait);
-  };
-  const auto mark_proxies = [&](bool own) {
-    ForProxiesOf(scope.mesh, [&](Proxy& proxy) { MarkProxy(proxy, true, own, cause); });
-  };
-  if (running_) AddCauses(late_causes_, {cause});
-  using enum Scope::What;
-  if (scope.what == kView || scope.what == kPlans || scope.what == kMesh) views_.erase(scope.mesh);
-  if (scope.what == kEverything) views_.clear();
-  switch (scope.what) {
-    case kProxy: {
-      const auto found = proxies_.find({scope.mesh, scope.name});
-      if (found == proxies_.end()) break;
-      NoteDataplane(*found->second);
-      MarkProxy(*found->second, true, true, cause);
-      break;
-    }
-    case kReaders: MarkReaders(scope, cause); break;
-    case kDestination: mark_cells(cells_.OfDestination(scope.mesh, scope.name)); break;
-    case kEndpoints:
-      for (Cell* cell : cells_.OfDestination(scope.mesh, scope.name)) {
-        if (cell->id.kind == CellKind::kEndpoints) MarkCell(*cell, cause, scope.can_wait);
-      }
-      break;
-    case kKind: mark_cells(cells_.OfKind(scope.mesh, scope.name)); break;
-    case kListeners:
-      for (Cell* cell : cells_.OfMesh(scope.mesh)) {
-        if (cell->id.kind == CellKind::kListener) MarkCell(*cell, cause, scope.can_wait);
-      }
-      break;
-    case kView:
-      for (const auto& [view, cells] : cells_.Views(scope.mesh)) {
-        const auto& policies = view->policies;
-        if (std::find(policies.begin(), policies.end(), scope.policy) == policies.end()) continue;
-        for (Cell* cell : *cells) {
-          if (cell->id.kind != CellKind::kOwn || ReadsPolicy(*cell, scope.own_parts))
-            MarkCell(*cell, cause, scope.can_wait);
-        }
-      }
-      break;
-    case kPlans: mark_proxies(false); break;
-    case kPeers:
-      for (Proxy* proxy : calls_peers_) {
-        if (proxy->key.mesh == scope.mesh) MarkProxy(*proxy, false, true, cause);
-      }
-      break;
-    case kMesh:
-      mark_proxies(true);
-      mark_cells(cells_.OfMesh(scope.mesh));
-      break;
-    case kEverything:
-      for (auto& [key, proxy] : proxies_) MarkProxy(*proxy, true, true, cause);
-      for (const auto& [id, cell] : cells_.all()) {
-        if (cell->id.kind != CellKind::kOwn) MarkCell(*cell, cause, scope.can_wait);
-      }
-      break;
-  }
-  kLog.Debug("affected", {{"cause", cause->text},
-                          {"mesh", scope.mesh},
-                          {"name", scope.name},
-                          {"scope", static_cast<int>(scope.what)},
-                          {"cells", marked_cells_.size()},
-                          {"proxies", queue_.size() + new_queue_.size()}});
-}
-
-model::ResourcePtr Rounds::DataplaneOf(const Proxy& proxy) const {
-  const mesh::MeshSnapshot* mesh = next_snapshot_->Mesh(proxy.key.mesh);
-  return mesh == nullptr ? nullptr : mesh->Find("Dataplane", proxy.key.name);
-}
-
-const Reach* Rounds::ReachOfProxy(Proxy& proxy) const {
-  if (!proxy.reach) {
-    const model::ResourcePtr dataplane = DataplaneOf(proxy);
-    if (dataplane == nullptr) return nullptr;
-    proxy.reach = ReachOf(*dataplane, *proxy.node);
-  }
-  return &*proxy.reach;
-}
-
-// It is new, or its Dataplane is another one.
-void Rounds::NoteDataplane(Proxy& proxy) {
-  proxy.reach.reset();
-  const model::ResourcePtr dataplane = DataplaneOf(proxy);
-  if (dataplane != nullptr && CallsPeers(*dataplane)) {
-    calls_peers_.insert(&proxy);
-  } else {
-    calls_peers_.erase(&proxy);
-  }
-}
-
-bool Rounds::ReadsPolicy(const Cell& own, Scope::OwnParts parts) const {
-  if (parts != Scope::OwnParts::kWithOutside) return parts == Scope::OwnParts::kAll;
-  Proxy* owner = OwnerOf(own);
-  const Reach* reach = owner == nullptr ? nullptr : ReachOfProxy(*owner);
-  return reach != nullptr && reach->outside;
-}
-
-void Rounds::MarkReaders(const Scope& scope, const CausePtr& cause) {
-  ForProxiesOf(scope.mesh, [&](Proxy& proxy) {
-    const Reach* reach = ReachOfProxy(proxy);
-    if (reach == nullptr) return;
-    if (reach->everything || reach->services.contains(scope.name) ||
-        reach->services.contains(scope.also)) {
-      MarkProxy(proxy, true, true, cause);
-    }
-  });
-}
-
-Proxy* Rounds::OwnerOf(const Cell& own) const {
-  const auto found = proxies_.find({own.id.mesh, own.id.proxy});
-  return found != proxies_.end() && found->second->own == &own ? found->second.get() : nullptr;
 }
 
 // Streams.
@@ -698,7 +528,7 @@ void Rounds::Finish() {
     const bool is_new = proxy->must_publish;
     if (proxy->behind || (busy && !is_new)) return false;
     resting_.erase(proxy);
-    if (auto published = Assemble(*proxy)) {
+    if (auto published = Publish(*proxy)) {
       gives_others = gives_others || !is_new;
       report.published.push_back(*std::move(published));
       bundles.emplace_back(proxy->key, proxy->bundle);
@@ -739,61 +569,12 @@ void Rounds::Finish() {
   }
 }
 
-bundle::SealedPtr Rounds::FillFor(const Proxy& proxy, const bundle::SealedPtr& resource) {
-  if (!resource->IsTemplate()) return resource;
-  if (proxy.bundle != nullptr) {
-    const bundle::SealedPtr* held =
-        bundle::FindPtr(proxy.bundle->Of(resource->type), resource->key());
-    if (held != nullptr && (*held)->mould == resource->mould &&
-        (*held)->values == proxy.plan->values)
-      return *held;
-  }
-  return bundle::Fill(resource, proxy.plan->values);
-}
-
-std::optional<Published> Rounds::Assemble(Proxy& proxy) {
+// Nothing: it has it already, or its Dataplane is not there.
+std::optional<Published> Rounds::Publish(Proxy& proxy) {
   const Effects effects = std::exchange(proxy.effects, {});
   if (!proxy.plan) return std::nullopt;
-  bundle::XdsBundle assembled;
-  assembled.revision = snapshot_->revision;
-  bool changed = proxy.bundle == nullptr;
-  const std::vector<bundle::SealedPtr>& own = proxy.own->content->resources;
-  auto begin = own.begin();
-  const bool same_own = proxy.sources.own == proxy.own->content &&
-                        proxy.sources.values == proxy.plan->values && proxy.bundle != nullptr;
-  for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {
-    const auto end = std::find_if(begin, own.end(), [type](const bundle::SealedPtr& resource) {
-      return static_cast<size_t>(resource->type) > type;
-    });
-    const bundle::SealedListPtr& shared = proxy.group->lists[type];
-    const bundle::SealedListPtr* before =
-        proxy.bundle == nullptr ? nullptr : &proxy.bundle->resources[type];
-    bundle::SealedListPtr& list = assembled.resources[type];
-    if (same_own && proxy.sources.shared[type] == shared) {
-      list = *before;
-      begin = end;
-      continue;
-    }
-    const bool fills =
-        proxy.plan->values != nullptr &&
-        std::any_of(shared->begin(), shared->end(),
-                    [](const bundle::SealedPtr& resource) { return resource->IsTemplate(); });
-    if (begin == end && !fills) {
-      list = shared;
-    } else {
-      // What only this proxy has is in no other list; an equal one stays the list that it was.
-      bundle::SealedList merged = Merge({begin, end}, *shared);
-      if (fills) {
-        for (bundle::SealedPtr& resource : merged) resource = FillFor(proxy, resource);
-      }
-      list = before != nullptr && **before == merged
-                 ? *before
-                 : std::make_shared<const bundle::SealedList>(std::move(merged));
-    }
-    changed = changed || !SameContent(*list, **before);
-    begin = end;
-  }
-  if (!changed && !proxy.must_publish) {
+  Assembled assembled = Assemble(proxy, snapshot_->revision);
+  if (!assembled.changed && !proxy.must_publish) {
     ++counters_.publishes_equal;
     return std::nullopt;
   }
@@ -808,147 +589,12 @@ std::optional<Published> Rounds::Assemble(Proxy& proxy) {
   }
   while (proxy.explanations.size() > kMaxExplanations) proxy.explanations.pop_front();
 
-  proxy.bundle = std::make_shared<const bundle::XdsBundle>(std::move(assembled));
+  proxy.bundle = std::make_shared<const bundle::XdsBundle>(std::move(assembled.bundle));
   proxy.sources = {proxy.own->content, proxy.plan->values, proxy.group->lists};
   published.bundle = proxy.bundle;
   published.collectors = proxy.own->content->collectors;
   ++counters_.publishes;
   return published;
-}
-
-// One that was given something may have got the wrong thing; one that was not, perhaps should have.
-void Rounds::SampleOracle(const std::vector<Published>& published) {
-  if (!settings_.oracle_interval || oracle_running_ || published.empty() ||
-      around_.clock.Now() < oracle_at_)
-    return;
-  const uint64_t turn = oracle_turns_++;
-  auto at = proxies_.find(published[turn / 2 % published.size()].proxy);
-  if (turn % 2 == 1) {
-    at = proxies_.upper_bound(oracle_last_);
-    if (at == proxies_.end()) at = proxies_.begin();
-    oracle_last_ = at->first;
-  }
-  if (IsAsOf(*at->second)) CompareWithOracle(*at->second);
-}
-
-// Its bundle is all of the snapshot of this round.
-bool Rounds::IsAsOf(const Proxy& proxy) const {
-  const auto fails = [](const Cell* cell) { return !cell->failure.empty(); };
-  const auto waits_in = [&](const auto& proxies) {
-    return std::any_of(proxies.begin(), proxies.end(),
-                       [&](const Proxy* other) { return other == &proxy; });
-  };
-  return proxy.plan && proxy.bundle != nullptr && !proxy.behind && proxy.group != nullptr &&
-         !stale_.contains(proxy.group) && !waits_in(touched_) && !waits_in(resting_) &&
-         !fails(proxy.own) &&
-         std::none_of(proxy.group->cells.begin(), proxy.group->cells.end(), fails);
-}
-
-void Rounds::CompareWithOracle(const Proxy& proxy) {
-  oracle_running_ = true;
-  around_.pool.Post([weak = weak_from_this(), writer = &around_.writer, clock = &around_.clock,
-                     generator = &around_.generator, snapshot = snapshot_, key = proxy.key,
-                     node = proxy.node, published = proxy.bundle] {
-    const runtime::Time begin = clock->Now();
-    std::string difference = OracleDifference(*generator, *snapshot, key, *node, *published);
-    const runtime::Duration took = clock->Now() - begin;
-    writer->Post([weak, took, difference = std::move(difference)] {
-      const auto self = weak.lock();
-      if (self == nullptr) return;
-      self->oracle_running_ = false;
-      self->oracle_at_ = self->around_.clock.Now() +
-                         std::max(*self->settings_.oracle_interval, kOracleRest * took);
-      ++self->counters_.oracle_checks;
-      if (difference.empty()) return;
-      ++self->counters_.oracle_differences;
-      kLog.Error("a published bundle differs from what it should be", {{"difference", difference}});
-    });
-  });
-}
-
-// What others see.
-
-void Rounds::UpdateCounters() {
-  counters_.proxies = proxies_.size();
-  counters_.lists = interner_.lists();
-  counters_.waiting_cells = marked_cells_.size() + round_cells_.size();
-  counters_.waiting_proxies = queue_.size() + new_queue_.size() + round_proxies_.size();
-}
-
-DegradedCell Rounds::DegradedOf(const Cell& cell) const {
-  std::set<ProxyKey> proxies;
-  if (cell.id.kind == CellKind::kOwn) proxies.insert({cell.id.mesh, cell.id.proxy});
-  for (const Group* group : cell.groups) {
-    for (const Proxy* proxy : group->proxies) proxies.insert(proxy->key);
-  }
-  DegradedCell degraded{.id = cell.id,
-                        .reason = cell.failure,
-                        .since = cell.failed_since,
-                        .has_last_good = cell.has_good,
-                        .proxy_count = proxies.size(),
-                        .proxies = {}};
-  for (const ProxyKey& proxy : proxies) {
-    if (degraded.proxies.size() < kMaxNamedProxies) degraded.proxies.push_back(proxy);
-  }
-  return degraded;
-}
-
-std::optional<ProxyReport> Rounds::Report(const ProxyKey& key) const {
-  const auto found = proxies_.find(key);
-  if (found == proxies_.end()) return std::nullopt;
-  const Proxy& proxy = *found->second;
-  ProxyReport report{.proxy = key,
-                     .stream = proxy.stream,
-                     .node = *proxy.node,
-                     .connected_at = proxy.connected_at,
-                     .has_dataplane = proxy.plan.has_value(),
-                     .bundle = proxy.bundle,
-                     .degraded = {},
-                     .explanations = {proxy.explanations.begin(), proxy.explanations.end()}};
-  if (proxy.own != nullptr && !proxy.own->failure.empty())
-    report.degraded.push_back(DegradedOf(*proxy.own));
-  if (proxy.group != nullptr) {
-    for (const Cell* cell : proxy.group->cells) {
-      if (!cell->failure.empty()) report.degraded.push_back(DegradedOf(*cell));
-    }
-  }
-  return report;
-}
-
-std::vector<ProxyKey> Rounds::proxies() const {
-  std::vector<ProxyKey> keys;
-  for (const auto& [key, proxy] : proxies_) keys.push_back(key);
-  return keys;
-}
-
-std::vector<DegradedCell> Rounds::degraded() const {
-  std::map<uint64_t, const Cell*> failing;
-  for (const auto& [number, cell] : cells_.all()) {
-    if (!cell->failure.empty()) failing.emplace(number, cell.get());
-  }
-  std::vector<DegradedCell> degraded;
-  for (const auto& [number, cell] : failing) degraded.push_back(DegradedOf(*cell));
-  return degraded;
-}
-
-std::vector<std::string> Rounds::CheckAll() const {
-  std::vector<std::string> differences;
-  for (const auto& [key, proxy] : proxies_) {
-    if (!proxy->plan || proxy->queued || running_ || !marked_cells_.empty() ||
-        touched_.contains(proxy.get()) || resting_.contains(proxy.get()) ||
-        (proxy->group != nullptr && stale_.contains(proxy->group)))
-      continue;
-    const std::optional<ProxyReport> report = Report(key);
-    if (!report->degraded.empty()) continue;
-    if (proxy->bundle == nullptr) {
-      differences.push_back(key.ToString() + ": nothing was published");
-      continue;
-    }
-    std::string difference =
-        OracleDifference(around_.generator, *next_snapshot_, key, *proxy->node, *proxy->bundle);
-    if (!difference.empty()) differences.push_back(std::move(difference));
-  }
-  return differences;
 }
 
 }  // namespace kuma::control::internal

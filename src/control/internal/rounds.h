@@ -116,9 +116,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void Collect();
   std::shared_ptr<void> OnTaken(bool of_all);
   void ArmRest();
-  // Of a template what the proxy has already, if it still counts.
-  static bundle::SealedPtr FillFor(const Proxy& proxy, const bundle::SealedPtr& resource);
-  std::optional<Published> Assemble(Proxy& proxy);
+  std::optional<Published> Publish(Proxy& proxy);
   void SampleOracle(const std::vector<Published>& published);
   void CompareWithOracle(const Proxy& proxy);
   bool IsAsOf(const Proxy& proxy) const;
