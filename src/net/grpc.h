@@ -141,6 +141,8 @@ struct GrpcCall {
   std::string path;
   Headers metadata;
   std::optional<runtime::Duration> timeout;  // sent as grpc-timeout, and enforced here
+  // How the caller compressed the messages ("gzip"), or empty. Answers are never compressed.
+  std::string encoding = {};
 };
 
 // "grpc-timeout": at most eight digits and one of H M S m u n.

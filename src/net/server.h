@@ -49,7 +49,8 @@ class Server {
   static base::Result<std::unique_ptr<Server>> Start(EventLoops& loops, ServerOptions options,
                                                      HttpHandler http, GrpcRouter grpc = nullptr);
   // Closes every connection at once; handlers of streams get OnClosed. Blocks until the loops let
-  // go, so never call it on a loop.
+  // go, so never call it on one of several loops, nor from within a handler of this server. On a
+  // single loop both it and Start run at once.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

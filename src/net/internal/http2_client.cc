@@ -110,6 +110,10 @@ void Http2Session::StartCall(const GrpcCall& call, std::string_view authority, r
     stream->deadline = now + *call.timeout;
     host_.WakeAt(stream->deadline);
   }
+  if (!call.encoding.empty()) {
+    fields.Add("grpc-encoding", call.encoding);
+    stream->encoded = true;
+  }
   AppendMetadata(call.metadata, fields);
   std::vector<nghttp2_nv> pairs{Pair(":method", "POST"),
                                 Pair(":scheme", peer_.tls ? "https" : "http"),

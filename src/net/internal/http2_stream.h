@@ -49,8 +49,9 @@ struct Http2Session::Stream final : GrpcStream {
       return false;
     }
     std::erase_if(slices, [](const Slice& slice) { return slice->empty(); });
-    const char prefix[5] = {0, static_cast<char>(size >> 24), static_cast<char>(size >> 16),
-                            static_cast<char>(size >> 8), static_cast<char>(size)};
+    const char prefix[5] = {encoded ? '\1' : '\0', static_cast<char>(size >> 24),
+                            static_cast<char>(size >> 16), static_cast<char>(size >> 8),
+                            static_cast<char>(size)};
     std::string framed;
     framed.reserve(sizeof prefix + head.size());
     framed.append(prefix, sizeof prefix).append(head);
@@ -124,6 +125,7 @@ struct Http2Session::Stream final : GrpcStream {
   bool responded = false;   // server, HTTP
   bool dispatched = false;  // server, HTTP: the handler has it
   bool too_large = false;   // headers
+  bool encoded = false;     // client: messages are compressed
   bool answered = false;    // client: final response headers are here
   bool is_head = false;     // HTTP: the method is HEAD
   bool has_length = false;  // `need` is known

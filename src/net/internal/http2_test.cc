@@ -89,6 +89,26 @@ TEST(Http2, StatusAndTrailers) {
   EXPECT_EQ(pair.server->in_progress(), 0u);
 }
 
+TEST(Http2, CompressedMessagesAreMarked) {
+  Seen at_server, at_client;
+  Pair pair(To(at_server));
+  GrpcCall call;
+  call.encoding = "gzip";
+  pair.Start(at_client, "/e", call);
+  std::string sent;
+  pair.host.On([&] {
+    at_client.stream->Send("zipped");
+    std::array<char, 4096> bytes;
+    while (const size_t size = pair.client->Produce(bytes, pair.now))
+      sent.append(bytes.data(), size);
+    pair.server->Feed(sent, pair.now);
+  });
+  EXPECT_NE(sent.find(std::string("\1\0\0\0\6zipped", 11)), std::string::npos);
+  pair.Pump();
+  EXPECT_EQ(*at_client.closed,
+            (GrpcStatus{GrpcCode::kUnimplemented, "compression \"gzip\" is not supported"}));
+}
+
 TEST(Http2, ClientCancels) {
   Seen at_server, at_client;
   Pair pair(To(at_server));
