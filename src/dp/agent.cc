@@ -253,6 +253,7 @@ base::Status Agent::StartDns() {
       loop_, SocketPath(options_.work_folder, "kuma-mesh-metric-config"),
       settings.refresh_interval.value);
   dynamic_config_->Add("/dns", [this](std::string_view body) -> base::Status {
+    if (body.empty()) return base::Ok{};  // the last names are better than none
     TRY_ASSIGN(DnsTable table, ParseDnsTable(body));
     dns_->SetTable(std::move(table));
     return base::Ok{};

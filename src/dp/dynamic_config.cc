@@ -1,6 +1,10 @@
 #include "dp/dynamic_config.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "base/format.h"
 
@@ -18,6 +22,21 @@ net::ClientOptions OptionsFor(const std::string& socket) {
   return options;
 }
 
+// Whether nobody listens: the socket of a listener that Envoy has no more stays in its folder.
+bool IsAbandoned(const std::string& path) {
+  sockaddr_un address{};
+  if (path.size() >= sizeof address.sun_path) return false;
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, path.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return false;
+  const bool refused =
+      connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+      errno == ECONNREFUSED;
+  close(fd);
+  return refused;
+}
+
 }  // namespace
 
 DynamicConfig::DynamicConfig(net::EventLoop& loop, std::string socket, runtime::Duration interval)
@@ -27,7 +46,7 @@ DynamicConfig::DynamicConfig(net::EventLoop& loop, std::string socket, runtime::
       client_(loop, OptionsFor(socket_)) {}
 
 void DynamicConfig::Add(std::string path, Handler handler) {
-  documents_.push_back({std::move(path), std::move(handler), {}, {}, false});
+  documents_.push_back({std::move(path), std::move(handler), {}, {}, false, false});
 }
 
 void DynamicConfig::Start() { Step(); }
@@ -58,17 +77,18 @@ void DynamicConfig::Ask(Document& document) {
 
 base::Status DynamicConfig::Take(Document& document,
                                  const base::Result<net::HttpResponse>& answer) {
-  // The socket of a listener that is gone stays in its folder.
-  if (!answer.has_value()) {
-    document.etag.clear();
-    return base::Ok{};
-  }
-  if (answer->status == 304) return base::Ok{};
+  if (answer.has_value() && answer->status == 304) return base::Ok{};
   document.etag.clear();
-  if (answer->status == 404) return base::Ok{};
+  const bool gone = answer.has_value() ? answer->status == 404 : IsAbandoned(socket_);
+  if (gone && document.taken) {
+    TRY(document.handler(""));
+    document.taken = false;
+  }
+  if (gone || !answer.has_value()) return base::Ok{};
   if (answer->status != 200)
     return base::Unavailable(base::Format("Envoy answers {}", answer->status));
   TRY(document.handler(answer->body));
+  document.taken = true;
   document.etag = std::string(answer->headers.Get("etag"));
   return base::Ok{};
 }

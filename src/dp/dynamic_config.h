@@ -20,7 +20,8 @@ namespace kuma::dp {
 // destruction included.
 class DynamicConfig {
  public:
-  // Gets a document that is new or changed. An error: it is asked for again.
+  // Gets a document that is new or changed, and an empty one when the control plane has it no more.
+  // An error: it is asked for again.
   using Handler = std::function<base::Status(std::string_view document)>;
 
   DynamicConfig(net::EventLoop& loop, std::string socket, runtime::Duration interval);
@@ -34,6 +35,7 @@ class DynamicConfig {
     std::string etag;  // of what the handler took
     std::string last_fault;
     bool asked = false;
+    bool taken = false;  // the handler took one that is not empty
   };
   void Step();
   void Ask(Document& document);

@@ -132,15 +132,32 @@ TEST_F(DynamicConfigTest, WhatIsNotTakenIsAskedForAgain) {
   EXPECT_EQ(taken_, std::vector<std::string>{"good"});
 }
 
-// Envoy was started anew: the same document with the same tag is news.
-TEST_F(DynamicConfigTest, AfterTheServerWasAway) {
+// The same document with the same tag is news after that.
+TEST_F(DynamicConfigTest, ADocumentThatIsGone) {
   Set(200, "one", "1");
   Serve();
   EXPECT_TRUE(Taken(1));
   Set(404, "", "");
-  EXPECT_TRUE(Asked(2, asked_));
-  Set(200, "one", "1");
   EXPECT_TRUE(Taken(2));
+  EXPECT_TRUE(Asked(3, asked_));
+  Set(200, "one", "1");
+  EXPECT_TRUE(Taken(3));
+  EXPECT_EQ(taken_, (std::vector<std::string>{"one", "", "one"}));
+}
+
+// Envoy closes the listener of the last document, and leaves its socket.
+TEST_F(DynamicConfigTest, AListenerThatIsGone) {
+  Set(200, "one", "1");
+  Serve();
+  EXPECT_TRUE(Taken(1));
+  const std::string kept = Socket() + ".kept";
+  std::filesystem::rename(Socket(), kept);
+  server_.reset();
+  std::filesystem::rename(kept, Socket());
+  EXPECT_TRUE(Taken(2));
+  Serve();
+  EXPECT_TRUE(Taken(3));
+  EXPECT_EQ(taken_, (std::vector<std::string>{"one", "", "one"}));
 }
 
 }  // namespace
