@@ -21,6 +21,7 @@ PLACES = [
     (r"^yaml-cpp/", [r"^src/model/internal/"], "YAML"),
     (r"^boost/", [r"^src/net/internal/"], "Boost"),
     (r"^sqlite3\.h$", [r"^src/store/sqlite/"], "SQLite"),
+    (r"^zlib\.h$", [r"^src/dp/.*\.cc$"], "zlib"),
     (r"^CLI/", [r"^src/(cli|dp|app)/.*\.cc$"], "CLI11"),
 ]
 
