@@ -41,6 +41,12 @@ bool IsRefusal(int status) {
   return status == 400 || status == 401 || status == 403 || status == 422;
 }
 
+// Where the control plane finds collectors that are named by their port alone.
+std::optional<model::Object> HostMetadata(const std::string& host_ip) {
+  if (host_ip.empty()) return std::nullopt;
+  return model::Object{{"HOST_IP", host_ip}};
+}
+
 int64_t WholeSeconds(model::Duration duration) {
   return std::max<int64_t>(1, std::chrono::duration_cast<seconds>(duration.value).count());
 }
@@ -56,8 +62,12 @@ class Agent::ChildWatcher final : public net::FdWatcher {
   Agent& agent_;
 };
 
-Agent::Agent(net::EventLoop& loop, AgentOptions options, std::function<void(int)> done)
-    : loop_(loop), options_(std::move(options)), done_(std::move(done)) {}
+Agent::Agent(net::EventLoops& loops, AgentOptions options, std::function<void(int)> done)
+    : loops_(loops),
+      loop_(loops.at(0)),
+      options_(std::move(options)),
+      otel_environment_(ReadOtelEnvironment(options_.environment)),
+      done_(std::move(done)) {}
 
 Agent::~Agent() {
   if (stage_ != Stage::kDone && envoy_.pid > 0) kill(envoy_.pid, SIGKILL);
@@ -70,6 +80,10 @@ void Agent::Start() {
             {{"url", options_.settings.cp_url},
              {"mesh", options_.proxy.mesh},
              {"name", options_.proxy.name}});
+  const std::vector<std::string> faulty = FaultyOtelVariables(otel_environment_);
+  if (options_.settings.otel_pipe && !faulty.empty())
+    log_.Warn("variables of OpenTelemetry without effect: their values are not usable",
+              {{"variables", base::Join(faulty, ", ")}});
   Bootstrap();
 }
 
@@ -97,7 +111,8 @@ base::Status Agent::SendBootstrap() {
       .readiness_port = options_.readiness_port,
       .work_folder = options_.work_folder,
       .features = Features(settings),
-      .dynamic_metadata = std::nullopt,
+      .dynamic_metadata = HostMetadata(otel_environment_.host_ip),
+      .otel_env = OtelInventory(otel_environment_, settings.otel_pipe),
       .max_heap_bytes = settings.max_memory_bytes > 0 ? settings.max_memory_bytes : MemoryLimit(),
       .system_ca_path = settings.system_ca_path.empty() ? FindSystemCa() : settings.system_ca_path};
   net::ClientOptions options;
@@ -180,6 +195,7 @@ base::Status Agent::StartEnvoy(const std::string& bootstrap) {
                                                 base::Format("kuma-al-{}-{}", options_.proxy.name,
                                                              options_.proxy.mesh))));
   TRY(StartDns());
+  StartDynamicConfig();
   const std::string file = options_.work_folder + "/bootstrap.yaml";
   TRY(WriteFile(file, WithAnchoredStatsTags(bootstrap)));
   std::vector<std::string> arguments = {
@@ -249,17 +265,28 @@ base::Status Agent::StartDns() {
   log_.Info("started the DNS proxy",
             {{"port", dns_->port()},
              {"other_names", options.others.host.empty() ? "none" : options.others.host}});
+  return base::Ok{};
+}
+
+void Agent::StartDynamicConfig() {
+  const Settings& settings = options_.settings;
+  if (dns_ == nullptr && !settings.otel_pipe) return;
   dynamic_config_ = std::make_unique<DynamicConfig>(
       loop_, SocketPath(options_.work_folder, "kuma-mesh-metric-config"),
       settings.refresh_interval.value);
-  dynamic_config_->Add("/dns", [this](std::string_view body) -> base::Status {
-    if (body.empty()) return base::Ok{};  // the last names are better than none
-    TRY_ASSIGN(DnsTable table, ParseDnsTable(body));
-    dns_->SetTable(std::move(table));
-    return base::Ok{};
-  });
+  if (dns_ != nullptr) {
+    dynamic_config_->Add("/dns", [this](std::string_view body) -> base::Status {
+      if (body.empty()) return base::Ok{};  // the last names are better than none
+      TRY_ASSIGN(DnsTable table, ParseDnsTable(body));
+      dns_->SetTable(std::move(table));
+      return base::Ok{};
+    });
+  }
+  if (settings.otel_pipe) {
+    otel_ = std::make_unique<OtelReceiver>(loops_, otel_environment_);
+    dynamic_config_->Add("/otel", [this](std::string_view body) { return otel_->Apply(body); });
+  }
   dynamic_config_->Start();
-  return base::Ok{};
 }
 
 // Names are needed from the first request on; but a control plane that does not send any does not

@@ -24,6 +24,8 @@
 #include "dp/bootstrap.h"
 #include "dp/dns_proxy.h"
 #include "dp/dynamic_config.h"
+#include "dp/otel_env.h"
+#include "dp/otel_receiver.h"
 #include "dp/process.h"
 #include "net/client.h"
 #include "net/event_loop.h"
@@ -44,8 +46,8 @@ struct AgentOptions {
 // Confined to the loop, destruction included.
 class Agent {
  public:
-  // `done` is called once, on the loop, with the exit code of kuma-dp.
-  Agent(net::EventLoop& loop, AgentOptions options, std::function<void(int)> done);
+  // `loops` is one loop. `done` is called once, on it, with the exit code of kuma-dp.
+  Agent(net::EventLoops& loops, AgentOptions options, std::function<void(int)> done);
   ~Agent();
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
@@ -66,6 +68,7 @@ class Agent {
   void RetryBootstrap(const std::string& reason);
   base::Status StartEnvoy(const std::string& bootstrap);
   base::Status StartDns();
+  void StartDynamicConfig();
   bool WaitsForDns() const;
   void OnEnvoyEnd();
 
@@ -81,8 +84,10 @@ class Agent {
 
   class ChildWatcher;
 
+  net::EventLoops& loops_;
   net::EventLoop& loop_;
   const AgentOptions options_;
+  const OtelEnvironment otel_environment_;
   std::function<void(int)> done_;
   base::Logger log_{"kuma-dp"};
   Stage stage_ = Stage::kBootstrap;
@@ -97,7 +102,8 @@ class Agent {
   std::optional<AdminAddress> admin_;
   std::unique_ptr<net::HttpClient> admin_client_;
   std::unique_ptr<AccessLogForwarder> access_log_;
-  std::unique_ptr<DnsProxy> dns_;  // null: off
+  std::unique_ptr<DnsProxy> dns_;       // null: off
+  std::unique_ptr<OtelReceiver> otel_;  // null: off
   std::unique_ptr<DynamicConfig> dynamic_config_;
   runtime::Time envoy_started_{};
   Child envoy_;

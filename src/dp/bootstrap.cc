@@ -74,13 +74,13 @@ base::Result<EnvoyVersion> ParseEnvoyVersion(std::string_view output) {
 
 std::vector<std::string> Features(const Settings& settings) {
   std::vector<std::string> features = {"feature-tcp-accesslog-via-named-pipe"};
+  if (settings.otel_pipe) features.emplace_back("feature-otel-via-kuma-dp");
   if (settings.transparent_proxy || !settings.transparent_proxy_config.empty())
     features.emplace_back("feature-transparent-proxy-in-dataplane-metadata");
   if (settings.bind_outbounds) features.emplace_back("feature-bind-outbounds");
   if (settings.spire_supported) features.emplace_back("feature-spire");
   if (settings.strict_inbound_ports) features.emplace_back("feature-strict-inbound-ports");
   if (settings.reuse_port) features.emplace_back("feature-reuse-port");
-  // feature-otel-via-kuma-dp is not sent: there is no receiver here yet.
   return features;
 }
 
@@ -101,6 +101,7 @@ Value BootstrapRequest(const Settings& settings, const BootstrapInput& input) {
                                                  {"kumaDpCompatible", input.envoy.compatible}}}});
   request.Set("caCert", input.ca_cert);
   request.Set("dynamicMetadata", input.dynamic_metadata ? Value(*input.dynamic_metadata) : Value());
+  if (!input.otel_env.is_null()) request.Set("otelEnv", input.otel_env);
   if (settings.dns_enabled) request.Set("dnsPort", settings.dns_port);
   request.Set("readinessPort", int64_t{input.readiness_port});
   // In spite of its name, true means that the probe proxy is on.

@@ -36,6 +36,7 @@ struct BootstrapInput {
   std::string work_folder;
   std::vector<std::string> features;
   std::optional<model::Object> dynamic_metadata;
+  model::Value otel_env;  // OtelInventory, or null
   int64_t max_heap_bytes = 0;
   std::string system_ca_path;
 };

@@ -28,6 +28,7 @@
 #include "dp/bootstrap.h"
 #include "dp/files.h"
 #include "dp/kuma_dp.h"
+#include "dp/otel_env.h"
 #include "dp/process.h"
 #include "dp/proxy.h"
 #include "dp/settings.h"
@@ -271,6 +272,23 @@ TEST(BootstrapTest, FindsTheAdminServer) {
   EXPECT_EQ(tcp->host, "127.0.0.1");
   EXPECT_EQ(tcp->port, 9901);
   EXPECT_FALSE((*FindAdmin("node: {}")).has_value());
+}
+
+TEST(BootstrapTest, TellsOfTheReceiverOfOpenTelemetry) {
+  Settings settings;
+  BootstrapInput input;
+  EXPECT_THAT(Features(settings), testing::Contains("feature-otel-via-kuma-dp"));
+  EXPECT_EQ(BootstrapRequest(settings, input).Find("otelEnv"), nullptr);
+  input.otel_env = OtelInventory(
+      ReadOtelEnvironment(Variable({{"OTEL_EXPORTER_OTLP_HEADERS", "authorization=secret"}})),
+      true);
+  EXPECT_EQ(model::ToJson(*BootstrapRequest(settings, input).Find("otelEnv")),
+            R"({"pipeEnabled":true,"shared":{"headersPresent":true,"signal":"shared",)"
+            R"("effectiveAuthMode":"headers"}})");
+  ASSERT_TRUE(
+      LoadSettings(settings, "", Variable({{"KUMA_DATAPLANE_RUNTIME_OTEL_PIPE_ENABLED", "false"}}))
+          .has_value());
+  EXPECT_THAT(Features(settings), Not(testing::Contains("feature-otel-via-kuma-dp")));
 }
 
 TEST(BootstrapTest, AnchorsTheSlowStatsTag) {

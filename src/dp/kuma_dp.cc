@@ -175,7 +175,7 @@ base::Result<int> RunProxy(const Settings& settings, const Environment& environm
   options.readiness_port = readiness->port();
   SignalWatcher signal_watcher(signals);
   loop.RunAndWait([&] {
-    agent = std::make_unique<Agent>(loop, std::move(options),
+    agent = std::make_unique<Agent>(loops, std::move(options),
                                     [&code](int result) { code.set_value(result); });
     signal_watcher.Start(loop, [&agent] { agent->OnSignal(); });
     agent->Start();
