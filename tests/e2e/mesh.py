@@ -160,14 +160,15 @@ def get(url, timeout=5):
 class Sidecar:
     """kuma-dp with its Envoy for one Dataplane."""
 
-    def __init__(self, cp, folder, name, dataplane, mesh="default", binary=None, drain="5s", ca=None, arguments=None):
+    def __init__(self, cp, folder, name, dataplane, mesh="default", binary=None, drain="5s", ca=None, arguments=None,
+                 env=None):
         self.cp, self.name, self.mesh = cp, name, mesh
         self.folder = Path(folder) / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dataplane, self.binary, self.drain = dataplane, binary or BIN / "kuma-dp", drain
         self.ca, self.token = ca or cp.folder / "kuma-cp.crt", self.folder / "token"
         self.readiness = free_port()
-        self.arguments = arguments or ["--dns-enabled=false"]
+        self.arguments, self.env = arguments or ["--dns-enabled=false"], env or {}
         self.process = None
 
     def prepare(self, workload=None):
@@ -189,7 +190,7 @@ class Sidecar:
             f"--dataplane-token-file={self.token}", f"--dataplane-file={self.folder}/dataplane.yaml",
             f"--binary-path={envoy_binary()}", f"--work-dir={work}", f"--drain-time={self.drain}",
             "--concurrency=1", *self.arguments,
-        ], self.folder / "kuma-dp.log", {"KUMA_READINESS_PORT": str(self.readiness)})
+        ], self.folder / "kuma-dp.log", {"KUMA_READINESS_PORT": str(self.readiness), **self.env})
         return self
 
     def wait_ready(self, seconds=60):
