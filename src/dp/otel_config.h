@@ -3,7 +3,7 @@
 // Which collectors data of OpenTelemetry goes to: the document /otel of the control plane, together
 // with the variables of the environment where it allows them.
 //
-//   {"backends": [{"name": "main", "socketPath": "/work/kuma-otel-main.sock",
+//   {"backends": [{"name": "main", "socketPath": "/run/kuma-otel-main.sock",
 //     "endpoint": "collector:4317", "useHTTP": false, "useHTTPS": false, "path": "/base",
 //     "envPolicy": {"mode": "Optional", "precedence": "EnvFirst", "allowSignalOverrides": true},
 //     "logs": {"enabled": true, "missingFields": [...], "blockedReasons": [...]}, ...}]}
