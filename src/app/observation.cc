@@ -73,7 +73,8 @@ void Observation::OnConnected(const base::ProxyKey& proxy, uint64_t stream,
                         {.proto_json = true}, violations, unknown);
     if (version.kuma_dp) version.kuma_dp->kuma_cp_compatible = true;
   }
-  insights_.OnConnected(proxy, stream, random_.Uuid(), model::JsonText::Of(metadata), std::move(version));
+  insights_.OnConnected(proxy, stream, random_.Uuid(), model::JsonText::Of(metadata),
+                        std::move(version));
 }
 
 void Observation::OnEvent(const xds::ProxyEvent& event) {

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <string>
+#include <thread>
+
 namespace kuma::app {
 namespace {
 
@@ -29,6 +33,38 @@ TEST(StopBoundDeathTest, AStopThatHangsEndsAllTheSame) {
         StopHangs();
       },
       testing::ExitedWithCode(1), "stopping takes too long");
+}
+
+// As `kill -STOP` and `-CONT`, a debugger or a leak checker interrupt it. From outside, again and
+// again: once at least while the thread waits.
+void StopAndContinue(pid_t process) {
+  const std::string file = "/proc/" + std::to_string(process) + "/stat";
+  const auto is_stopped = [&] {
+    std::string text;
+    std::getline(std::ifstream(file), text);
+    return text.find(") T ") != std::string::npos;
+  };
+  for (int i = 0; i < 100 && getppid() == process; ++i) {
+    kill(process, SIGSTOP);
+    while (getppid() == process && !is_stopped()) std::this_thread::yield();
+    kill(process, SIGCONT);
+  }
+}
+
+TEST(StopBoundDeathTest, AnInterruptionIsNotTheEndOfTheTime) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        BoundStop(Blocked(), hours(1));
+        const pid_t self = getpid();
+        if (fork() == 0) {
+          StopAndContinue(self);
+          kill(self, SIGTERM);
+          _exit(0);
+        }
+        StopHangs();
+      },
+      testing::ExitedWithCode(128 + SIGTERM), "stopped by a second signal");
 }
 
 TEST(StopBoundDeathTest, ASecondSignalEndsAtOnce) {

@@ -60,14 +60,13 @@ class ControlLoop::Writer final : public store::WatchSink,
         around_(std::move(surroundings)),
         derivation_(std::move(derive)),
         dataplanes_(std::make_shared<internal::DataplaneLifecycle>(
-            settings_,
-            internal::DataplaneLifecycle::Surroundings{
-                .store = around_.store,
-                .writer = around_.writer,
-                .clock = around_.clock,
-                .counters = counters_,
-                .find = [this](const ProxyKey& proxy) { return FindDataplane(proxy); },
-                .catch_up = [this] { CatchUp(); }})),
+            settings_, internal::DataplaneLifecycle::Surroundings{
+                           .store = around_.store,
+                           .writer = around_.writer,
+                           .clock = around_.clock,
+                           .counters = counters_,
+                           .find = [this](const ProxyKey& proxy) { return FindDataplane(proxy); },
+                           .catch_up = [this] { CatchUp(); }})),
         rounds_(std::make_shared<internal::Rounds>(settings_, around_, counters_)) {}
 
   // Any thread.
@@ -606,8 +605,8 @@ class ControlLoop::Writer final : public store::WatchSink,
   Revision heard_;  // of all events, insights too
   std::vector<store::StoreEvent> events_;
   std::map<ProxyKey, bool> connections_;  // that came or went since the last step
-  std::vector<Marks> marks_;   // not given to rounds_ yet
-  bool waits_wanted_ = false;  // see MustWait
+  std::vector<Marks> marks_;              // not given to rounds_ yet
+  bool waits_wanted_ = false;             // see MustWait
   bool waits_in_flight_ = false;
   std::optional<Pending>
       pending_;          // what can be generated when the transaction in flight is stored
@@ -684,7 +683,8 @@ void ControlLoop::ListDegraded(std::function<void(std::vector<DegradedCell>)> an
       [answer = std::move(answer)](Writer& writer) { answer(writer.rounds().degraded()); });
 }
 void ControlLoop::ListHeld(std::function<void(std::vector<base::ProxyKey>)> answer) {
-  writer_->Post([answer = std::move(answer)](Writer& writer) { answer(writer.dataplanes().held()); });
+  writer_->Post(
+      [answer = std::move(answer)](Writer& writer) { answer(writer.dataplanes().held()); });
 }
 void ControlLoop::ReleaseHeld(const std::string& mesh) {
   writer_->Post([mesh](Writer& writer) { writer.dataplanes().Release(mesh); });

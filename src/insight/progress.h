@@ -78,7 +78,7 @@ class Progress {
   // Nothing: no such proxy was seen by this process, or long ago.
   void AskTimeline(base::ProxyKey proxy,
                    std::function<void(std::optional<std::vector<TimelineEvent>>)> answer);
-  void AskFreshness(std::function<void(std::vector<Freshness>)> answer);  // sorted by proxy
+  void AskFreshness(std::function<void(std::vector<Freshness>)> answer);     // sorted by proxy
   void AskTroubles(std::function<void(std::vector<TroubledProxy>)> answer);  // sorted by proxy
 
   const Rollouts& rollouts() const { return rollouts_; }

@@ -34,10 +34,10 @@ struct ProxyInsights::Proxy {
   bool connected = false;
   bool dirty = false;
   bool orphan = false;
-  std::vector<Subscription> own;         // of this process, oldest first; the last one may be open
+  std::vector<Subscription> own;  // of this process, oldest first; the last one may be open
   std::optional<model::JsonText> metadata;  // absent: as in `stored`
-  std::optional<insights::Mtls> mtls;    // of this process
-  uint32_t certificates = 0;             // not counted in `stored`
+  std::optional<insights::Mtls> mtls;       // of this process
+  uint32_t certificates = 0;                // not counted in `stored`
   // Absent: as in `stored`.
   std::optional<std::shared_ptr<const insights::OpenTelemetry>> collectors;
 

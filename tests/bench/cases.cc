@@ -219,7 +219,8 @@ base::Status Stored(Report& report, const Settings& settings, const Size& size) 
         dataplane(static_cast<size_t>(i), base::Format("10.9.{}.{}", 10 + i / 250, i % 250 + 1));
     TRY(control_plane.Put(path, value));
   }
-  report.Add(piece, "replaced_in_a_row.writer_cpu_us", row.Threads()["mesh-writer"] * 1e6 / kInARow);
+  report.Add(piece, "replaced_in_a_row.writer_cpu_us",
+             row.Threads()["mesh-writer"] * 1e6 / kInARow);
   for (int i = 0; i < 5; ++i) TRY(world.MeasureMove(report, piece));
 
   world.fleet().Stop(0);

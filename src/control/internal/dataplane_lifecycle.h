@@ -77,8 +77,7 @@ class DataplaneLifecycle : public std::enable_shared_from_this<DataplaneLifecycl
   void Remove(const base::ProxyKey& proxy);
   void OnRemoved(const base::ProxyKey& proxy, const Done& done);
   void StoreHealth(const base::ProxyKey& proxy);
-  void OnHealthStored(const base::ProxyKey& proxy, const model::Resource& stored,
-                      const Done& done);
+  void OnHealthStored(const base::ProxyKey& proxy, const model::Resource& stored, const Done& done);
 
   const Surroundings around_;
   OwnedDataplanes owned_;
