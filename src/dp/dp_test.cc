@@ -598,9 +598,18 @@ static_resources:
                                            folder_ / base::Format("log{}", ++started_));
   }
 
-  uint16_t ReadinessPort() {
+  // The last ones that the control plane got.
+  Value Request() {
     std::lock_guard lock(mutex_);
-    const Value* port = request_.Find("readinessPort");
+    return request_;
+  }
+  Value Drain() {
+    std::lock_guard lock(mutex_);
+    return drain_;
+  }
+  uint16_t ReadinessPort() {
+    const Value request = Request();
+    const Value* port = request.Find("readinessPort");
     return port != nullptr && port->if_int() != nullptr ? static_cast<uint16_t>(*port->if_int())
                                                         : 0;
   }
@@ -618,7 +627,7 @@ static_resources:
   TempFolder folder_;
   int started_ = 0;
   std::mutex mutex_;
-  std::vector<std::string> paths_;
+  std::vector<std::string> paths_;  // this and the next: GUARDED_BY(mutex_)
   Value request_, drain_;
   std::optional<net::HttpResponse> refusal_;
   int drain_status_ = 200;
@@ -633,16 +642,16 @@ TEST_F(EndToEnd, ServesDrainsAndEnds) {
   ASSERT_TRUE(WaitReady()) << kuma_dp->log();
   EXPECT_EQ(GetBody(inbound_port_, "/"), "200 hello");
   EXPECT_EQ(GetBody(ReadinessPort(), "/other").substr(0, 3), "404");
-  EXPECT_EQ(TextOf(request_, "mesh"), "m");
-  EXPECT_EQ(TextOf(request_, "name"), "web");
-  EXPECT_EQ(TextOf(request_, "dataplaneToken"), "t.o.k");
-  EXPECT_THAT(TextOf(request_, "dataplaneResource"), HasSubstr("\"admin\":{\"port\":"));
+  EXPECT_EQ(TextOf(Request(), "mesh"), "m");
+  EXPECT_EQ(TextOf(Request(), "name"), "web");
+  EXPECT_EQ(TextOf(Request(), "dataplaneToken"), "t.o.k");
+  EXPECT_THAT(TextOf(Request(), "dataplaneResource"), HasSubstr("\"admin\":{\"port\":"));
   const auto begin = std::chrono::steady_clock::now();
   kuma_dp->Signal(SIGTERM);
   EXPECT_EQ(kuma_dp->Wait(seconds(15)), 0) << kuma_dp->log();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(10))
       << "the drain time is 30s, but nobody is connected";
-  EXPECT_EQ(drain_, Value(Object{{"mesh", "m"}, {"name", "web"}, {"dataplaneToken", "t.o.k"}}));
+  EXPECT_EQ(Drain(), Value(Object{{"mesh", "m"}, {"name", "web"}, {"dataplaneToken", "t.o.k"}}));
   EXPECT_THAT(kuma_dp->log(), HasSubstr("no inbound connection is left"));
   EXPECT_THAT(kuma_dp->log(), HasSubstr("starting main dispatch loop"))
       << "Envoy's own log is forwarded";
@@ -710,7 +719,7 @@ TEST_F(EndToEnd, FindsTheSelfMadeCertificate) {
   fs::create_directories(folder_ / ".kuma");
   ASSERT_TRUE(WriteFile(folder_ / ".kuma/kuma-cp.crt", certificate_).has_value());
   ASSERT_TRUE(WaitReady()) << kuma_dp->log();
-  EXPECT_EQ(TextOf(request_, "caCert"), certificate_);
+  EXPECT_EQ(TextOf(Request(), "caCert"), certificate_);
 }
 
 TEST_F(EndToEnd, EndsWithTheMessageOfARefusal) {
