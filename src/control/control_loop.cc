@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/strings.h"
 #include "control/internal/affected.h"
 #include "control/internal/dataplane_lifecycle.h"
 #include "control/internal/follow_up.h"

@@ -283,5 +283,27 @@ TEST(Fields, SchemaFollowsFromTheTable) {
   EXPECT_EQ(ToJson(*schema.Find("required")), R"(["name"])");
 }
 
+struct Told {
+  JsonText metadata;
+  static constexpr auto Fields() {
+    return std::tuple{Field("metadata", &Told::metadata, "Free JSON.")};
+  }
+};
+
+TEST(JsonTextTest, IsFreeJsonKeptAsText) {
+  std::vector<std::string> unknown;
+  const Value given = Object{{"metadata", Object{{"a", 1}, {"b", Array{true}}}}};
+  Violations violations;
+  const Told told = Decode<Told>(given, "", violations, unknown);
+  EXPECT_TRUE(violations.empty());
+  EXPECT_EQ(told.metadata.text, R"({"a":1,"b":[true]})");
+  EXPECT_EQ(Encode(told), given);
+  EXPECT_EQ(JsonText::Of(*given.Find("metadata")), told.metadata);
+  // Null and absent are the same, and are not written.
+  const Told none = Decode<Told>(Object{{"metadata", nullptr}}, "", violations, unknown);
+  EXPECT_EQ(none.metadata.text, "");
+  EXPECT_EQ(Encode(none), Value(Object()));
+}
+
 }  // namespace
 }  // namespace kuma::model
