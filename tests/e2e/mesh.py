@@ -8,6 +8,7 @@ import http.client
 import http.server
 import json
 import os
+import random
 import signal
 import socket
 import socketserver
@@ -34,10 +35,18 @@ def envoy_binary():
     return dict(line.split("=", 1) for line in out.stdout.splitlines())["envoy"]
 
 
+_given = set()
+
+
 def free_port(host="127.0.0.1"):
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    """A port that nobody has, below the ones that the kernel gives to clients, and never the same one twice."""
+    while True:
+        port = random.randrange(16000, 32768)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            if port not in _given:
+                probe.bind((host, port))
+                _given.add(port)
+                return port
 
 
 def wait_for(what, condition, seconds=30.0):
@@ -224,6 +233,13 @@ class Sidecar:
         text = self.admin(f"/stats?filter={pattern}")
         return {name: int(value) for name, _, value in (line.partition(": ") for line in text.splitlines())
                 if value.isdigit()}
+
+    def must_have_taken_all(self):
+        """Envoy rejected no cluster, listener, endpoints, routes or secrets; Failed names what, and Envoy's reason."""
+        rejected = {name: count for name, count in self.stats("update_rejected$").items() if count}
+        if rejected:
+            reasons = [line for line in self.process.log.read_text(errors="replace").splitlines() if "rejected" in line]
+            raise Failed(f"{self.name}: Envoy rejected {rejected}:\n" + "\n".join(reasons))
 
 
 class Application:
