@@ -1,6 +1,7 @@
 #include "bundle/bundle.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/check.h"
@@ -132,12 +133,12 @@ SealedPtr Fill(const SealedPtr& resource, const ValuesPtr& values) {
 }
 
 SealedListPtr MakeList(std::vector<SealedPtr> resources) {
-  std::sort(resources.begin(), resources.end(),
-            [](const SealedPtr& a, const SealedPtr& b) { return a->key() < b->key(); });
-  const auto twice = std::adjacent_find(
-      resources.begin(), resources.end(),
-      [](const auto& a, const auto& b) { return a->key() == b->key() || a->type != b->type; });
-  CHECK(twice == resources.end(), "a list holds one type and each name once");
+  if (resources.empty()) return EmptyList();
+  std::ranges::sort(resources, {}, [](const SealedPtr& resource) {
+    return std::tuple(resource->key(), resource->version);
+  });
+  const auto more = std::ranges::unique(resources, {}, [](const auto& one) { return one->key(); });
+  resources.erase(more.begin(), more.end());
   return std::make_shared<const SealedList>(std::move(resources));
 }
 

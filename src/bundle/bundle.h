@@ -112,7 +112,7 @@ SealedPtr Seal(SealInput input);
 // it has holes for. What is no template is given back.
 SealedPtr Fill(const SealedPtr& resource, const ValuesPtr& values);
 
-// Sorts. REQUIRES: all of one type, names unique.
+// Sorts; of several with one name it keeps that of the lowest version. REQUIRES: all of one type.
 SealedListPtr MakeList(std::vector<SealedPtr> resources);
 SealedListPtr EmptyList();
 

@@ -64,5 +64,18 @@ TEST(BundleTest, ListsAreSortedAndSearchable) {
   EXPECT_EQ(FindPtr(*list, NameRef("c"))->get(), Find(*list, "c"));
 }
 
+TEST(BundleTest, OfOneNameAListKeepsTheLowestVersion) {
+  const auto seal = [](std::string name, std::string_view message) {
+    return Seal({.type = XdsType::kCluster, .name = std::move(name), .message = message});
+  };
+  const SealedPtr one = seal("a", "one"), other = seal("a", "other"), b = seal("b", "");
+  const SealedPtr& lowest = one->version < other->version ? one : other;
+  for (const SealedListPtr& list : {MakeList({one, b, other}), MakeList({other, one, b})}) {
+    EXPECT_EQ(list->size(), 2);
+    EXPECT_EQ(*FindPtr(*list, NameRef("a")), lowest);
+  }
+  EXPECT_EQ(MakeList({}), EmptyList());
+}
+
 }  // namespace
 }  // namespace kuma::bundle

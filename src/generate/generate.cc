@@ -4,7 +4,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <tuple>
 
 #include "base/format.h"
 #include "base/strings.h"
@@ -718,25 +717,13 @@ std::string ResourceJson(const bundle::SealedResource& resource) {
 }
 
 bundle::XdsBundle Assemble(model::Revision revision, std::vector<bundle::SealedPtr> resources) {
-  std::sort(resources.begin(), resources.end(),
-            [](const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
-              return std::tuple(a->type, a->key(), a->version) <
-                     std::tuple(b->type, b->key(), b->version);
-            });
-  const auto same = [](const bundle::SealedPtr& a, const bundle::SealedPtr& b) {
-    return a->type == b->type && a->key() == b->key();
-  };
-  resources.erase(std::unique(resources.begin(), resources.end(), same), resources.end());
   std::array<bundle::SealedList, bundle::kXdsTypeCount> lists;
-  for (bundle::SealedPtr& resource : resources) {
+  for (bundle::SealedPtr& resource : resources)
     lists[static_cast<size_t>(resource->type)].push_back(std::move(resource));
-  }
   bundle::XdsBundle result;
   result.revision = revision;
-  for (size_t i = 0; i < lists.size(); ++i) {
-    result.resources[i] =
-        lists[i].empty() ? bundle::EmptyList() : bundle::MakeList(std::move(lists[i]));
-  }
+  for (size_t i = 0; i < lists.size(); ++i)
+    result.resources[i] = bundle::MakeList(std::move(lists[i]));
   return result;
 }
 

@@ -195,8 +195,7 @@ class Generator {
   std::unique_ptr<State> state_;
 };
 
-// Joins own resources and cells into a bundle: per type sorted by name; a name that occurs twice is
-// kept once.
+// Joins own resources and cells into a bundle: a list for each type.
 bundle::XdsBundle Assemble(model::Revision revision, std::vector<bundle::SealedPtr> resources);
 
 // A resource as protobuf's JSON, with `@type`, for inspection.

@@ -221,36 +221,39 @@ Group& Cells::GroupOf(GroupKey key) {
 }
 
 // Needs have no cycles: listener, cluster, endpoints.
-bool Cells::IsWhole(Cell& cell, std::map<const Cell*, bool>& known) {
-  const auto found = known.find(&cell);
-  if (found != known.end()) return found->second;
+bool Cells::IsWhole(Cell& cell) {
+  if (cell.judged == walk_) return cell.is_whole;
   bool whole = !cell.gone && (cell.failure.empty() || cell.has_good);
-  for (Cell* need : cell.content->needs) whole = IsWhole(*need, known) && whole;
+  for (Cell* need : cell.content->needs) whole = IsWhole(*need) && whole;
   if (whole) cell.whole = cell.content;
-  known.emplace(&cell, whole);
+  cell.judged = walk_;
+  cell.is_whole = whole;
   return whole;
 }
 
 bool Cells::Refresh(Group& group, Interner& interner) {
+  ++walk_;
   std::vector<Cell*> closure;
-  std::set<const Cell*> seen;
+  closure.reserve(group.cells.size());
   const auto add = [&](Cell* cell) {
-    if (seen.insert(cell).second) closure.push_back(cell);
+    if (cell->seen == walk_) return;
+    cell->seen = walk_;
+    closure.push_back(cell);
   };
   for (Cell* root : group.roots) add(root);
   // What is sent comes first, then what only waits to be whole.
-  std::map<const Cell*, bool> known;
-  std::set<const Cell*> sent;
   const auto sends = [&](Cell* cell) {
-    if (IsWhole(*cell, known)) return true;
+    if (IsWhole(*cell)) return true;
     return !cell->gone && cell->whole != nullptr &&
            std::all_of(cell->whole->needs.begin(), cell->whole->needs.end(),
-                       [&](Cell* need) { return IsWhole(*need, known); });
+                       [&](Cell* need) { return IsWhole(*need); });
   };
+  std::vector<bundle::SealedPtr> resources;
   for (size_t i = 0; i < closure.size(); ++i) {
     if (!sends(closure[i])) continue;
-    sent.insert(closure[i]);
-    for (Cell* need : closure[i]->whole->needs) add(need);
+    const Content& whole = *closure[i]->whole;
+    resources.insert(resources.end(), whole.resources.begin(), whole.resources.end());
+    for (Cell* need : whole.needs) add(need);
   }
   for (size_t i = 0; i < closure.size(); ++i) {
     for (Cell* need : closure[i]->content->needs) add(need);
@@ -260,7 +263,7 @@ bool Cells::Refresh(Group& group, Interner& interner) {
 
   if (closure != group.cells) {
     for (Cell* cell : group.cells) {
-      if (seen.contains(cell)) continue;
+      if (cell->seen == walk_) continue;
       std::erase(cell->groups, &group);
       unused_.insert(cell);
     }
@@ -272,11 +275,6 @@ bool Cells::Refresh(Group& group, Interner& interner) {
     group.cells = std::move(closure);
   }
 
-  std::vector<bundle::SealedPtr> resources;
-  for (const Cell* cell : group.cells) {
-    if (!sent.contains(cell)) continue;
-    resources.insert(resources.end(), cell->whole->resources.begin(), cell->whole->resources.end());
-  }
   bundle::XdsBundle assembled = generate::Assemble({}, std::move(resources));
   bool changed = group.fresh;
   for (size_t type = 0; type < bundle::kXdsTypeCount; ++type) {

@@ -76,6 +76,11 @@ struct Cell {
   std::vector<Group*>
       groups;         // whose closure has it, by number; a cell that only is an own part has none
   size_t owners = 0;  // proxies whose own part it is: 0 or 1
+
+  // What the walks with these numbers found (Cells::Refresh).
+  uint64_t seen = 0;
+  uint64_t judged = 0;
+  bool is_whole = false;
 };
 
 struct ByNumber {
@@ -208,7 +213,7 @@ class Cells {
     std::map<policy::ViewPtr, CellSet, ViewLess> views;
   };
   void Erase(Cell& cell);
-  bool IsWhole(Cell& cell, std::map<const Cell*, bool>& known);
+  bool IsWhole(Cell& cell);
   void Unlink(Group& group);
 
   Counters& counters_;
@@ -225,6 +230,7 @@ class Cells {
   CellSet unused_;
   std::vector<Group*> empty_groups_;
   uint64_t next_number_ = 1;
+  uint64_t walk_ = 0;  // over a group's cells: the newest one
 };
 
 // "MeshService/backend" of "MeshService/backend/80".
