@@ -40,13 +40,14 @@ _given = set()
 
 def free_port(host="127.0.0.1"):
     """A port that nobody has, below the ones that the kernel gives to clients, and never the same one twice."""
-    while True:
+    for _ in range(200):
         port = random.randrange(16000, 32768)
         with socket.socket() as probe, contextlib.suppress(OSError):
             if port not in _given:
                 probe.bind((host, port))
                 _given.add(port)
                 return port
+    raise Failed(f"{host}: no port can be bound")
 
 
 def wait_for(what, condition, seconds=30.0):
