@@ -39,14 +39,29 @@ bool SameView(const policy::ViewPtr& a, const policy::ViewPtr& b) {
   return a == b || (a != nullptr && b != nullptr && *a == *b);
 }
 
+// What the hooks of one kind of cell see.
+struct Readers {
+  bool (*reads)(const policy::Hooks& hooks);
+  policy::ConfPart policy::PolicyType::*part;  // null: everything
+};
+constexpr Readers kListeners = {
+    [](const policy::Hooks& hooks) { return hooks.listener != nullptr; },
+    &policy::PolicyType::listener_part};
+constexpr Readers kClusters = {[](const policy::Hooks& hooks) { return hooks.cluster != nullptr; },
+                               &policy::PolicyType::cluster_part};
+constexpr Readers kEndpoints = {
+    [](const policy::Hooks& hooks) { return hooks.endpoints != nullptr; }, nullptr};
+
 void AddConfsOf(const model::ResourcePtr& service, const policy::Destination& destination,
                 const mesh::MeshSnapshot& mesh, const policy::View& view,
-                const policy::PolicyTable& table, bool (*wanted)(const policy::Hooks&),
-                policy::Confs& out) {
+                const policy::PolicyTable& table, const Readers& readers, policy::Confs& out) {
   for (const policy::PolicyType& type : table) {
-    if (!wanted(type.hooks)) continue;
-    out.Add(type.is_proxy_wide() ? policy::EffectiveForProxy(type, mesh, view)
-                                 : policy::EffectiveFor(type, mesh, view, destination, *service));
+    if (!readers.reads(type.hooks)) continue;
+    policy::Effective conf = type.is_proxy_wide()
+                                 ? policy::EffectiveForProxy(type, mesh, view)
+                                 : policy::EffectiveFor(type, mesh, view, destination, *service);
+    const policy::ConfPart part = readers.part == nullptr ? nullptr : type.*readers.part;
+    out.Add(policy::PartOf(type, part, std::move(conf)));
   }
 }
 
@@ -64,8 +79,9 @@ void AddRoutes(const mesh::MeshSnapshot& mesh, const policy::View& view,
     if (route == nullptr) continue;
     policy::Confs confs;
     for (const policy::PolicyType& type : table) {
-      if (type.hooks.listener != nullptr)
-        confs.Add(policy::EffectiveForRoute(type, mesh, view, *route));
+      if (type.hooks.listener == nullptr) continue;
+      confs.Add(policy::PartOf(type, type.listener_part,
+                               policy::EffectiveForRoute(type, mesh, view, *route)));
     }
     if (!confs.list().empty()) context.routes.emplace(origin.kri.ToString(), std::move(confs));
   }
@@ -410,9 +426,7 @@ CellContextPtr Generator::State::ListenerContext(const mesh::MeshSnapshot& mesh,
   const policy::SlotUse use =
       id.slot == nullptr ? policy::SlotUse() : policy::SlotUseOf(*id.view, mesh, policies);
   context.slot = policy::Narrow(id.slot, use.listener);
-  AddConfsOf(
-      service, context.destination, mesh, *id.view, policies,
-      [](const policy::Hooks& hooks) { return hooks.listener != nullptr; }, context.confs);
+  AddConfsOf(service, context.destination, mesh, *id.view, policies, kListeners, context.confs);
   AddRoutes(mesh, *id.view, policies, context);
   AddBackends(mesh, policies, context);
   context.collectors = CollectorsOf(mesh, policies, context);
@@ -436,9 +450,8 @@ CellContextPtr Generator::State::ClusterContext(const mesh::MeshSnapshot& mesh,
   cell.context.destination = *std::move(destination);
   cell.context.traits = id.traits;
   cell.context.slot = policy::Narrow(id.slot, policy::SlotFields::kAll);
-  AddConfsOf(
-      service, cell.context.destination, mesh, *id.view, policies,
-      [](const policy::Hooks& hooks) { return hooks.cluster != nullptr; }, cell.context.confs);
+  AddConfsOf(service, cell.context.destination, mesh, *id.view, policies, kClusters,
+             cell.context.confs);
   cell.endpoints = EndpointsId(id, cell.context.destination, cell.context.confs, policies);
   return std::make_shared<CellContext>(std::move(cell));
 }
@@ -454,9 +467,8 @@ CellContextPtr Generator::State::EndpointsContext(const mesh::MeshSnapshot& mesh
   cell.context.zone = settings.zone;
   if (id.view != nullptr) {
     cell.context.slot = id.slot;
-    AddConfsOf(
-        service, cell.context.destination, mesh, *id.view, policies,
-        [](const policy::Hooks& hooks) { return hooks.endpoints != nullptr; }, cell.context.confs);
+    AddConfsOf(service, cell.context.destination, mesh, *id.view, policies, kEndpoints,
+               cell.context.confs);
   }
   return std::make_shared<CellContext>(std::move(cell));
 }
@@ -562,9 +574,7 @@ void Generator::State::AddUsedCollectors(const mesh::MeshSnapshot& mesh,
       const auto destination = FindDestination(mesh, outbound.destination, &service);
       if (!destination) continue;
       policy::ListenerContext context;
-      AddConfsOf(
-          service, *destination, mesh, *id.view, policies,
-          [](const policy::Hooks& hooks) { return hooks.listener != nullptr; }, context.confs);
+      AddConfsOf(service, *destination, mesh, *id.view, policies, kListeners, context.confs);
       AddRoutes(mesh, *id.view, policies, context);
       uses.Add(type, context);
     }

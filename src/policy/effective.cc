@@ -260,6 +260,14 @@ Effective EffectiveForProxy(const PolicyType& type, const mesh::MeshSnapshot& me
   return Merge(type, entries);
 }
 
+Effective PartOf(const PolicyType& type, ConfPart part, Effective conf) {
+  if (part == nullptr || conf.empty()) return conf;
+  std::shared_ptr<const void> taken = part(conf.raw());
+  base::Hasher hasher;
+  type.conf.hash(taken.get(), hasher);
+  return Effective(std::move(taken), conf.tag(), hasher.Finish(), conf.origins());
+}
+
 int CompareMatches(const std::optional<TrafficMatch>& a, const std::optional<TrafficMatch>& b) {
   static const TrafficMatch kAll;
   const TrafficMatch& x = a ? *a : kAll;

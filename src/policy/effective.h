@@ -52,6 +52,9 @@ InboundConf EffectiveForInbound(const PolicyType& type, const mesh::MeshSnapshot
 Effective EffectiveForProxy(const PolicyType& type, const mesh::MeshSnapshot& mesh,
                             const View& view);
 
+// `conf` with what `part` takes of it; null: all of it.
+Effective PartOf(const PolicyType& type, ConfPart part, Effective conf);
+
 // Most specific first: SPIFFE ids before none, exact before prefix; then SNI before none. 0: equal
 // rank.
 int CompareMatches(const std::optional<TrafficMatch>& a, const std::optional<TrafficMatch>& b);

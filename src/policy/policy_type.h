@@ -105,11 +105,18 @@ struct CollectorOps {
   std::string_view cluster_prefix = {};  // of CollectorCluster()
 };
 
+// Takes what is read of a merged conf; the rest comes out absent.
+using ConfPart = std::shared_ptr<const void> (*)(const void* merged);
+
 struct PolicyType {
   const model::ResourceType* schema = nullptr;
   SpecOps spec;
   ConfOps conf;
   Hooks hooks;
+  // What the hooks for listeners and for clusters read. They see no more than that, and a change of
+  // the rest does not build their cells again. Null: all of it.
+  ConfPart listener_part = nullptr;
+  ConfPart cluster_part = nullptr;
   // Its hooks say in the notes of a draft which policies touched it. Otherwise all count that have a
   // conf for the cell.
   bool notes_what_it_touches = false;

@@ -1,6 +1,6 @@
 // The bench: pieces by name, settings as name=value. docs/performance.md tells what each measures.
 //
-//   bench [PIECE...] [n=1000] [services=100] [outbounds=5] [transparent=0] [runs=5] [idle=120]
+//   bench [PIECE...] [n=1000] [services=100] [outbounds=5] [transparent=0] [runs=5] [edits=5] [idle=120]
 //         [store=memory] [limit=1] [json=FILE]
 //   bench --serve-recording FILE        (started by itself)
 
@@ -191,13 +191,13 @@ base::Status Measure(Report& report, const Settings& settings, const Size& size,
       report.Add(piece, "idle_cores", meter.Cpu() / settings.idle_seconds);
       report.Add(piece, "idle_responses", static_cast<double>(meter.TrafficSince().responses));
     }
-    for (int i = 0; i < 5; ++i) {
+    for (size_t i = 0; i < settings.edits; ++i) {
       if (records) recording.phase = 1;
       TRY(world.MeasureEdit(report, piece));
       if (records && i == 0) world.fleet().Record(nullptr);
     }
     if (records) world.fleet().Record(&recording);
-    for (int i = 0; i < 5; ++i) {
+    for (size_t i = 0; i < settings.edits; ++i) {
       if (records) recording.phase = 2;
       TRY(world.MeasureMove(report, piece));
       if (records && i == 0) world.fleet().Record(nullptr);
@@ -473,6 +473,8 @@ base::Status Parse(int argc, char** argv, Settings& settings) {
       size.outbounds = *number;
     } else if (name == "runs") {
       settings.runs = *number;
+    } else if (name == "edits") {
+      settings.edits = *number;
     } else if (name == "idle") {
       settings.idle_seconds = static_cast<int>(*number);
     } else if (name == "minutes") {

@@ -16,6 +16,7 @@ struct Settings {
   std::vector<std::string> pieces;
   std::vector<Size> sizes;  // of the pieces that measure a mesh
   size_t runs = 5;
+  size_t edits = 5;  // and moves, of each run
   int idle_seconds = 120;
   std::string store = "memory";
   bool limit = true;

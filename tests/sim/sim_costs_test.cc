@@ -406,6 +406,7 @@ TEST_F(CostsTest, APolicyCostsViewsNotProxies) {
   Commit({kit::Put(kit::MeshTimeout("t", "both", "s0", "4s"))});
   const Numbers edited = Cost();
   EXPECT_EQ(edited.clusters, 1u) << "s0 only";
+  EXPECT_EQ(edited.listeners, 0u) << "listeners do not read the timeout of connections";
   EXPECT_EQ(edited.plans, 0u) << "who is selected did not change";
   EXPECT_EQ(edited.endpoints + edited.own, 0u);
   EXPECT_THAT(published_, SizeIs(10));

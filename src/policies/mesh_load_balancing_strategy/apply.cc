@@ -246,6 +246,18 @@ policy::SlotUse Slots(const model::Resource& policy) {
   return use;
 }
 
+std::shared_ptr<const void> PartOfListeners(const void* merged) {
+  auto part = std::make_shared<Conf>();
+  part->hash_policies = static_cast<const Conf*>(merged)->hash_policies;
+  return part;
+}
+
+std::shared_ptr<const void> PartOfClusters(const void* merged) {
+  auto part = std::make_shared<Conf>(*static_cast<const Conf*>(merged));
+  part->hash_policies.reset();
+  return part;
+}
+
 }  // namespace
 
 policy::PolicyType Policy() {
@@ -254,6 +266,8 @@ policy::PolicyType Policy() {
                                                                     .endpoints = ApplyEndpoints,
                                                                     .inbound = nullptr,
                                                                     .proxy = nullptr});
+  type.listener_part = PartOfListeners;
+  type.cluster_part = PartOfClusters;
   type.slots = Slots;
   type.places_endpoints = PlacesEndpoints;
   return type;

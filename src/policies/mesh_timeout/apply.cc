@@ -237,14 +237,37 @@ base::Status ApplyInbound(const policy::InboundContext& context, envoy::InboundD
   return base::Ok{};
 }
 
+std::shared_ptr<const void> PartOfListeners(const void* merged) {
+  auto part = std::make_shared<Conf>(*static_cast<const Conf*>(merged));
+  part->connection_timeout.reset();
+  if (part->http) {
+    part->http->max_stream_duration.reset();
+    part->http->max_connection_duration.reset();
+  }
+  return part;
+}
+
+std::shared_ptr<const void> PartOfClusters(const void* merged) {
+  auto part = std::make_shared<Conf>(*static_cast<const Conf*>(merged));
+  if (part->http) {
+    part->http->request_timeout.reset();
+    part->http->stream_idle_timeout.reset();
+    part->http->request_headers_timeout.reset();
+  }
+  return part;
+}
+
 }  // namespace
 
 policy::PolicyType Policy() {
-  return policy::Describe<Spec, Conf>(Schema(), {.listener = ApplyListener,
-                                                 .cluster = ApplyCluster,
-                                                 .endpoints = nullptr,
-                                                 .inbound = ApplyInbound,
-                                                 .proxy = nullptr});
+  policy::PolicyType type = policy::Describe<Spec, Conf>(Schema(), {.listener = ApplyListener,
+                                                                    .cluster = ApplyCluster,
+                                                                    .endpoints = nullptr,
+                                                                    .inbound = ApplyInbound,
+                                                                    .proxy = nullptr});
+  type.listener_part = PartOfListeners;
+  type.cluster_part = PartOfClusters;
+  return type;
 }
 
 }  // namespace kuma::policies::mesh_timeout
