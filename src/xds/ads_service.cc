@@ -239,7 +239,6 @@ class AdsStream final : public net::GrpcStreamHandler, public internal::ProxyStr
   }
 
   // True if that is news.
-  // True if that is news.
   bool SetStalled(bool stalled) {
     if (std::exchange(stalled_, stalled) == stalled) return false;
     if (stalled) {
