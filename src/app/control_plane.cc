@@ -190,7 +190,10 @@ base::Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& co
   // ---- what is seen of proxies
   p.brought = std::make_unique<rest::BroughtDataplanes>(Types(), p.here);
   p.insights = std::make_unique<insight::ProxyInsights>(
-      insight::Settings{.instance_id = p.instance_id}, *p.store, p.clock, *p.insight_thread);
+      insight::Settings{.instance_id = p.instance_id,
+                        .count_interval =
+                            config.Duration("xdsServer.dataplaneStatusFlushInterval")},
+      *p.store, p.clock, *p.insight_thread);
   p.progress = std::make_unique<insight::Progress>(*p.insight_thread, p.clock,
                                                    [&p] { return p.store->revision(); });
   p.observation = std::make_unique<Observation>(*p.insight_thread, *p.insights, *p.progress,

@@ -33,6 +33,7 @@ struct ProxyInsights::Proxy {
   uint64_t stream = 0;
   bool connected = false;
   bool dirty = false;
+  bool counted = false;  // in counted_
   bool orphan = false;
   std::vector<Subscription> own;  // of this process, oldest first; the last one may be open
   std::optional<model::JsonText> metadata;  // absent: as in `stored`
@@ -90,6 +91,7 @@ void ProxyInsights::Stop(std::function<void()> done) {
   }
   stopping_ = std::move(done);
   flush_timer_.Cancel();
+  count_timer_.Cancel();
   grace_timer_.Cancel();
   orphan_timer_.Cancel();
   scheduled_ = false;
@@ -141,10 +143,10 @@ void ProxyInsights::OnDisconnected(const ProxyKey& proxy, uint64_t stream) {
   Touch(proxy, *state);
 }
 
-void ProxyInsights::Count(const ProxyKey& proxy, uint64_t stream, Service service,
-                          uint64_t ServiceStats::*answer) {
+ProxyInsights::Proxy* ProxyInsights::Count(const ProxyKey& proxy, uint64_t stream, Service service,
+                                           uint64_t ServiceStats::*answer) {
   Proxy* state = Find(proxy, stream);
-  if (state == nullptr) return;
+  if (state == nullptr) return nullptr;
   insights::SubscriptionStatus& status = *state->own.back().status;
   status.last_update_time = clock_.WallNow();
   const auto count = [answer](ServiceStats& stats) {
@@ -159,14 +161,16 @@ void ProxyInsights::Count(const ProxyKey& proxy, uint64_t stream, Service servic
     case Service::kRds: count(*status.rds); break;
     case Service::kOther: break;
   }
-  Touch(proxy, *state);
+  return state;
 }
 
 void ProxyInsights::OnAcknowledged(const ProxyKey& proxy, uint64_t stream, Service service) {
-  Count(proxy, stream, service, &ServiceStats::responses_acknowledged);
+  Proxy* state = Count(proxy, stream, service, &ServiceStats::responses_acknowledged);
+  if (state != nullptr) TouchLater(proxy, *state);
 }
 void ProxyInsights::OnRejected(const ProxyKey& proxy, uint64_t stream, Service service) {
-  Count(proxy, stream, service, &ServiceStats::responses_rejected);
+  Proxy* state = Count(proxy, stream, service, &ServiceStats::responses_rejected);
+  if (state != nullptr) Touch(proxy, *state);
 }
 
 void ProxyInsights::OnCertificate(const ProxyKey& proxy, runtime::WallTime issued,
@@ -214,6 +218,21 @@ void ProxyInsights::MarkDirty(const std::vector<ProxyKey>& proxies) {
 void ProxyInsights::Touch(const ProxyKey& proxy, Proxy& state) {
   MarkDirty(proxy, state);
   Schedule();
+}
+
+void ProxyInsights::TouchLater(const ProxyKey& proxy, Proxy& state) {
+  if (state.dirty || std::exchange(state.counted, true)) return;
+  counted_.push_back(proxy);
+  if (counted_.size() > 1) return;
+  count_timer_ = executor_.PostAfter(settings_.count_interval, [this] {
+    for (const ProxyKey& counted : std::exchange(counted_, {})) {
+      const auto found = proxies_.find(counted);
+      if (found == proxies_.end()) continue;
+      found->second->counted = false;
+      MarkDirty(counted, *found->second);
+    }
+    Schedule();
+  });
 }
 
 void ProxyInsights::Schedule() {

@@ -29,6 +29,9 @@ enum class Service : uint8_t { kCds, kEds, kLds, kRds, kOther };
 struct Settings {
   std::string instance_id;                               // of this control plane
   runtime::Duration interval = std::chrono::seconds(1);  // at most one transaction in this time
+  // Acknowledgements are counted at once, and stored when something else of their proxy is, or after
+  // this: a change of every proxy is one write of each, however many follow it.
+  runtime::Duration count_interval = std::chrono::seconds(10);
   size_t subscriptions = 10;                             // kept in an insight, newest
   // Connections that an earlier process left open are closed after this, unless their proxy came
   // back.
@@ -37,8 +40,8 @@ struct Settings {
   bool only_instance = true;
 };
 
-// Confined to the insight executor; everything but the constructor is called there. Queue: one
-// entry for each proxy whose insight is not stored yet.
+// Confined to the insight executor; everything but the constructor is called there. Queues: one
+// entry each for each proxy whose insight is not stored yet.
 class ProxyInsights final : public store::WatchSink {
  public:
   // Borrowed: all of it must outlive this.
@@ -74,16 +77,18 @@ class ProxyInsights final : public store::WatchSink {
   void OnEvents(std::span<const store::StoreEvent> events) override;
 
   uint64_t transactions() const { return transactions_; }
-  size_t waiting() const { return dirty_.size(); }
+  size_t waiting() const { return dirty_.size() + counted_.size(); }
 
  private:
   struct Proxy;
   Proxy* Find(const base::ProxyKey& proxy, uint64_t stream);
-  void Count(const base::ProxyKey& proxy, uint64_t stream, Service service,
-             uint64_t resources::dataplane_insight::ServiceStats::*answer);
+  // Null: of a stream that is not the proxy's.
+  Proxy* Count(const base::ProxyKey& proxy, uint64_t stream, Service service,
+               uint64_t resources::dataplane_insight::ServiceStats::*answer);
   void MarkDirty(const base::ProxyKey& proxy, Proxy& state);
   void MarkDirty(const std::vector<base::ProxyKey>& proxies);
   void Touch(const base::ProxyKey& proxy, Proxy& state);
+  void TouchLater(const base::ProxyKey& proxy, Proxy& state);
   void Schedule();
   bool Load(const base::ProxyKey& proxy, Proxy& state);
   void Flush();
@@ -105,6 +110,7 @@ class ProxyInsights final : public store::WatchSink {
 
   std::unordered_map<base::ProxyKey, std::unique_ptr<Proxy>> proxies_;
   std::deque<base::ProxyKey> dirty_;     // oldest first; those marked so count
+  std::vector<base::ProxyKey> counted_;  // to be marked so when the timer fires
   std::vector<base::ProxyKey> orphans_;  // connected, but their Dataplane is not there
   bool flushing_ = false;
   bool scheduled_ = false;
@@ -113,6 +119,7 @@ class ProxyInsights final : public store::WatchSink {
   uint64_t transactions_ = 0;
   store::WatchHandle watch_;
   runtime::Timer flush_timer_;
+  runtime::Timer count_timer_;
   runtime::Timer grace_timer_;
   runtime::Timer orphan_timer_;
 };

@@ -69,7 +69,26 @@ TEST_F(ProxyInsightsTest, AConnectionIsStoredAtOnce) {
             (model::ResourceKey{"Dataplane", "default", "web"}));
 }
 
-TEST_F(ProxyInsightsTest, AnswersAreCountedAndStoredOnceASecond) {
+TEST_F(ProxyInsightsTest, AcknowledgementsAreCountedAndStoredOnceInTenSeconds) {
+  Connect(1, "one");
+  Pass(milliseconds(1));
+  const uint64_t before = insights_->transactions();
+  for (int i = 0; i < 990; ++i) {
+    Do([this] { insights_->OnAcknowledged(kWeb, 1, Service::kCds); });
+    Pass(milliseconds(10));
+  }
+  EXPECT_EQ(insights_->transactions(), before);
+  Pass(seconds(1));
+  EXPECT_EQ(insights_->transactions(), before + 1);
+  EXPECT_EQ(Stored()->subscriptions[0].status->cds->responses_acknowledged, 990u);
+  Do([this] { insights_->OnAcknowledged(kWeb, 1, Service::kCds); });
+  Pass(seconds(9));
+  EXPECT_EQ(insights_->transactions(), before + 1);
+  Pass(seconds(2));
+  EXPECT_EQ(Stored()->subscriptions[0].status->cds->responses_acknowledged, 991u);
+}
+
+TEST_F(ProxyInsightsTest, RejectionsAreStoredOnceASecondWithAllThatIsCounted) {
   Connect(1, "one");
   Pass(milliseconds(1));
   const uint64_t before = insights_->transactions();
@@ -88,6 +107,7 @@ TEST_F(ProxyInsightsTest, AnswersAreCountedAndStoredOnceASecond) {
   EXPECT_EQ(status.total->responses_sent, 200u);
   EXPECT_EQ(status.total->responses_rejected, 100u);
 
+  Pass(seconds(20));
   const uint64_t steps = simulation_.steps();
   Pass(std::chrono::minutes(10));
   EXPECT_LE(simulation_.steps() - steps, 1u) << "idle costs nothing";
