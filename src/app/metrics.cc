@@ -159,8 +159,7 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
   const auto memory = [&](std::string_view kind, double bytes) {
     add("kuma_memory_bytes",
         "Heap: in use, and free but kept by the allocator. Of what is in use: sealed "
-        "configuration, "
-        "OpenSSL, nghttp2. Beside the heap: frame_pages of nghttp2.",
+        "configuration, OpenSSL, nghttp2.",
         Kind::kGauge, bytes, {{"kind", std::string(kind)}});
   };
   memory("in_use", static_cast<double>(heap.uordblks + heap.hblkhd));
@@ -169,7 +168,6 @@ std::vector<rest::Metric> CollectMetrics(const store::Store& store,
   const net::LibraryMemory libraries = net::MemoryOfLibraries();
   memory("openssl", static_cast<double>(libraries.openssl));
   memory("nghttp2", static_cast<double>(libraries.nghttp2));
-  memory("frame_pages", static_cast<double>(libraries.frame_pages));
   add("process_resident_memory_bytes", "Resident memory.", Kind::kGauge, ResidentBytes());
   add("process_open_fds", "Open file descriptors.", Kind::kGauge, OpenDescriptors());
   add("process_cpu_seconds_total", "CPU time.", Kind::kCounter, CpuSeconds());

@@ -9,8 +9,7 @@ namespace kuma::net {
 struct LibraryMemory {
   // Heap, as the allocator counts it: connections, contexts, keys. 0 without CountOpenSsl.
   uint64_t openssl = 0;
-  uint64_t nghttp2 = 0;      // heap: sessions, streams, header tables
-  uint64_t frame_pages = 0;  // written pages outside of the heap: one or so for each session
+  uint64_t nghttp2 = 0;  // sessions, streams, header tables
 };
 LibraryMemory MemoryOfLibraries();
 

@@ -93,7 +93,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
       const Limits& limits = state.options.limits;
       if (http2) {
         return internal::Http2Session::MakeServer(limits, state.hooks, connection.peer(),
-                                                  connection, &loop.scratch().pages, loop.Now());
+                                                  connection, &loop.scratch().frames, loop.Now());
       }
       return std::make_unique<internal::Http1ServerSession>(limits, state.hooks, connection.peer(),
                                                             connection, loop.Now());

@@ -147,7 +147,7 @@ struct Wire : std::enable_shared_from_this<Wire> {
     peer.local = {address, 0};
     peer.remote = {"127.0.0.1", 1};
     const runtime::Time now = simulation.clock().Now();
-    client.session = internal::Http2Session::MakeClient(client_limits, peer, client, nullptr, now);
+    client.session = internal::Http2Session::MakeClient(client_limits, peer, client, now);
     server.session =
         internal::Http2Session::MakeServer(server_limits, *hooks, peer, server, nullptr, now);
     for (End* end : {&client, &server}) {

@@ -59,7 +59,7 @@ void AddMemory(Report& report, const std::string& piece, const std::string& name
 using Account = std::map<std::string, double>;
 void AddAccount(Report& report, const std::string& piece, const std::string& name,
                 const Account& before, const Account& after, size_t proxies) {
-  for (const char* kind : {"in_use", "free", "sealed", "openssl", "nghttp2", "frame_pages"}) {
+  for (const char* kind : {"in_use", "free", "sealed", "openssl", "nghttp2"}) {
     const std::string metric = base::Format("kuma_memory_bytes{{kind=\"{}\"}}", kind);
     if (!before.contains(metric) || !after.contains(metric)) continue;
     report.Add(piece, base::Format("{}.{}_kb_each", name, kind),

@@ -63,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   std::unique_ptr<net::internal::Http2Session> session;
   host.On([&] {
     if (as_client) {
-      session = net::internal::Http2Session::MakeClient(limits, {}, host, nullptr, host.Now());
+      session = net::internal::Http2Session::MakeClient(limits, {}, host, host.Now());
       session->StartCall({"/a/b", {}, {}}, "x", host.Now(), std::make_unique<Echo>());
       session->StartRequest({}, host.Now(), [](const base::Result<net::HttpResponse>&) {});
     } else {

@@ -87,8 +87,7 @@ std::unique_ptr<Session> ClientLink::MakeSession(Connection& connection, bool ht
   ready_at = idle_since = loop_.Now();
   std::unique_ptr<ClientSession> session;
   if (http2) {
-    auto fresh = Http2Session::MakeClient(limits_, connection.peer(), connection,
-                                          &loop_.scratch().pages, loop_.Now());
+    auto fresh = Http2Session::MakeClient(limits_, connection.peer(), connection, loop_.Now());
     http2_ = fresh.get();
     session = std::move(fresh);
   } else {

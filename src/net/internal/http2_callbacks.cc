@@ -221,7 +221,8 @@ struct Http2Session::Callbacks {
                       nghttp2_data_source* source, void* user) {
     Http2Session& self = Self(user);
     Stream& stream = *static_cast<Stream*>(source->ptr);
-    if (self.room_ < kFrameHeader + size) return NGHTTP2_ERR_WOULDBLOCK;
+    // ReadLength has seen to it. Waiting is no way out: the header is in the frame buffer.
+    if (self.room_ < kFrameHeader + size) return NGHTTP2_ERR_CALLBACK_FAILURE;
     std::memcpy(self.out_, header, kFrameHeader);
     self.out_ = stream.Gather(self.out_ + kFrameHeader, size);
     self.room_ -= kFrameHeader + size;
@@ -283,12 +284,13 @@ struct Http2Session::Callbacks {
 };
 
 Http2Session::Http2Session(bool server, const Limits& limits, const ServerHooks& hooks, Peer peer,
-                           SessionHost& host, PageSlab* pages, runtime::Time now)
+                           SessionHost& host, FrameBuffer* frames, runtime::Time now)
     : server_(server),
       limits_(limits),
       hooks_(hooks),
       peer_(std::move(peer)),
       host_(host),
+      memory_{frames},
       self_(std::make_shared<Http2Session*>(this)),
       now_(now),
       heard_(now),
@@ -308,7 +310,7 @@ Http2Session::Http2Session(bool server, const Limits& limits, const ServerHooks&
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_max_deflate_dynamic_table_size(option, limits.header_table_bytes);
   nghttp2_option_set_max_outbound_ack(option, 64);
-  nghttp2_mem memory = MemoryOf(pages);
+  nghttp2_mem memory = MemoryOf(&memory_);
   const int made = (server ? nghttp2_session_server_new3 : nghttp2_session_client_new3)(
       &session_, callbacks, this, option, &memory);
   CHECK(made == 0, "out of memory");

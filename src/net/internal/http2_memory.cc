@@ -11,42 +11,37 @@
 namespace kuma::net::internal {
 namespace {
 
-constexpr size_t kFrameBuffer = 16384;  // nghttp2 allocates this and a bit more, once per session
-constexpr size_t kPage = 4096;
+constexpr size_t kFrameBytes = 16384;  // nghttp2 allocates this and a bit more, first of all
 
-// nghttp2's memory. Each block carries its origin in front, so that freeing needs no lookup.
+// Each block carries its origin and its size in front, so that freeing needs no lookup. All
+// sessions write the same in front of the buffer that they share.
 struct alignas(16) BlockHeader {
-  uint64_t from_slab;
+  uint64_t is_shared;
   uint64_t size;
 };
 
-MemoryAccount& Account(bool slab) { return slab ? g_frame_pages : g_nghttp2_memory; }
-// Of a slot usually the first page only is written.
-int64_t Counted(bool slab, size_t size) {
-  return static_cast<int64_t>(slab ? kPage : size + sizeof(BlockHeader));
-}
+int64_t Counted(size_t size) { return static_cast<int64_t>(size + sizeof(BlockHeader)); }
 
 void* Allocate(size_t size, void* user) {
-  auto* pages = static_cast<PageSlab*>(user);
-  const bool slab = pages != nullptr && size >= kFrameBuffer &&
-                    size + sizeof(BlockHeader) <= PageSlab::kSlotBytes;
-  void* block = slab ? pages->Get() : std::malloc(size + sizeof(BlockHeader));
+  auto& memory = *static_cast<SessionMemory*>(user);
+  const bool shared = memory.shared != nullptr && !memory.taken && size >= kFrameBytes &&
+                      size + sizeof(BlockHeader) <= FrameBuffer::kBytes;
+  void* block = shared ? memory.shared->bytes() : std::malloc(size + sizeof(BlockHeader));
   if (block == nullptr) return nullptr;
-  new (block) BlockHeader{slab ? 1u : 0u, size};
-  Account(slab).Add(Counted(slab, size));
+  new (block) BlockHeader{shared ? 1u : 0u, size};
+  if (shared)
+    memory.taken = true;
+  else
+    g_nghttp2_memory.Add(Counted(size));
   return static_cast<char*>(block) + sizeof(BlockHeader);
 }
 
-void Free(void* memory, void* user) {
+void Free(void* memory, void*) {
   if (memory == nullptr) return;
   auto* header = reinterpret_cast<BlockHeader*>(static_cast<char*>(memory) - sizeof(BlockHeader));
-  const bool slab = header->from_slab != 0;
-  Account(slab).Add(-Counted(slab, header->size));
-  if (slab) {
-    static_cast<PageSlab*>(user)->Put(header);
-  } else {
-    std::free(header);
-  }
+  if (header->is_shared != 0) return;
+  g_nghttp2_memory.Add(-Counted(header->size));
+  std::free(header);
 }
 
 void* AllocateZeroed(size_t count, size_t size, void* user) {
@@ -68,8 +63,8 @@ void* Reallocate(void* memory, size_t size, void* user) {
 
 }  // namespace
 
-nghttp2_mem MemoryOf(PageSlab* pages) {
-  return {pages, Allocate, Free, AllocateZeroed, Reallocate};
+nghttp2_mem MemoryOf(SessionMemory* memory) {
+  return {memory, Allocate, Free, AllocateZeroed, Reallocate};
 }
 
 }  // namespace kuma::net::internal

@@ -2,12 +2,11 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include "net/internal/page_slab.h"
+#include "net/internal/frame_buffer.h"
 
 namespace kuma::net::internal {
 
-// Where a session's memory comes from: its frame buffer from `pages` (if any), the rest from the
-// heap. `pages` outlives the session.
-nghttp2_mem MemoryOf(PageSlab* pages);
+// `memory` outlives the session, and `memory->shared` too.
+nghttp2_mem MemoryOf(SessionMemory* memory);
 
 }  // namespace kuma::net::internal

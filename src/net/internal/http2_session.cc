@@ -20,18 +20,17 @@ constexpr auto kGoawayGap = std::chrono::milliseconds(200);
 
 std::unique_ptr<Http2Session> Http2Session::MakeServer(const Limits& limits,
                                                        const ServerHooks& hooks, Peer peer,
-                                                       SessionHost& host, PageSlab* pages,
+                                                       SessionHost& host, FrameBuffer* frames,
                                                        runtime::Time now) {
   return std::unique_ptr<Http2Session>(
-      new Http2Session(true, limits, hooks, std::move(peer), host, pages, now));
+      new Http2Session(true, limits, hooks, std::move(peer), host, frames, now));
 }
 
 std::unique_ptr<Http2Session> Http2Session::MakeClient(const Limits& limits, Peer peer,
-                                                       SessionHost& host, PageSlab* pages,
-                                                       runtime::Time now) {
+                                                       SessionHost& host, runtime::Time now) {
   static const ServerHooks kNoHooks;
   return std::unique_ptr<Http2Session>(
-      new Http2Session(false, limits, kNoHooks, std::move(peer), host, pages, now));
+      new Http2Session(false, limits, kNoHooks, std::move(peer), host, nullptr, now));
 }
 
 Http2Session::~Http2Session() {
@@ -112,27 +111,21 @@ size_t Http2Session::Produce(std::span<char> out, runtime::Time now) {
   if (dead_) return 0;
   out_ = out.data();
   room_ = out.size();
-  while (true) {
-    if (pending_bytes_ > 0) {
-      const size_t count = std::min(pending_bytes_, room_);
-      std::memcpy(out_, pending_, count);
-      out_ += count;
-      room_ -= count;
-      pending_ += count;
-      pending_bytes_ -= count;
-      if (pending_bytes_ > 0) break;
-    }
-    if (room_ < kMinRoom) break;
+  const auto put = [this](std::string_view bytes) {
+    const size_t count = std::min(bytes.size(), room_);
+    std::memcpy(out_, bytes.data(), count);
+    out_ += count;
+    room_ -= count;
+    return bytes.substr(count);
+  };
+  unsent_.erase(0, unsent_.size() - put(unsent_).size());
+  while (unsent_.empty() && room_ >= kMinRoom) {
     const char* before = out_;
     const uint8_t* bytes = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &bytes);
-    if (size < 0) break;
-    if (size == 0) {
-      if (out_ == before) break;
-      continue;  // DATA was written directly: look again
-    }
-    pending_ = bytes;
-    pending_bytes_ = static_cast<size_t>(size);
+    if (size < 0 || (size == 0 && out_ == before)) break;
+    if (size == 0) continue;  // DATA was written directly: look again
+    unsent_ = put({reinterpret_cast<const char*>(bytes), static_cast<size_t>(size)});
   }
   out_ = nullptr;
   const size_t written = out.size() - room_;
@@ -147,7 +140,7 @@ size_t Http2Session::Produce(std::span<char> out, runtime::Time now) {
 
 bool Http2Session::Finished() const {
   if (dead_) return true;
-  return pending_bytes_ == 0 && nghttp2_session_want_read(session_) == 0 &&
+  return unsent_.empty() && nghttp2_session_want_read(session_) == 0 &&
          nghttp2_session_want_write(session_) == 0;
 }
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "net/internal/page_slab.h"
+#include "net/internal/frame_buffer.h"
 #include "net/internal/session.h"
 
 struct nghttp2_session;
@@ -22,13 +22,13 @@ namespace kuma::net::internal {
 // message may be larger than the window.
 class Http2Session final : public ClientSession {
  public:
-  // Limits, hooks, host and `pages` outlive the session; without `pages` the heap is used.
+  // Limits, hooks, host and `frames` outlive the session.
   static std::unique_ptr<Http2Session> MakeServer(const Limits& limits, const ServerHooks& hooks,
-                                                  Peer peer, SessionHost& host, PageSlab* pages,
+                                                  Peer peer, SessionHost& host, FrameBuffer* frames,
                                                   runtime::Time now);
+  // It has a frame buffer of its own: nghttp2 puts the preface into it long before it is sent.
   static std::unique_ptr<Http2Session> MakeClient(const Limits& limits, Peer peer,
-                                                  SessionHost& host, PageSlab* pages,
-                                                  runtime::Time now);
+                                                  SessionHost& host, runtime::Time now);
   ~Http2Session() override;
 
   bool Feed(std::string_view bytes, runtime::Time now) override;
@@ -64,7 +64,7 @@ class Http2Session final : public ClientSession {
   struct Callbacks;
 
   Http2Session(bool server, const Limits& limits, const ServerHooks& hooks, Peer peer,
-               SessionHost& host, PageSlab* pages, runtime::Time now);
+               SessionHost& host, FrameBuffer* frames, runtime::Time now);
 
   Stream* Find(int32_t id) const;
   bool AllowFrame(uint8_t type, uint8_t flags, size_t length);
@@ -94,6 +94,7 @@ class Http2Session final : public ClientSession {
   const ServerHooks& hooks_;
   const Peer peer_;
   SessionHost& host_;
+  SessionMemory memory_;  // of session_
   nghttp2_session* session_ = nullptr;
   std::map<int32_t, std::unique_ptr<Stream>> streams_;
   std::shared_ptr<Http2Session*> self_;  // null after destruction; used on the loop only
@@ -102,8 +103,7 @@ class Http2Session final : public ClientSession {
   std::vector<int32_t> reset_;
   size_t next_reset_ = 0;
 
-  const uint8_t* pending_ = nullptr;  // a frame of nghttp2 that did not fit
-  size_t pending_bytes_ = 0;
+  std::string unsent_;   // the rest of a frame that did not fit
   char* out_ = nullptr;  // during Produce
   size_t room_ = 0;
   std::vector<int32_t> low_;  // streams that OnQueueLow is due for

@@ -12,7 +12,6 @@ namespace internal {
 
 MemoryAccount g_openssl_memory;
 MemoryAccount g_nghttp2_memory;
-MemoryAccount g_frame_pages;
 
 }  // namespace internal
 
@@ -45,8 +44,7 @@ void Free(void* block, const char*, int) {
 bool CountOpenSsl() { return CRYPTO_set_mem_functions(Allocate, Reallocate, Free) == 1; }
 
 LibraryMemory MemoryOfLibraries() {
-  return {g_openssl_memory.bytes(), internal::g_nghttp2_memory.bytes(),
-          internal::g_frame_pages.bytes()};
+  return {g_openssl_memory.bytes(), internal::g_nghttp2_memory.bytes()};
 }
 
 }  // namespace kuma::net

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "net/internal/page_slab.h"
+#include "net/internal/frame_buffer.h"
 
 namespace kuma::net::internal {
 
@@ -17,7 +17,7 @@ struct LoopScratch {
   std::unique_ptr<char[]> read = std::make_unique_for_overwrite<char[]>(kReadBytes);
   std::unique_ptr<char[]> stage = std::make_unique_for_overwrite<char[]>(kStageBytes);
   std::string cipher;
-  PageSlab pages;
+  FrameBuffer frames;
 };
 
 }  // namespace kuma::net::internal

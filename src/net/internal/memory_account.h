@@ -33,6 +33,5 @@ class MemoryAccount {
 // Of this process.
 extern MemoryAccount g_openssl_memory;
 extern MemoryAccount g_nghttp2_memory;
-extern MemoryAccount g_frame_pages;
 
 }  // namespace kuma::net::internal
