@@ -1,11 +1,15 @@
 // kuma-cp: the control plane.
 
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "app/config.h"
 #include "app/control_plane.h"
@@ -25,6 +29,15 @@ namespace {
 
 constexpr base::Logger kLog("kuma-cp");
 constexpr std::chrono::seconds kLongestStop(20);
+
+// What is free stays with the arena of a thread: no more of them than can run at a time, and what is
+// large or at an end goes back to the system.
+void BoundHeaps() {
+  mallopt(M_ARENA_MAX, static_cast<int>(std::max(2u, std::thread::hardware_concurrency())));
+  mallopt(M_MMAP_THRESHOLD, 32 << 10);
+  mallopt(M_TRIM_THRESHOLD, 64 << 10);
+  mallopt(M_TOP_PAD, 0);
+}
 
 int Fail(const base::Error& error) {
   std::fprintf(stderr, "Error: %s\n", error.message().c_str());
@@ -114,6 +127,7 @@ int Run(const std::string& config_file, const Logs& logs) {
 }  // namespace kuma::app
 
 int main(int argc, char** argv) {
+  kuma::app::BoundHeaps();
   kuma::net::CountOpenSsl();
   using kuma::base::LogLevel;
   CLI::App app{"Control plane of a service mesh", "kuma-cp"};

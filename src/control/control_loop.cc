@@ -667,16 +667,6 @@ void ControlLoop::HealthClosed(const base::ProxyKey& proxy, const xds::HealthLin
   writer_->Post([proxy, line](Writer& writer) { writer.dataplanes().OnHealthClosed(proxy, line); });
 }
 
-void ControlLoop::InspectProxy(const base::ProxyKey& proxy,
-                               std::function<void(std::optional<ProxyReport>)> answer) {
-  writer_->Post([proxy, answer = std::move(answer)](Writer& writer) {
-    answer(writer.rounds().Report(proxy));
-  });
-}
-void ControlLoop::ListProxies(std::function<void(std::vector<base::ProxyKey>)> answer) {
-  writer_->Post(
-      [answer = std::move(answer)](Writer& writer) { answer(writer.rounds().proxies()); });
-}
 void ControlLoop::ListDegraded(std::function<void(std::vector<DegradedCell>)> answer) {
   writer_->Post(
       [answer = std::move(answer)](Writer& writer) { answer(writer.rounds().degraded()); });

@@ -129,9 +129,6 @@ class ControlLoop {
   void HealthClosed(const base::ProxyKey& proxy, const xds::HealthLine* line);
 
   // Answers are given on the writer, soon.
-  void InspectProxy(const base::ProxyKey& proxy,
-                    std::function<void(std::optional<ProxyReport>)> answer);
-  void ListProxies(std::function<void(std::vector<base::ProxyKey>)> answer);  // connected, sorted
   void ListDegraded(std::function<void(std::vector<DegradedCell>)> answer);
   // Owned Dataplanes without a proxy whose removal the guard holds; sorted.
   void ListHeld(std::function<void(std::vector<base::ProxyKey>)> answer);

@@ -57,14 +57,6 @@ struct RoundReport {
   base::Revision settled;
 };
 
-// Why a proxy was looked at again.
-struct Explanation {
-  base::Revision revision;  // the user's write that it goes back to; 0: none (time, a stream)
-  model::WallTime time;
-  std::shared_ptr<const std::string>
-      reason;  // "MeshTimeout default/slow changed: in the view of Own(web-1)"
-};
-
 // A cell that could not be built from what is stored. Proxies keep its last good resources.
 struct DegradedCell {
   generate::CellId id;
@@ -73,18 +65,6 @@ struct DegradedCell {
   bool has_last_good = false;           // false: its resources are missing from the bundles
   uint64_t proxy_count = 0;             // connected proxies that have it
   std::vector<base::ProxyKey> proxies;  // sorted, at most 32 of them
-};
-
-// A connected proxy.
-struct ProxyReport {
-  base::ProxyKey proxy;
-  StreamId stream;
-  generate::ProxyNode node;
-  model::WallTime connected_at;
-  bool has_dataplane = false;
-  bundle::BundlePtr bundle;  // the newest one given to it, or null
-  std::vector<DegradedCell> degraded;
-  std::vector<Explanation> explanations;  // oldest first, at most 64
 };
 
 }  // namespace kuma::control

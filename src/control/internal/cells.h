@@ -6,7 +6,6 @@
 #include <array>
 #include <compare>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -127,7 +126,6 @@ struct Proxy {
   uint64_t number = 0;  // of the record: a new stream with other metadata has a new one
   StreamId stream;
   std::shared_ptr<const generate::ProxyNode> node;
-  model::WallTime connected_at;
 
   std::optional<Reach> reach;  // of its Dataplane; absent: not worked out
   std::optional<generate::ProxyPlan> plan;
@@ -151,7 +149,6 @@ struct Proxy {
     bundle::ValuesPtr values;
     std::array<bundle::SealedListPtr, bundle::kXdsTypeCount> shared;
   } sources;
-  std::deque<Explanation> explanations;
 };
 
 // Looks up, counts and indexes; knows nothing of rounds.

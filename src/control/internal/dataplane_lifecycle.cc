@@ -94,6 +94,11 @@ void DataplaneLifecycle::OnDataplane(const ProxyKey& proxy, const model::Resourc
     owned_.Erase(proxy);
   } else {
     owned_.Put(proxy, dataplane->meta().owned_by_proxy, around_.clock.Now());
+    // One copy of what was registered is enough.
+    if (const auto found = brought_.find(proxy);
+        found != brought_.end() && found->second->spec() == dataplane->spec() &&
+        found->second->meta().labels == dataplane->meta().labels)
+      found->second = dataplane;
   }
 }
 

@@ -15,7 +15,6 @@ using base::ProxyKey;
 using generate::CellKind;
 
 constexpr base::Logger kLog("control");
-constexpr size_t kMaxExplanations = 64;
 // Tasks for the pool: small enough to keep its threads busy, large enough that posting costs
 // nothing.
 constexpr size_t kTasksPerRound = 8;
@@ -63,7 +62,6 @@ bool Rounds::Connected(const Arrival& arrival) {
   held->number = next_number_++;
   held->stream = arrival.stream;
   held->node = std::make_shared<const generate::ProxyNode>(arrival.node);
-  held->connected_at = around_.clock.WallNow();
   held->must_publish = true;
   NoteDataplane(*held);
   MarkProxy(*held, true, true, nullptr);
@@ -513,7 +511,7 @@ void Rounds::Finish() {
     if (found == proxies_.end()) continue;
     Proxy& proxy = *found->second;
     if (proxy.regroup && proxy.plan) Regroup(proxy);
-    proxy.checking.clear();
+    proxy.checking = Causes();  // gives its memory back
     proxy.check_own = false;
   }
   LookForWave();
@@ -539,7 +537,7 @@ void Rounds::Finish() {
   for (Cell* cell : round_cells_) {
     cell->running = false;
     cell->pressing = cell->pressing && cell->marked;
-    cell->checking.clear();
+    cell->checking = Causes();
   }
   round_cells_.clear();
   changed_cells_.clear();
@@ -582,12 +580,9 @@ std::optional<Published> Rounds::Publish(Proxy& proxy) {
   Published published{.proxy = proxy.key, .bundle = nullptr, .effects = {}, .collectors = {}};
   const bool first = std::exchange(proxy.must_publish, false);
   for (const Effect& effect : effects) {
-    const std::vector<base::Revision>& revisions = effect.cause->revisions;
-    if (!first && !revisions.empty()) published.effects.push_back(PublishedOf(effect));
-    proxy.explanations.push_back({revisions.empty() ? base::Revision{} : revisions.back(),
-                                  around_.clock.WallNow(), effect.reason});
+    if (!first && !effect.cause->revisions.empty())
+      published.effects.push_back(PublishedOf(effect));
   }
-  while (proxy.explanations.size() > kMaxExplanations) proxy.explanations.pop_front();
 
   proxy.bundle = std::make_shared<const bundle::XdsBundle>(std::move(assembled.bundle));
   proxy.sources = {proxy.own->content, proxy.plan->values, proxy.group->lists};

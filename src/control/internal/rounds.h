@@ -54,8 +54,6 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   bool idle() const;
   void UpdateCounters();
 
-  std::optional<ProxyReport> Report(const base::ProxyKey& proxy) const;
-  std::vector<base::ProxyKey> proxies() const;
   std::vector<DegradedCell> degraded() const;
   std::vector<std::string> CheckAll() const;
 
@@ -120,6 +118,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   void SampleOracle(const std::vector<Published>& published);
   void CompareWithOracle(const Proxy& proxy);
   bool IsAsOf(const Proxy& proxy) const;
+  static bool IsDegraded(const Proxy& proxy);
   void Detach(Proxy& proxy);
   void Remove(Proxy& proxy);  // before its record goes
   DegradedCell DegradedOf(const Cell& cell) const;

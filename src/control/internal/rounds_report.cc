@@ -44,34 +44,6 @@ DegradedCell Rounds::DegradedOf(const Cell& cell) const {
   return degraded;
 }
 
-std::optional<ProxyReport> Rounds::Report(const ProxyKey& key) const {
-  const auto found = proxies_.find(key);
-  if (found == proxies_.end()) return std::nullopt;
-  const Proxy& proxy = *found->second;
-  ProxyReport report{.proxy = key,
-                     .stream = proxy.stream,
-                     .node = *proxy.node,
-                     .connected_at = proxy.connected_at,
-                     .has_dataplane = proxy.plan.has_value(),
-                     .bundle = proxy.bundle,
-                     .degraded = {},
-                     .explanations = {proxy.explanations.begin(), proxy.explanations.end()}};
-  if (proxy.own != nullptr && !proxy.own->failure.empty())
-    report.degraded.push_back(DegradedOf(*proxy.own));
-  if (proxy.group != nullptr) {
-    for (const Cell* cell : proxy.group->cells) {
-      if (!cell->failure.empty()) report.degraded.push_back(DegradedOf(*cell));
-    }
-  }
-  return report;
-}
-
-std::vector<ProxyKey> Rounds::proxies() const {
-  std::vector<ProxyKey> keys;
-  for (const auto& [key, proxy] : proxies_) keys.push_back(key);
-  return keys;
-}
-
 std::vector<DegradedCell> Rounds::degraded() const {
   std::map<uint64_t, const Cell*> failing;
   for (const auto& [number, cell] : cells_.all()) {
@@ -89,8 +61,7 @@ std::vector<std::string> Rounds::CheckAll() const {
         touched_.contains(proxy.get()) || resting_.contains(proxy.get()) ||
         (proxy->group != nullptr && stale_.contains(proxy->group)))
       continue;
-    const std::optional<ProxyReport> report = Report(key);
-    if (!report->degraded.empty()) continue;
+    if (IsDegraded(*proxy)) continue;
     if (proxy->bundle == nullptr) {
       differences.push_back(key.ToString() + ": nothing was published");
       continue;
@@ -121,15 +92,21 @@ void Rounds::SampleOracle(const std::vector<Published>& published) {
 
 // Its bundle is all of the snapshot of this round.
 bool Rounds::IsAsOf(const Proxy& proxy) const {
-  const auto fails = [](const Cell* cell) { return !cell->failure.empty(); };
   const auto waits_in = [&](const auto& proxies) {
     return std::any_of(proxies.begin(), proxies.end(),
                        [&](const Proxy* other) { return other == &proxy; });
   };
   return proxy.plan && proxy.bundle != nullptr && !proxy.behind && proxy.group != nullptr &&
          !stale_.contains(proxy.group) && !waits_in(touched_) && !waits_in(resting_) &&
-         !fails(proxy.own) &&
-         std::none_of(proxy.group->cells.begin(), proxy.group->cells.end(), fails);
+         !IsDegraded(proxy);
+}
+
+// It has cells that could not be built.
+bool Rounds::IsDegraded(const Proxy& proxy) {
+  const auto fails = [](const Cell* cell) { return !cell->failure.empty(); };
+  return (proxy.own != nullptr && fails(proxy.own)) ||
+         (proxy.group != nullptr &&
+          std::any_of(proxy.group->cells.begin(), proxy.group->cells.end(), fails));
 }
 
 void Rounds::CompareWithOracle(const Proxy& proxy) {
