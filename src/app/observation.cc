@@ -82,7 +82,7 @@ void Observation::OnEvent(const xds::ProxyEvent& event) {
   const uint64_t stream = event.stream;
   progress_.OnEvent(event);
   if (const auto* connected = std::get_if<xds::ConnectedEvent>(&event.what)) {
-    OnConnected(proxy, stream, connected->node);
+    OnConnected(proxy, stream, *connected->node);
   } else if (const auto* gone = std::get_if<xds::DisconnectedEvent>(&event.what)) {
     if (!gone->stopping) {
       control_->Disconnected(proxy, {stream}, false);

@@ -87,7 +87,7 @@ void Progress::OnEvent(const xds::ProxyEvent& event) {
   const ProxyKey& key = event.proxy;
   if (const auto* connected = std::get_if<xds::ConnectedEvent>(&event.what)) {
     rollouts_.OnGone(key);
-    const xds::NodeDescription& node = connected->node;
+    const xds::NodeDescription& node = *connected->node;
     Note(Connect(key),
          {.what = What::kConnected,
           .revision = {},

@@ -28,7 +28,7 @@ class ProgressTest : public testing::Test {
   void Connect(const ProxyKey& proxy = kWeb) {
     xds::NodeDescription node;
     node.envoy_version = "1.40.0";
-    Event(xds::ConnectedEvent{node}, proxy);
+    Event(xds::ConnectedEvent{std::make_shared<const xds::NodeDescription>(node)}, proxy);
   }
   xds::SealedPtr Listener(const std::string& content) {
     return bundle::Seal({.type = XdsType::kListener,

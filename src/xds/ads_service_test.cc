@@ -109,7 +109,7 @@ class AdsServiceTest : public ::testing::Test {
   void Note(const ProxyEvent& event) {
     std::string text = event.proxy.name + " ";
     if (const auto* connected = std::get_if<ConnectedEvent>(&event.what))
-      text += "connected " + connected->node.id;
+      text += "connected " + connected->node->id;
     if (const auto* gone = std::get_if<DisconnectedEvent>(&event.what)) {
       text += gone->stopping ? "stopping" : "disconnected";
     }

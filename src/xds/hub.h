@@ -33,7 +33,7 @@ class HubState;
 // A stream of this proxy is authenticated. Connected twice without Disconnected between: a newer
 // stream took over.
 struct ConnectedEvent {
-  NodeDescription node;
+  std::shared_ptr<const NodeDescription> node;  // not in place: events are moved in thousands
 };
 struct DisconnectedEvent {
   std::string reason;

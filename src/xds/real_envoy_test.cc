@@ -125,7 +125,7 @@ class Events {
     if (std::holds_alternative<AckEvent>(event.what)) ++acks_;
     if (const auto* node = std::get_if<ConnectedEvent>(&event.what)) {
       ++connected_;
-      version_ = node->node.envoy_version;
+      version_ = node->node->envoy_version;
     }
     changed_.notify_all();
   }

@@ -17,6 +17,11 @@
 namespace kuma::net::internal {
 namespace {
 
+// OpenSSL wants its queue of errors empty before each call. Looking is cheaper than emptying it.
+void ForgetErrors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 std::string NameText(const X509_NAME* name) {
   const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), BIO_free);
   X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253);
@@ -163,8 +168,9 @@ TlsStream::State TlsStream::Feed(std::string_view cipher, std::string& cipher_ou
   output_ = &cipher_out;
   if (state_ == State::kHandshake) Handshake();
   std::array<char, 16384> plain;
-  while (state_ == State::kOpen) {
-    ERR_clear_error();
+  // Nothing to read is an error to OpenSSL, and asking for it costs half as much as reading.
+  while (state_ == State::kOpen && (!input_.empty() || SSL_pending(ssl_) > 0)) {
+    ForgetErrors();
     const int size = SSL_read(ssl_, plain.data(), static_cast<int>(plain.size()));
     if (key_updates_ > max_key_updates_) {
       state_ = State::kFailed;
@@ -189,7 +195,7 @@ TlsStream::State TlsStream::Feed(std::string_view cipher, std::string& cipher_ou
 bool TlsStream::Write(std::string_view plain, std::string& cipher_out) {
   output_ = &cipher_out;
   while (!plain.empty() && state_ != State::kFailed) {
-    ERR_clear_error();
+    ForgetErrors();
     const int size =
         SSL_write(ssl_, plain.data(), static_cast<int>(std::min<size_t>(plain.size(), 1 << 20)));
     if (size <= 0) {
