@@ -41,6 +41,8 @@ ControlPlane::ControlPlane(ControlPlaneOptions options)
       {"KUMA_DP_SERVER_PORT", std::to_string(dp)},
       {"KUMA_DIAGNOSTICS_SERVER_PORT", std::to_string(diagnostics)},
       {"KUMA_MONITORING_ASSIGNMENT_SERVER_PORT", std::to_string(FreePort())},
+      // Each measured change pays for what is stored about it, by default once in ten seconds.
+      {"KUMA_XDS_SERVER_DATAPLANE_STATUS_FLUSH_INTERVAL", "1s"},
   };
   api_url_ = base::Format("http://127.0.0.1:{}", api);
   dp_url_ = base::Format("https://127.0.0.1:{}", dp);

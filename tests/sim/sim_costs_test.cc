@@ -410,6 +410,34 @@ TEST_F(CostsTest, APolicyCostsViewsNotProxies) {
   EXPECT_EQ(causes_, std::set<uint64_t>{revision_.value});
 }
 
+// Of the two services that ten proxies call, for all of which the policy is.
+TEST_F(CostsTest, AnEditIsALookAtWhatReadsIt) {
+  const auto put = [&](const std::string& kind, const std::string& conf) {
+    Commit({kit::Put(kit::FromYaml(
+        Format("type: {}\nmesh: default\nname: t\nspec:\n  targetRef: {{kind: Dataplane, labels: "
+               "{{app: both}}}}\n  to:\n  - targetRef: {{kind: Mesh}}\n    default: {}\n",
+               kind, conf)))});
+    const Numbers cost = Cost();
+    Settle();
+    return cost;
+  };
+  put("MeshTimeout", "{connectionTimeout: 1s, idleTimeout: 1s, http: {requestTimeout: 1s}}");
+  Numbers cost =
+      put("MeshTimeout", "{connectionTimeout: 2s, idleTimeout: 1s, http: {requestTimeout: 1s}}");
+  EXPECT_EQ(cost.checks, 2u);
+  EXPECT_EQ(cost.clusters, 2u);
+  cost = put("MeshTimeout", "{connectionTimeout: 2s, idleTimeout: 1s, http: {requestTimeout: 2s}}");
+  EXPECT_EQ(cost.checks, 2u);
+  EXPECT_EQ(cost.listeners, 2u);
+  cost = put("MeshTimeout", "{connectionTimeout: 2s, idleTimeout: 2s, http: {requestTimeout: 2s}}");
+  EXPECT_EQ(cost.checks, 4u);
+  EXPECT_EQ(cost.clusters + cost.listeners, 4u);
+  put("MeshCircuitBreaker", "{connectionLimits: {maxConnections: 1}}");
+  cost = put("MeshCircuitBreaker", "{connectionLimits: {maxConnections: 2}}");
+  EXPECT_EQ(cost.checks, 2u);
+  EXPECT_EQ(cost.clusters, 2u);
+}
+
 TEST_F(CostsTest, APolicyWithoutEffectIsNotPublished) {
   Commit({kit::Put(kit::MeshTimeout("a", "", "", "3s"))});
   Settle();

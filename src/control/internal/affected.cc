@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "generate/transparent_proxy.h"
+#include "model/fields.h"
 #include "model/names.h"
 #include "policy/target_ref.h"
 #include "resources/dataplane/dataplane.h"
@@ -43,6 +44,9 @@ Scope ScopeOf(What what, std::string mesh, std::string name = {}) {
           .name = std::move(name),
           .also = {},
           .policy = {},
+          .listeners = true,
+          .clusters = true,
+          .endpoints = true,
           .own_parts = Scope::OwnParts::kAll,
           .can_wait = false};
 }
@@ -60,6 +64,39 @@ bool SelectsAlike(const policy::PolicyType& row, const model::Resource& before,
 bool SlotsAlike(const policy::PolicyType& row, const model::Resource& before,
                 const model::Resource& after) {
   return row.slots == nullptr || row.slots(before) == row.slots(after);
+}
+
+// Does `part` take the same of every entry of the policy's `to` list?
+bool PartsAlike(const policy::PolicyType& row, policy::ConfPart part, const model::Resource& before,
+                const model::Resource& after) {
+  if (part == nullptr || row.spec.to == nullptr || row.is_proxy_wide()) return false;
+  const auto hash_of = [&](const policy::ToItem& item) {
+    base::Hasher hasher;
+    row.conf.hash(part(item.conf).get(), hasher);
+    return hasher.Finish();
+  };
+  const std::vector<policy::ToItem> old = row.spec.to(before);
+  const std::vector<policy::ToItem> now = row.spec.to(after);
+  return std::equal(old.begin(), old.end(), now.begin(), now.end(),
+                    [&](const policy::ToItem& a, const policy::ToItem& b) {
+                      return model::Equal(*a.target, *b.target) && a.conf != nullptr &&
+                             b.conf != nullptr && hash_of(a) == hash_of(b);
+                    });
+}
+
+// Which shared cells may read what differs. REQUIRES: the policy selects the same proxies as before
+// and uses the same slots; else all may.
+void NarrowReaders(const model::Resource& before, const model::Resource& after,
+                   const policy::PolicyTable& policies, Scope& scope) {
+  scope.listeners = scope.clusters = scope.endpoints = false;
+  for (const policy::PolicyType& row : policies) {
+    if (row.kind() != before.type().kind) continue;
+    scope.listeners |=
+        row.hooks.listener != nullptr && !PartsAlike(row, row.listener_part, before, after);
+    scope.clusters |=
+        row.hooks.cluster != nullptr && !PartsAlike(row, row.cluster_part, before, after);
+    scope.endpoints |= row.hooks.endpoints != nullptr;
+  }
 }
 
 // Own parts read the rules of a policy and its conf for the whole proxy, not its `to` list.
@@ -168,8 +205,11 @@ std::vector<Scope> ScopesOf(const mesh::Change& change, const mesh::Snapshot& sn
   // Views hold the keys of policies in order; their content counts as far as it selects and orders.
   if (change.before == nullptr || change.after == nullptr ||
       !SelectsAlike(*row, *change.before, *change.after) ||
-      !SlotsAlike(*row, *change.before, *change.after))
+      !SlotsAlike(*row, *change.before, *change.after)) {
     scopes.push_back(ScopeOf(What::kPlans, key.mesh));
+  } else {
+    NarrowReaders(*change.before, *change.after, policies, scopes.back());
+  }
   return scopes;
 }
 

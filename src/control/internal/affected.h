@@ -32,17 +32,18 @@ struct Scope {
     kEndpoints,    // Endpoints cells of the destination `name`
     kKind,         // Listener, Cluster and Endpoints cells of all destinations of the kind `name`
     kListeners,    // all Listener cells of the mesh
-    kView,         // cells whose view has `policy`; of own parts those of `own_parts`
-    kPlans,        // plans of all proxies of the mesh
-    kPeers,        // own parts of the proxies that call peers by their addresses
-    kMesh,         // all plans and cells of the mesh
-    kEverything,   // of all meshes
+    kView,   // cells whose view has `policy`: of these kinds, of own parts those of `own_parts`
+    kPlans,  // plans of all proxies of the mesh
+    kPeers,  // own parts of the proxies that call peers by their addresses
+    kMesh,   // all plans and cells of the mesh
+    kEverything,  // of all meshes
   };
   What what = What::kEverything;
   std::string mesh;
   std::string name;
   std::string also;  // kReaders: the destination by its display name, or empty
   model::ResourceKey policy;
+  bool listeners = true, clusters = true, endpoints = true;
   enum class OwnParts : uint8_t { kNone, kWithOutside, kAll } own_parts = OwnParts::kAll;
   bool can_wait = false;  // in a wave of new proxies: nobody calls what is gone or has changed
   bool operator==(const Scope&) const = default;

@@ -83,7 +83,7 @@ class Rounds : public std::enable_shared_from_this<Rounds> {
   const Reach* ReachOfProxy(Proxy& proxy) const;
   model::ResourcePtr DataplaneOf(const Proxy& proxy) const;  // in what the next round sees
   void NoteDataplane(Proxy& proxy);
-  bool ReadsPolicy(const Cell& own, Scope::OwnParts parts) const;
+  bool ReadsPolicy(const Cell& cell, const Scope& scope) const;  // kView
   template <class F>
   void ForProxiesOf(const std::string& mesh, F f);
 

@@ -81,8 +81,7 @@ void Rounds::Mark(const Scope& scope, const CausePtr& cause) {
         const auto& policies = view->policies;
         if (std::find(policies.begin(), policies.end(), scope.policy) == policies.end()) continue;
         for (Cell* cell : *cells) {
-          if (cell->id.kind != CellKind::kOwn || ReadsPolicy(*cell, scope.own_parts))
-            MarkCell(*cell, cause, scope.can_wait);
+          if (ReadsPolicy(*cell, scope)) MarkCell(*cell, cause, scope.can_wait);
         }
       }
       break;
@@ -136,9 +135,16 @@ void Rounds::NoteDataplane(Proxy& proxy) {
   }
 }
 
-bool Rounds::ReadsPolicy(const Cell& own, Scope::OwnParts parts) const {
-  if (parts != Scope::OwnParts::kWithOutside) return parts == Scope::OwnParts::kAll;
-  Proxy* owner = OwnerOf(own);
+bool Rounds::ReadsPolicy(const Cell& cell, const Scope& scope) const {
+  switch (cell.id.kind) {
+    case CellKind::kListener: return scope.listeners;
+    case CellKind::kCluster: return scope.clusters;
+    case CellKind::kEndpoints: return scope.endpoints;
+    case CellKind::kOwn: break;
+  }
+  if (scope.own_parts != Scope::OwnParts::kWithOutside)
+    return scope.own_parts == Scope::OwnParts::kAll;
+  Proxy* owner = OwnerOf(cell);
   const Reach* reach = owner == nullptr ? nullptr : ReachOfProxy(*owner);
   return reach != nullptr && reach->outside;
 }
