@@ -55,6 +55,11 @@ void Progress::Note(Proxy& proxy, TimelineEvent event) const {
   proxy.timeline.Add(std::move(event));
 }
 
+Progress::Proxy* Progress::Find(const ProxyKey& key) {
+  const auto found = proxies_.find(key);
+  return found == proxies_.end() ? nullptr : &found->second;
+}
+
 Progress::Proxy& Progress::Connect(const ProxyKey& key) {
   const auto [at, is_new] = proxies_.try_emplace(key);
   Proxy& proxy = at->second;
@@ -69,9 +74,9 @@ Progress::Proxy& Progress::Connect(const ProxyKey& key) {
 }
 
 void Progress::Disconnect(const ProxyKey& key) {
-  const auto found = proxies_.find(key);
-  if (found == proxies_.end() || !found->second.connected) return;
-  Proxy& proxy = found->second;
+  Proxy* found = Find(key);
+  if (found == nullptr || !found->connected) return;
+  Proxy& proxy = *found;
   proxy.connected = false;
   proxy.bundle = nullptr;
   proxy.withheld.clear();
@@ -98,9 +103,9 @@ void Progress::OnEvent(const xds::ProxyEvent& event) {
     WakeWaiters();
     return;
   }
-  const auto found = proxies_.find(key);
-  if (found == proxies_.end()) return;
-  Proxy& proxy = found->second;
+  Proxy* found = Find(key);
+  if (found == nullptr) return;
+  Proxy& proxy = *found;
   if (const auto* gone = std::get_if<xds::DisconnectedEvent>(&event.what)) {
     rollouts_.OnGone(key);
     Note(proxy,
@@ -140,7 +145,7 @@ void Progress::OnEvent(const xds::ProxyEvent& event) {
 void Progress::OnNack(const ProxyKey& key, Proxy& proxy, const xds::NackEvent& nack) {
   Rejection all{.proxy = key, .resources = {}, .parts = {}, .origins = {}, .detail = nack.detail};
   for (const xds::SealedPtr& resource : nack.rejected) {
-    const Part part = PartOf(resource->type, resource->name);
+    const Part part = PartOf(resource->type, resource->key());
     all.resources.push_back(resource->name);
     all.parts.push_back(part);
     for (const std::string& origin : resource->origins) {
@@ -178,7 +183,7 @@ void Progress::OnInStep(const ProxyKey& key, Proxy& proxy, const xds::InStepEven
   std::vector<Rejection> list;
   std::string text;
   for (const xds::QuarantineEntry& entry : in_step.withheld) {
-    const Part part = PartOf(entry.type, entry.name);
+    const Part part = PartOf(entry.type, bundle::NameRef(entry.name));
     const auto known = proxy.withheld.find(part);
     Rejection rejection{
         .proxy = key, .resources = {entry.name}, .parts = {part}, .origins = {}, .detail = {}};
@@ -226,8 +231,8 @@ void Progress::OnRound(const std::vector<ProxyKey>& left, const std::vector<Give
   std::map<std::pair<Lists, Lists>, Parts> differences;
   std::vector<Effect> effects;
   for (const GivenBundle& one : given) {
-    const auto found = proxies_.find(one.proxy);
-    Proxy* proxy = found == proxies_.end() || !found->second.connected ? nullptr : &found->second;
+    Proxy* proxy = Find(one.proxy);
+    if (proxy != nullptr && !proxy->connected) proxy = nullptr;
     if (!one.changes.empty()) {
       effects.clear();
       for (const GivenBundle::Change& change : one.changes) {

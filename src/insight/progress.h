@@ -104,6 +104,7 @@ class Progress {
   };
   template <class F>
   void Post(F task);
+  Proxy* Find(const base::ProxyKey& proxy);  // null: none is known
   Proxy& Connect(const base::ProxyKey& proxy);
   void Disconnect(const base::ProxyKey& proxy);
   void OnNack(const base::ProxyKey& key, Proxy& proxy, const xds::NackEvent& nack);

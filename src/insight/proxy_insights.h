@@ -32,7 +32,7 @@ struct Settings {
   // Acknowledgements are counted at once, and stored when something else of their proxy is, or after
   // this: a change of every proxy is one write of each, however many follow it.
   runtime::Duration count_interval = std::chrono::seconds(10);
-  size_t subscriptions = 10;                             // kept in an insight, newest
+  size_t subscriptions = 10;  // kept in an insight, newest
   // Connections that an earlier process left open are closed after this, unless their proxy came
   // back.
   runtime::Duration return_grace = std::chrono::seconds(60);

@@ -38,8 +38,8 @@ Parts Union(const Parts& a, const Parts& b) {
 
 }  // namespace
 
-Part PartOf(xds::XdsType type, std::string_view name) {
-  return std::hash<std::string_view>()(name) * 8 + static_cast<Part>(type);
+Part PartOf(xds::XdsType type, const bundle::NameRef& name) {
+  return name.hash * 8 + static_cast<Part>(type);
 }
 
 Parts ChangedParts(const bundle::XdsBundle* before, const bundle::XdsBundle& after) {
@@ -53,7 +53,7 @@ Parts ChangedParts(const bundle::XdsBundle* before, const bundle::XdsBundle& aft
     for (const xds::SealedPtr& resource : *after.resources[index]) {
       while (at != old.end() && *at != resource && (*at)->key() < resource->key()) ++at;
       const bool same = at != old.end() && (*at == resource || SameContent(**at, *resource));
-      if (!same) parts.push_back(PartOf(type, resource->name));
+      if (!same) parts.push_back(PartOf(type, resource->key()));
     }
   }
   if (parts.size() > kMaxParts) return nullptr;

@@ -22,7 +22,7 @@ namespace kuma::insight {
 
 // One Envoy resource of a proxy, whatever its content: a hash of type and name.
 using Part = uint64_t;
-Part PartOf(xds::XdsType type, std::string_view name);
+Part PartOf(xds::XdsType type, const bundle::NameRef& name);
 // Sorted; null stands for all parts.
 using Parts = std::shared_ptr<const std::vector<Part>>;
 // What `after` adds or changes. `before` may be null: all of it.

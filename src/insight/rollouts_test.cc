@@ -15,8 +15,8 @@ using xds::XdsType;
 
 const ProxyKey kWeb{"default", "web"};
 const ProxyKey kBackend{"default", "backend"};
-const Part kListener = PartOf(XdsType::kListener, "l");
-const Part kCluster = PartOf(XdsType::kCluster, "c");
+const Part kListener = PartOf(XdsType::kListener, bundle::NameRef("l"));
+const Part kCluster = PartOf(XdsType::kCluster, bundle::NameRef("c"));
 
 Rollout Get(const Rollouts& rollouts, uint64_t revision, uint64_t newest = 1'000'000) {
   return std::get<Rollout>(rollouts.Find({revision}, {newest}));
@@ -214,8 +214,8 @@ TEST(Parts, AreWhatABundleAddsOrChanges) {
   };
   const auto before = make({{"a", "1"}, {"b", "1"}, {"d", "1"}});
   const auto after = make({{"a", "1"}, {"b", "2"}, {"c", "1"}});
-  EXPECT_EQ(*ChangedParts(&before, after),
-            *Of({PartOf(XdsType::kCluster, "b"), PartOf(XdsType::kCluster, "c")}));
+  EXPECT_EQ(*ChangedParts(&before, after), *Of({PartOf(XdsType::kCluster, bundle::NameRef("b")),
+                                                PartOf(XdsType::kCluster, bundle::NameRef("c"))}));
   EXPECT_EQ(ChangedParts(nullptr, after), nullptr);
   EXPECT_TRUE(ChangedParts(&before, before)->empty());
 }

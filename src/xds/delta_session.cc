@@ -91,7 +91,7 @@ void DeltaSession::Recall(const SessionMemory& memory) {
     const Name name(doubt.name);
     internal::Doubt believed{doubt.possible, doubt.anything};
     if (!ts.requested) {
-      ts.doubts[name] = std::move(believed);
+      ts.doubts.Use()[name] = std::move(believed);
     } else if (ts.Subscribed(name)) {
       ts.Believe(name, believed);
       if (doubt.type == XdsType::kEndpoints) OweDoubted(ts.Touch(name), doubt.possible);
@@ -109,7 +109,7 @@ SessionMemory DeltaSession::Remember() const {
   SessionMemory memory;
   for (const XdsType type : kAllXdsTypes) {
     const TypeState& ts = state_->Of(type);
-    std::map<Name, internal::Doubt, std::less<>> doubts = ts.doubts;
+    std::map<Name, internal::Doubt, std::less<>> doubts = *ts.doubts;
     for (const auto& [name, held] : ts.overlay) {
       if (held.unknown || held.resend) {
         internal::Doubt& doubt = doubts[name];
@@ -202,8 +202,8 @@ std::vector<QuarantineEntry> DeltaSession::Quarantined() const {
 size_t DeltaSession::deviations() const {
   size_t count = 0;
   for (const TypeState& ts : state_->types) {
-    count += ts.overlay.size() + ts.names.deviations() + ts.awaited.size() + ts.suspects.size() +
-             ts.doubts.size();
+    count += ts.overlay.size() + ts.names.deviations() + ts.awaited.size() + ts.suspects->size() +
+             ts.doubts->size();
   }
   return count;
 }
@@ -235,9 +235,9 @@ std::string DeltaSession::Describe() const {
     }
     for (const auto& [name, awaited] : ts.awaited)
       text += base::Format("{} {}: awaited\n", kind, name.text());
-    for (const Name& name : ts.suspects)
+    for (const Name& name : *ts.suspects)
       text += base::Format("{} {}: suspect\n", kind, name.text());
-    for (const auto& [name, doubt] : ts.doubts)
+    for (const auto& [name, doubt] : *ts.doubts)
       text += base::Format("{} {}: doubted\n", kind, name.text());
     if (ts.names.deviations() > 0)
       text += base::Format("{}: {} names of its own\n", kind, ts.names.deviations());

@@ -129,19 +129,14 @@ void HubState::SendReports(Shard& shard) {
       std::make_shared<const std::vector<ProxyEvent>>(std::exchange(shard.reports, {}));
   for (const Subscriber& subscriber : subscribers_) {
     subscriber.to.executor->Post([sink = subscriber.to.sink, newest = subscriber.newest, shared] {
-      uint64_t told = 0;  // stream of the last event; those of one stream mostly come together
       for (const ProxyEvent& event : *shared) {
         const bool connected = std::holds_alternative<ConnectedEvent>(event.what);
-        const bool gone = std::holds_alternative<DisconnectedEvent>(event.what);
-        if (connected || gone || event.stream != told) {
-          const auto found = newest->find(event.proxy);
-          const uint64_t known = found == newest->end() ? 0 : found->second;
-          if (connected ? event.stream < known : event.stream != known)
-            continue;  // of a stream that was replaced
-          if (connected) (*newest)[event.proxy] = event.stream;
-          if (gone) newest->erase(found);
-          told = gone ? 0 : event.stream;
-        }
+        const auto found = newest->find(event.proxy);
+        const uint64_t known = found == newest->end() ? 0 : found->second;
+        if (connected ? event.stream < known : event.stream != known)
+          continue;  // of a stream that was replaced
+        if (connected) (*newest)[event.proxy] = event.stream;
+        if (std::holds_alternative<DisconnectedEvent>(event.what)) newest->erase(found);
         sink(event);
       }
     });

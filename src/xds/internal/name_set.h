@@ -11,6 +11,7 @@
 
 #include "bundle/bundle.h"
 #include "xds/internal/name_table.h"
+#include "xds/internal/rare.h"
 
 namespace kuma::xds::internal {
 
@@ -27,8 +28,8 @@ class NameSet {
    public:
     explicit Search(const NameSet& set) : set_(set), list_(*set.list_) {}
     bool Contains(const bundle::NameRef& name) {
-      return list_.Find(name) != nullptr ? set_.missing_.empty() || !set_.missing_.contains(name)
-                                         : !set_.extra_.empty() && set_.extra_.contains(name);
+      return list_.Find(name) != nullptr ? set_.missing_.empty() || !set_.missing_->contains(name)
+                                         : !set_.extra_.empty() && set_.extra_->contains(name);
     }
 
    private:
@@ -49,12 +50,14 @@ class NameSet {
   // Keeps the names as a difference to `list` from now on, if that is small.
   void ShareWith(const bundle::SealedListPtr& list);
   // Names kept as copies.
-  size_t deviations() const { return extra_.size() + missing_.size(); }
+  size_t deviations() const { return extra_->size() + missing_->size(); }
 
  private:
+  static bool Erase(Rare<Names>& from, const bundle::NameRef& name);  // true if it was there
+
   bundle::SealedListPtr list_ = bundle::EmptyList();
-  Names extra_;    // in the set, not in the list
-  Names missing_;  // in the list, not in the set
+  Rare<Names> extra_;    // in the set, not in the list
+  Rare<Names> missing_;  // in the list, not in the set
 };
 
 }  // namespace kuma::xds::internal

@@ -254,7 +254,7 @@ void SessionState::Compose(XdsType type, Time now, Survey& survey, SessionOutput
   const bool removes_first = !ts.suspects.empty() && !survey.removed.empty();
   if (!ts.suspects.empty() && !removes_first) {
     for (const SealedPtr& resource : survey.sends) {
-      if (!ts.suspects.contains(resource->key())) continue;
+      if (!ts.suspects->contains(resource->key())) continue;
       if (chosen.size() >= ts.probe || !choose(resource)) break;
       chosen.push_back(resource);
     }

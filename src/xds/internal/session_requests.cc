@@ -8,8 +8,9 @@ namespace kuma::xds::internal {
 namespace {
 
 void EraseSuspect(TypeState& ts, const NameRef& name) {
-  if (const auto found = ts.suspects.find(name); found != ts.suspects.end())
-    ts.suspects.erase(found);
+  if (ts.suspects.empty()) return;
+  std::set<Name, std::less<>>& suspects = ts.suspects.Use();
+  if (const auto found = suspects.find(name); found != suspects.end()) suspects.erase(found);
 }
 
 std::vector<const SealedPtr*> SubscribedOf(const TypeState& ts,
@@ -105,7 +106,7 @@ void SessionState::OnNack(Time now, XdsType type, const InFlight& response,
       EraseSuspect(ts, KeyOf(resource));
     } else {
       held.SetUnknown(*resource);
-      if (culprits.empty()) ts.suspects.emplace(KeyOf(resource));
+      if (culprits.empty()) ts.suspects.Use().emplace(KeyOf(resource));
     }
   });
   for (const std::string& removed : response.removed) {
@@ -206,7 +207,7 @@ void SessionState::FirstRequest(TypeState& ts, const DeltaRequest& request) {
                   [](Held& held, const auto& claim, bool) { held.claimed = *claim.second; });
   // Also of names without a version: Envoy may run what it took from a response that it refused as
   // a whole.
-  for (const auto& [name, doubt] : ts.doubts) {
+  for (const auto& [name, doubt] : *ts.doubts) {
     if (!ts.Subscribed(name)) continue;
     ts.Believe(name, doubt);
     if (&ts == &Of(XdsType::kEndpoints)) OweDoubted(ts.Touch(name), doubt.possible);

@@ -16,6 +16,7 @@
 #include "runtime/clock.h"
 #include "xds/internal/name_set.h"
 #include "xds/internal/name_table.h"
+#include "xds/internal/rare.h"
 
 namespace kuma::xds::internal {
 
@@ -94,10 +95,10 @@ struct TypeState {
   SealedListPtr base = bundle::EmptyList();  // held, as far as subscribed and not in the overlay
   NameTable<Held> overlay;
   std::unique_ptr<InFlight> in_flight;
-  NameTable<Awaited> awaited;                 // of endpoints only
-  std::set<Name, std::less<>> suspects;       // of rejected responses that named no culprit
-  size_t probe = 0;                           // how many of them are tried at once
-  std::map<Name, Doubt, std::less<>> doubts;  // recalled, waiting for the first request
+  NameTable<Awaited> awaited;                       // of endpoints only
+  Rare<std::set<Name, std::less<>>> suspects;       // of rejected responses that named no culprit
+  size_t probe = 0;                                 // how many of them are tried at once
+  Rare<std::map<Name, Doubt, std::less<>>> doubts;  // recalled, waiting for the first request
 
   bool Subscribed(const NameRef& name) const { return wildcard || names.Contains(name); }
   // Believes a recalled doubt.
