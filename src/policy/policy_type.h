@@ -105,7 +105,8 @@ struct CollectorOps {
   std::string_view cluster_prefix = {};  // of CollectorCluster()
 };
 
-// Takes what is read of a merged conf; the rest comes out absent.
+// Takes what is read of a conf, merged or not; the rest comes out absent. The result has the conf's
+// type. Pure, thread-safe. Of kinds whose confs merge field by field only.
 using ConfPart = std::shared_ptr<const void> (*)(const void* merged);
 
 struct PolicyType {
